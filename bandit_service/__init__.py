@@ -1,0 +1,1 @@
+"""Self-hosted personalization of artwork and headlines with a contextual bandit."""

@@ -1,0 +1,90 @@
+"""A whole catalog as one document: what ``catalog import`` reads and ``catalog export`` writes.
+
+TOML for people (``config/catalog.toml``), JSON for programs; both have the same fields. Reading
+checks everything before anything is changed, and an error names the placement and the field.
+"""
+
+from __future__ import annotations
+
+import tomllib
+
+import msgspec
+
+from bandit_service.catalog.model import (
+    Persona,
+    Personas,
+    PersonasSpec,
+    Placement,
+    PlacementSpec,
+    VariantSpec,
+)
+from bandit_service.errors import InvalidCatalog
+
+
+class CatalogDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Personas and placements together; what is left out stays as it is."""
+
+    personas: tuple[Persona, ...] | None = None
+    threshold: float = 0.5
+    prior_weight: float = 1.0
+    placements: tuple[PlacementSpec, ...] = ()
+
+    def personas_spec(self) -> PersonasSpec | None:
+        """The personas as an edit, or None if the document does not speak of them."""
+        if self.personas is None:
+            return None
+        return PersonasSpec(
+            personas=self.personas, threshold=self.threshold, prior_weight=self.prior_weight
+        )
+
+
+def read_document(data: bytes, *, name: str) -> CatalogDocument:
+    """Decode TOML or, when ``name`` ends in ``.json``, JSON.
+
+    Raises:
+        InvalidCatalog: if the text cannot be parsed or has a wrong or unknown field.
+    """
+    try:
+        if name.endswith(".json"):
+            return msgspec.json.decode(data, type=CatalogDocument)
+        return msgspec.convert(tomllib.loads(data.decode("utf-8")), CatalogDocument)
+    except (msgspec.MsgspecError, tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise InvalidCatalog(
+            f"{name}: {exc}", hint="config/catalog.toml shows every field that may be used"
+        ) from exc
+
+
+def write_document(personas: Personas, placements: list[Placement]) -> bytes:
+    """The catalog as indented JSON that ``read_document`` reads back."""
+    document = CatalogDocument(
+        personas=personas.personas,
+        threshold=personas.threshold,
+        prior_weight=personas.prior_weight,
+        placements=tuple(_as_spec(p) for p in placements if not p.retired),
+    )
+    return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
+
+
+def _as_spec(placement: Placement) -> PlacementSpec:
+    variants = [
+        VariantSpec(
+            id=v.id,
+            headline=v.headline,
+            image_url=v.image_url,
+            alt=v.alt,
+            target_url=v.target_url,
+            tags=list(v.tags),
+            attributes=v.attributes,
+            status=v.status,
+            min_share=v.min_share,
+            max_share=v.max_share,
+        )
+        for v in placement.variants
+    ]
+    return PlacementSpec(
+        id=placement.id,
+        kind=placement.kind,
+        name=placement.name,
+        tags=list(placement.tags),
+        variants=variants,
+    )

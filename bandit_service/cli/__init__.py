@@ -1,0 +1,41 @@
+"""The command line: ``bandit-service COMMAND``.
+
+Every command prints what it did, or one sentence with a hint and a meaningful exit code: 0 done,
+1 failed, 2 wrong input or settings, 3 storage, snapshot or data unusable, 4 not found, 5 conflict.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from bandit_service.cli.demo import demo
+from bandit_service.cli.inspect import explain, rebuild
+from bandit_service.cli.manage import catalog, data, keys, settings_table
+from bandit_service.cli.run import learn, serve
+from bandit_service.errors import BanditError
+
+
+class _Commands(click.Group):
+    """Turns the package's errors into one sentence, a hint and an exit code."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - click's own signature
+        try:
+            return super().main(*args, **kwargs)
+        except BanditError as exc:
+            click.echo(f"Error: {exc.message}", err=True)
+            if exc.hint:
+                click.echo(f"Hint: {exc.hint}", err=True)
+            sys.exit(exc.exit_code)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="bandit-service")
+def main() -> None:
+    """Pick the thumbnail or headline that a visitor's persona responds to, and learn from it."""
+
+
+for _command in (serve, learn, demo, rebuild, explain, catalog, keys, data, settings_table):
+    main.add_command(_command)

@@ -1,0 +1,152 @@
+"""``demo``: Redis, service, learner and a simulated audience, in one terminal.
+
+The audience lives in ``simulations/``, which stands beside the package in a checkout and is not
+installed with it; it is run as a process of its own and speaks HTTP like anybody else.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+
+import click
+import msgspec
+
+from bandit_service.cli.options import settings_from
+from bandit_service.cli.processes import (
+    Child,
+    free_port,
+    terminated_as_interrupt,
+    wait_until_ready,
+)
+from bandit_service.errors import BanditError, InvalidInput
+from bandit_service.services import Services, opened_store
+from bandit_service.settings import ServiceSettings
+
+_CAMPAIGNS = ("obd/all", "obd/men", "obd/women")
+_SITE = "demo"
+
+
+@click.command()
+@click.option("--seconds", type=click.FloatRange(min=1), help="End by itself after so long.")
+@click.option(
+    "--data", type=click.Choice(_CAMPAIGNS), help="Drive with a log of real visitors instead."
+)
+@click.option("--limit", type=int, help="With --data: send only so many visitors.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Seed of the audience.")
+@click.option("--rate", type=float, help="Visits a second, at most.")
+@click.option("--keep", is_flag=True, help="Go on from the last demo instead of starting anew.")
+@click.option("--port", type=int, help="TCP port to serve on (default: a free one).")
+@click.option("--workers", type=int, help="Web processes (default: one for each core).")
+@click.option("--data-dir", help="Folder that the demo keeps its data in a subfolder of.")
+def demo(  # noqa: PLR0913 - one parameter an option
+    seconds: float | None,
+    data: str | None,
+    limit: int | None,
+    seed: int,
+    rate: float | None,
+    keep: bool,
+    port: int | None,
+    workers: int | None,
+    data_dir: str | None,
+) -> None:
+    """Start everything with a simulated audience, and watch it learn.
+
+    \b
+    Example: bandit-service demo --seconds 60
+             bandit-service demo --data obd/men
+    """
+    if find_spec("simulations") is None:
+        raise BanditError(
+            "the audience of the demo is not installed", hint="run it in a checkout: make demo"
+        )
+    if limit is not None and data is None:
+        raise InvalidInput("--limit needs --data", field="limit")
+    settings = settings_from(
+        {"log_level": "warning", "workers": workers, "data_dir": data_dir, "site": _SITE}
+    )
+    settings = msgspec.structs.replace(
+        settings,
+        redis_url="",
+        data_dir=str(settings.data_path / "demo"),
+        port=port or free_port(),
+        site_settings="demo/obd.toml" if data else "demo/site.toml",
+        seed_catalog=data is None,
+    )
+    if not keep:
+        shutil.rmtree(settings.data_path, ignore_errors=True)
+    with terminated_as_interrupt():
+        code = _run(settings, _driver(data, seconds, seed, rate, limit))
+    sys.exit(code)
+
+
+def _run(settings: ServiceSettings, driver: list[str]) -> int:
+    url = f"http://127.0.0.1:{settings.port}"
+    serving = Child(_serve_command(settings), environ=_environ())
+    try:
+        wait_until_ready(f"{url}/readyz", serving)
+        site_key, editor_key = _keys(settings)
+        click.echo(f"Site key   {site_key}\nEditor key {editor_key}")
+        command = [sys.executable, *driver, "--url", url, "--site-key", site_key]
+        if "simulations.obd" in driver:
+            command += ["--editor-key", editor_key]
+        return _in_foreground(command)
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        serving.stop()
+
+
+def _in_foreground(command: list[str]) -> int:
+    """Run the audience; a Ctrl-C is its to answer, and ours to wait for."""
+    process = subprocess.Popen(command)  # noqa: S603 - our own program, no shell
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            if process.poll() is None:
+                process.terminate()
+
+
+def _driver(
+    data: str | None, seconds: float | None, seed: int, rate: float | None, limit: int | None
+) -> list[str]:
+    if data is not None:
+        extra = [] if limit is None else ["--limit", str(limit)]
+        return ["-m", "simulations.obd", data.removeprefix("obd/"), *extra]
+    options = {"--seconds": seconds, "--seed": seed, "--rate": rate}
+    given = [(name, str(value)) for name, value in options.items() if value is not None]
+    return ["-m", "simulations.demo", *(word for pair in given for word in pair)]
+
+
+def _serve_command(settings: ServiceSettings) -> list[str]:
+    return [
+        *(sys.executable, "-m", "bandit_service", "serve"),
+        *("--parent", str(os.getpid())),
+        *("--site", settings.site),
+        *("--port", str(settings.port)),
+        *("--workers", str(settings.workers)),
+        *("--data-dir", settings.data_dir),
+        *("--config-dir", str(settings.config_path)),
+        *("--site-settings", settings.site_settings),
+        *("--log-level", settings.log_level),
+        "--seed-catalog" if settings.seed_catalog else "--no-seed-catalog",
+    ]
+
+
+def _keys(settings: ServiceSettings) -> tuple[str, str]:
+    """Make the demo's keys; the running server's Redis is found by its folder."""
+    with opened_store(settings) as store:
+        services = Services(settings, store)
+        site, _ = services.create_key(_SITE, "site", label="demo")
+        editor, _ = services.create_key(_SITE, "editor", label="demo")
+    return site, editor
+
+
+def _environ() -> dict[str, str]:
+    """The demo always has a Redis of its own."""
+    dropped = ("REDIS_URL", "BANDIT_REDIS_URL")
+    return {name: value for name, value in os.environ.items() if name not in dropped}

@@ -1,0 +1,131 @@
+"""Commands that fold the log again: rebuild it into a model, explain one decision of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from bandit_service.cli.options import progress_bar, services_from, shared_options, site_option
+from bandit_service.errors import InvalidInput, SnapshotError
+from bandit_service.folds import explain as explaining
+from bandit_service.folds import rebuild as rebuilding
+from bandit_service.folds.learner import stored_settings
+from bandit_service.policy.settings import SiteSettings, differences, read_settings
+from bandit_service.services import Services
+
+
+@click.command()
+@click.option(
+    "--settings",
+    "settings_file",
+    type=click.Path(path_type=Path),
+    help="TOML with other rewards or policy (default: what the configuration says now).",
+)
+@click.option("--same", is_flag=True, help="Keep the settings that serve now.")
+@shared_options
+@site_option
+def rebuild(settings_file: Path | None, same: bool, **options: Any) -> None:
+    """Fold a site's whole log from nothing and serve the result, at the same or other settings.
+
+    Serving and learning go on meanwhile; stopping half-way changes nothing.
+
+    \b
+    Example: bandit-service rebuild --settings config/site.toml
+    """
+    with services_from(options) as services:
+        store = services.store.site(services.settings.site)
+        present = _present(services)
+        wanted = _wanted(services, settings_file, present if same else None)
+        with progress_bar("folding the log", store.length()) as progress:
+            snapshot = rebuilding.rebuild(store, wanted, progress=progress)
+    changed = [] if present is None else differences(present, wanted)
+    click.echo(f"Serving {snapshot.name}, learned from {snapshot.outcomes} outcomes.")
+    click.echo(f"Changed: {', '.join(changed)}." if changed else "The settings are as before.")
+
+
+@click.command()
+@click.argument("decision")
+@shared_options
+@site_option
+def explain(decision: str, **options: Any) -> None:
+    """Print one decision, and derive it again from the log and the snapshot that it names.
+
+    Exits with 3 if the derivation does not agree with what was logged.
+
+    \b
+    Example: bandit-service explain AZqx3Jk0...
+    """
+    with services_from(options) as services:
+        store = services.store.site(services.settings.site)
+        with progress_bar("folding the log", store.length()) as progress:
+            found = explaining.explain(
+                store, decision, defaults=services.site_settings, progress=progress
+            )
+    _print(found, Console())
+    if not found.agrees:
+        raise SnapshotError("the decision cannot be derived again: log and snapshot disagree")
+
+
+def _present(services: Services) -> SiteSettings | None:
+    store = services.store.site(services.settings.site)
+    head = store.head()
+    return None if head is None else stored_settings(store, head.name)
+
+
+def _wanted(services: Services, file: Path | None, same: SiteSettings | None) -> SiteSettings:
+    if file is not None:
+        try:
+            return read_settings(file.read_bytes(), name=str(file))
+        except OSError as exc:
+            raise InvalidInput(f"{file} cannot be read: {exc.strerror}") from exc
+    return same or services.site_settings
+
+
+def _print(found: explaining.Explanation, console: Console) -> None:
+    logged = found.decision
+    console.print(f"[bold]{logged.id}[/bold]  at {found.position} in the log", soft_wrap=True)
+    for label, value in (
+        ("placement", f"{logged.placement}, revision {logged.revision}"),
+        ("persona", f"{logged.persona}, confidence {logged.confidence:.3f}"),
+        ("visitor", f"{logged.visitor or 'not named'}, slot {logged.slot}"),
+        ("context", logged.context),
+        ("traits", logged.traits),
+        ("excluded", logged.exclude or "nothing"),
+        ("snapshot", logged.snapshot + (" (derived from the log)" if found.refolded else "")),
+        ("features", found.shared),
+    ):
+        console.print(f"  {label:10} {value}", soft_wrap=True, markup=False, highlight=False)
+    console.print(_candidates(found))
+    where = "the holdout, drawn uniformly" if logged.holdout else "what was learned"
+    console.print(f"  drawn from {where}; reason: {logged.reason}")
+    console.print(f"  outcome    {_outcome(found)}", soft_wrap=True, markup=False)
+    verdict = "[green]agrees bit for bit[/green]" if found.agrees else "[red]DISAGREES[/red]"
+    console.print(f"  derived again from log and snapshot: {verdict}")
+
+
+def _candidates(found: explaining.Explanation) -> Table:
+    table = Table("arm", "features", "expected", "learned", "logged", "derived", "")
+    for index, arm in enumerate(found.decision.arms):
+        table.add_row(
+            arm,
+            found.lines[index],
+            f"{found.derived.rewards[index]:.5f}",
+            f"{found.derived.learned[index]:.6f}",
+            repr(found.decision.probabilities[index]),
+            repr(found.derived.overall[index]),
+            "shown" if index == found.decision.chosen else "",
+        )
+    return table
+
+
+def _outcome(found: explaining.Explanation) -> str:
+    events = ", ".join(e.type if e.value is None else f"{e.type} {e.value:g}" for e in found.events)
+    heard = f"heard: {events or 'nothing'}"
+    again = "; a repeated view of an earlier decision's unit" if found.repeats else ""
+    if found.outcome is None:
+        return f"open; {heard}{again}"
+    return f"{found.outcome.kind}, reward {found.outcome.reward:g}; {heard}{again}"

@@ -1,0 +1,92 @@
+"""Commands that run: ``serve`` and ``learn``."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from typing import Any
+
+import click
+
+from bandit_service.cli.options import settings_from, shared_options, site_option
+from bandit_service.cli.processes import Child, stop_on_signals, stop_with_parent
+from bandit_service.services import Services, opened_store
+from bandit_service.settings import ServiceSettings
+from bandit_service.storage.redis_store import RedisStore
+from bandit_service.web import server
+
+
+@click.command()
+@click.option("--host", help="Address to serve on.")
+@click.option("--port", type=int, help="TCP port to serve on.")
+@click.option("--workers", type=int, help="Web processes; 0 is one for each core.")
+@click.option("--learn/--no-learn", default=None, help="Run a learner beside the web processes.")
+@click.option("--seed-catalog/--no-seed-catalog", default=None, help="Fill an empty site.")
+@click.option("--parent", type=int, hidden=True, help="Stop when this process is gone.")
+@shared_options
+@site_option
+def serve(parent: int | None, **options: Any) -> None:
+    """Serve the API, and learn from what it logs.
+
+    \b
+    Example: bandit-service serve --port 8080
+    """
+    settings = settings_from(options)
+    stop_with_parent(parent)
+    with opened_store(settings) as store:
+        click.echo(_which_redis(settings, store))
+        _prepare(Services(settings, store))
+        learner = _learner(settings, store.url) if settings.learn else None
+        try:
+            click.echo(f"Serving http://{settings.host}:{settings.port} (site {settings.site})")
+            server.run(settings, store.url)
+        finally:
+            if learner is not None:
+                learner.stop()
+
+
+@click.command()
+@click.option("--parent", type=int, hidden=True, help="Stop when this process is gone.")
+@shared_options
+def learn(parent: int | None, **options: Any) -> None:
+    """Learn from the logs of all sites and publish snapshots, until stopped.
+
+    \b
+    Example: bandit-service learn --redis-url redis://localhost:6379/0
+    """
+    settings = settings_from(options)
+    stop = threading.Event()
+    stop_on_signals(stop)
+    stop_with_parent(parent)
+    with opened_store(settings) as store:
+        if parent is None:
+            click.echo(_which_redis(settings, store))
+        Services(settings, store).learn(stop)
+
+
+def _prepare(services: Services) -> None:
+    """Make the site ready to decide, and say what a first-time user needs to know."""
+    settings = services.settings
+    services.ensure_snapshot(settings.site)
+    if settings.seed_catalog and (count := services.seed(settings.site)):
+        source = settings.config_path / "catalog.toml"
+        click.echo(f"Site {settings.site} was empty: registered {count} placements of {source}")
+    if not services.key_records():
+        click.echo("There are no keys yet: bandit-service keys create --role editor")
+
+
+def _which_redis(settings: ServiceSettings, store: RedisStore) -> str:
+    version = store.check_version()
+    if settings.redis_url:
+        return f"Redis {version} at {store.describe()}"
+    return f"Redis {version}, embedded, data in {settings.data_path}"
+
+
+def _learner(settings: ServiceSettings, redis_url: str) -> Child:
+    command = [sys.executable, "-m", "bandit_service", "learn", "--redis-url", redis_url]
+    command += ["--parent", str(os.getpid()), "--log-level", settings.log_level]
+    command += ["--config-dir", str(settings.config_path)]
+    command += ["--site-settings", settings.site_settings]
+    environ = {**os.environ, "BANDIT_PUBLISH_SECONDS": str(settings.publish_seconds)}
+    return Child(command, environ=environ, keep=True)

@@ -1,0 +1,155 @@
+"""Every error this package raises on purpose, in one tree.
+
+    BanditError                     something a person can act on
+    ├── SettingsError               a setting is unknown or has a wrong value
+    ├── InvalidInput                input from outside is wrong (HTTP 400)
+    │   ├── InvalidCatalog          a placement, variant or persona is wrong (HTTP 422)
+    │   └── PayloadTooLarge         a body, or a part of one, is over its limit (HTTP 413)
+    ├── NotAuthenticated            no key, or one that is unknown or revoked (HTTP 401)
+    ├── NotAllowed                  the key's role does not reach this far (HTTP 403)
+    ├── NotFound                    nothing by that name (HTTP 404)
+    ├── Conflict                    the thing changed since it was read (HTTP 409 / 412)
+    ├── NothingToShow               a placement without a live variant (HTTP 409)
+    ├── StorageError                Redis refused, failed or cannot be reached (HTTP 503)
+    ├── SnapshotError               a snapshot is missing, damaged or of another version
+    ├── LogError                    an entry of the log cannot be read
+    └── DatasetError                a public data set cannot be fetched or read
+
+Each error carries what its handler needs: a stable machine-readable ``code``, a ``message`` in
+one sentence, the offending ``field`` where there is one, and a ``hint`` that names the remedy.
+Errors of other libraries are translated once, at the adapter that calls them, with ``from``.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class BanditError(Exception):
+    """Root of the tree; raised as one of its subclasses."""
+
+    code: ClassVar[str] = "error"
+    status: ClassVar[int] = 500
+    """The HTTP status that the web layer answers with."""
+    exit_code: ClassVar[int] = 1
+    """The exit code of the command line."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        field: str | None = None,
+        code: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.field = field
+        self.specific_code = code or self.code
+
+    def as_dict(self) -> dict[str, str]:
+        """The error shape of the wire: ``code``, ``message``, and ``field`` and ``hint`` if any."""
+        shape = {"code": self.specific_code, "message": self.message}
+        if self.field is not None:
+            shape["field"] = self.field
+        if self.hint is not None:
+            shape["hint"] = self.hint
+        return shape
+
+
+class SettingsError(BanditError):
+    """Raised when a setting is unknown, malformed or outside its range."""
+
+    code = "invalid_setting"
+    exit_code = 2
+
+
+class InvalidInput(BanditError):
+    """Raised when a request, option or file from outside cannot be understood."""
+
+    code = "invalid_input"
+    status = 400
+    exit_code = 2
+
+
+class InvalidCatalog(InvalidInput):
+    """Raised when a placement, variant or persona breaks a rule of the catalog."""
+
+    code = "invalid_catalog"
+    status = 422
+
+
+class PayloadTooLarge(InvalidInput):
+    """Raised when a body, or a part of it, is larger than its documented limit."""
+
+    code = "too_large"
+    status = 413
+
+
+class NotAuthenticated(BanditError):
+    """Raised when a request carries no key, or one that is unknown or revoked."""
+
+    code = "not_authenticated"
+    status = 401
+
+
+class NotAllowed(BanditError):
+    """Raised when the role of a key does not permit what was asked."""
+
+    code = "not_allowed"
+    status = 403
+
+
+class NotFound(BanditError):
+    """Raised when nothing exists by the given name."""
+
+    code = "not_found"
+    status = 404
+    exit_code = 4
+
+
+class Conflict(BanditError):
+    """Raised when something changed between being read and being written."""
+
+    code = "conflict"
+    status = 412
+    exit_code = 5
+
+
+class NothingToShow(BanditError):
+    """Raised when no live candidate is left for a placement."""
+
+    code = "nothing_to_show"
+    status = 409
+
+
+class StorageError(BanditError):
+    """Raised when Redis cannot be reached, refuses a command, or cannot be started."""
+
+    code = "storage_unavailable"
+    status = 503
+    exit_code = 3
+
+
+class SnapshotError(BanditError):
+    """Raised when a snapshot is missing, fails its checksum, or has another version."""
+
+    code = "snapshot_unusable"
+    status = 503
+    exit_code = 3
+
+
+class LogError(BanditError):
+    """Raised when an entry of the log is not one this version can read."""
+
+    code = "log_unreadable"
+    status = 500
+    exit_code = 3
+
+
+class DatasetError(BanditError):
+    """Raised when a public data set cannot be fetched, verified or read."""
+
+    code = "dataset_unavailable"
+    exit_code = 3

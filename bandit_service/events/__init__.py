@@ -1,0 +1,1 @@
+"""The vocabulary of the log: what its entries say (``entries``) and who they speak of (``identity``)."""

@@ -1,0 +1,179 @@
+"""The entries of the log, and the one codec that writes and reads them.
+
+The log of a site is totally ordered and append-only. An entry is one JSON object whose field ``t``
+names its kind:
+
+    decision     what was asked, what could be shown, with which probabilities, and what was drawn
+    event        something a visitor did, tied to a decision
+    placement    a placement as it stands after an edit
+    personas     the personas as they stand after an edit
+    tick         nothing happened; carries the log's clock forward so that windows can end
+
+JSON because people read logs, and because it writes a float with the digits that give the same
+float back: propensities survive to the bit. Position and time of an entry are the log's own (a
+Redis stream id, ``milliseconds-sequence``), never the entry's: they cannot run backwards when the
+clock of a server does. Times inside entries are milliseconds since the Unix epoch, as the serving
+process saw them. Visitors appear under pseudonyms only.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, NamedTuple
+
+import msgspec
+
+from bandit_service.catalog.model import Personas, Placement, Variant
+from bandit_service.errors import LogError
+
+Reason = Literal["learned", "explored", "sticky", "holdout", "fallback", "only"]
+
+IMPRESSION: Final = "impression"
+
+
+class Decision(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="t", tag="decision"
+):
+    """One answer to "which variant?", with everything needed to draw it again.
+
+    ``arms`` and ``probabilities`` run in parallel over the candidates; ``chosen`` is an index into
+    both. ``probabilities`` are those of the draw as a whole, holdout included, and sum to 1.
+    """
+
+    id: str
+    at: int
+    placement: str
+    revision: int
+    """Revision of the placement that the candidates come from; 0 if all were sent inline."""
+    arms: list[str]
+    probabilities: list[float]
+    chosen: int
+    snapshot: str
+    reason: Reason
+    persona: str
+    confidence: float
+    visitor: str | None = None
+    """The visitor's pseudonym, if the request named a visitor."""
+    slot: int | None = None
+    """Number of the time slot within which the choice is stable; None without a visitor."""
+    holdout: bool = False
+    """Whether this decision was drawn uniformly, without regard to what was learned."""
+    context: dict[str, str] = {}
+    traits: dict[str, list[str]] = {}
+    exclude: list[str] = []
+    inline: list[Variant] | None = None
+    """The candidates that came with the request, where they did."""
+    flags: list[str] = []
+    """Oddities that were accepted and marked, such as ``clock_went_back``."""
+
+    @property
+    def propensity(self) -> float:
+        """The probability with which the shown arm was drawn, in (0, 1]."""
+        return self.probabilities[self.chosen]
+
+    @property
+    def arm(self) -> str:
+        """The arm that was shown, ``variant@version``."""
+        return self.arms[self.chosen]
+
+    @property
+    def unit(self) -> str:
+        """What the draw depends on: the visitor's slot on this placement, or the decision itself."""
+        if self.visitor is None or self.slot is None:
+            return self.id
+        return unit_of(self.visitor, self.placement, self.slot)
+
+
+class Event(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="t", tag="event"
+):
+    """Something a visitor did. ``at`` is when it happened, ``received`` when we heard of it."""
+
+    decision: str
+    type: str
+    at: int
+    received: int
+    value: float | None = None
+    id: str | None = None
+    """The sender's idempotency id: the same id for the same decision counts once."""
+    flags: list[str] = []
+
+
+class PlacementChanged(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", tag="placement"):
+    """A placement as it stands from here on. ``by`` names the key that changed it."""
+
+    placement: Placement
+    at: int
+    by: str
+
+
+class PersonasChanged(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", tag="personas"):
+    """The personas as they stand from here on. ``by`` names the key that changed them."""
+
+    personas: Personas
+    at: int
+    by: str
+
+
+class Tick(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", tag="tick"):
+    """The clock moved on while nothing else was logged."""
+
+    at: int
+
+
+Entry = Decision | Event | PlacementChanged | PersonasChanged | Tick
+
+
+class Position(NamedTuple):
+    """A place in the log: milliseconds of the log's own clock, and a sequence within them."""
+
+    ms: int
+    seq: int
+
+    def __str__(self) -> str:
+        return f"{self.ms}-{self.seq}"
+
+    @classmethod
+    def parse(cls, text: str) -> Position:
+        """Read ``milliseconds-sequence``.
+
+        Raises:
+            LogError: if the text is not a position.
+        """
+        ms, _, seq = text.partition("-")
+        try:
+            return cls(int(ms), int(seq))
+        except ValueError as exc:
+            raise LogError(f"{text!r} is not a position in the log") from exc
+
+
+START: Final = Position(0, 0)
+"""Before the first entry."""
+
+
+def unit_of(visitor: str, placement: str, slot: int) -> str:
+    """The unit of learning: one visitor, one placement, one time slot."""
+    return f"{visitor}|{placement}|{slot}"
+
+
+_encoder: Final = msgspec.json.Encoder()
+_decoder: Final = msgspec.json.Decoder(Entry)
+
+
+def encode(entry: Entry) -> bytes:
+    """The entry as one line of JSON."""
+    return _encoder.encode(entry)
+
+
+def decode(data: bytes) -> Entry:
+    """The entry that ``encode`` wrote.
+
+    Raises:
+        LogError: if the bytes are not an entry of this version.
+    """
+    try:
+        return _decoder.decode(data)
+    except msgspec.MsgspecError as exc:
+        raise LogError(
+            f"an entry of the log cannot be read: {exc}",
+            hint="was it written by a newer version? run that one, or restore the log",
+        ) from exc

@@ -1,0 +1,73 @@
+"""Names that cannot be guessed, forged or traced back: decision ids, pseudonyms, time slots.
+
+A site has one secret of 32 bytes; every use derives its own key from it, so no value of one use
+says anything about another, and nothing made for one site is valid for a second.
+
+A decision id is 24 bytes in URL-safe base64: 6 of time (milliseconds), 9 of randomness, 9 of a
+keyed BLAKE2b over the first 15. Verifying it needs no look-up; forging one takes 2^72 guesses.
+"""
+
+from __future__ import annotations
+
+import hmac
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as Base64Error
+from hashlib import blake2b
+from typing import Final
+
+_TIME: Final = 6
+_RANDOM: Final = 9
+_MAC: Final = 9
+DECISION_ENTROPY: Final = _RANDOM
+"""Random bytes that a decision id takes."""
+DECISION_LENGTH: Final = (_TIME + _RANDOM + _MAC) * 4 // 3
+"""Characters of a decision id."""
+
+
+class SiteSecret:
+    """The secret of one site and what is derived from it."""
+
+    def __init__(self, secret: bytes) -> None:
+        """Derive one key a use from ``secret`` (32 bytes)."""
+        self._mac = blake2b(b"decision id", key=secret, digest_size=32).digest()
+        self._visitor = blake2b(b"visitor pseudonym", key=secret, digest_size=32).digest()
+        self.salt = blake2b(b"draw", key=secret, digest_size=32).digest()
+        """Keys the draws; see ``policy.sampling``."""
+
+    def new_decision(self, at: int, entropy: bytes) -> str:
+        """A decision id for time ``at`` (ms) and 9 random bytes."""
+        body = at.to_bytes(_TIME, "big") + entropy[:_RANDOM]
+        return urlsafe_b64encode(body + self._tag(body)).decode("ascii")
+
+    def decision_time(self, decision: str) -> int | None:
+        """When a decision was made (ms), or None if this site never issued that id."""
+        if len(decision) != DECISION_LENGTH:
+            return None
+        try:
+            raw = urlsafe_b64decode(decision.encode("ascii"))
+        except (UnicodeEncodeError, Base64Error):
+            return None
+        body, tag = raw[:-_MAC], raw[-_MAC:]
+        if len(raw) != _TIME + _RANDOM + _MAC or not hmac.compare_digest(tag, self._tag(body)):
+            return None
+        return int.from_bytes(body[:_TIME], "big")
+
+    def pseudonym(self, visitor: str) -> str:
+        """The name under which a visitor appears in the log: 16 characters."""
+        digest = blake2b(
+            visitor.encode("utf-8", "surrogatepass"), key=self._visitor, digest_size=12
+        )
+        return urlsafe_b64encode(digest.digest()).decode("ascii")
+
+    def _tag(self, body: bytes) -> bytes:
+        return blake2b(body, key=self._mac, digest_size=_MAC).digest()
+
+
+def slot_of(pseudonym: str, at: int, slot_ms: int) -> int:
+    """The number of the time slot that ``at`` (ms) falls in for this visitor.
+
+    Slots of different visitors start at different moments, so that a site's choices do not all
+    change at once.
+    """
+    offset = int.from_bytes(blake2b(pseudonym.encode(), digest_size=8).digest(), "big") % slot_ms
+    return (at + offset) // slot_ms

@@ -1,0 +1,200 @@
+"""Explaining: one decision, derived again from the log and the snapshot that it names.
+
+Nothing is taken on trust: the candidates come from the catalog's revision that the decision names,
+the features from what was logged, the probabilities from the snapshot's model through the same
+``Chooser`` that served it, the draw from the site's salt. If the snapshot's bytes are gone, the
+log is folded again up to its position and the result is checked against its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from bandit_service.catalog.model import Placement
+from bandit_service.errors import LogError, NotFound
+from bandit_service.events.entries import Decision, Event, Position, Tick, decode
+from bandit_service.events.identity import SiteSecret
+from bandit_service.folds.learner import stored_settings
+from bandit_service.folds.rebuild import fold_to
+from bandit_service.outcomes.join import Join, Outcome
+from bandit_service.policy.chooser import (
+    Candidates,
+    Chooser,
+    Distribution,
+    draw,
+    without_knowledge,
+)
+from bandit_service.policy.features import shared_line
+from bandit_service.policy.settings import PolicySettings, SiteSettings
+from bandit_service.policy.snapshot import Snapshot, SnapshotName, load_snapshot
+from bandit_service.storage.ports import SiteStore, entries_of
+
+SEARCH_MS: Final = 3_600_000
+"""How far from a decision's own time its entry is looked for in the log, in ms."""
+
+
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    """A decision as logged, and as derived again."""
+
+    decision: Decision
+    position: Position
+    events: list[Event]
+    outcome: Outcome | None
+    """None while the decision is open."""
+    repeats: bool
+    """Whether it is a later view of a unit that had opened before."""
+    shared: str
+    lines: list[str]
+    derived: Distribution
+    chosen: int
+    holdout: bool
+    refolded: bool
+    """Whether the snapshot had to be derived from the log."""
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the derivation gives the logged probabilities and draw, bit for bit."""
+        logged = self.decision
+        return (
+            self.derived.overall == logged.probabilities
+            and self.chosen == logged.chosen
+            and self.holdout == logged.holdout
+        )
+
+
+def explain(
+    store: SiteStore,
+    decision_id: str,
+    *,
+    defaults: SiteSettings,
+    progress: Callable[[int], None],
+) -> Explanation:
+    """Find a decision in the log and derive it again.
+
+    Raises:
+        NotFound: if this site has no such decision.
+        LogError: if the log does not have what the decision names.
+        SnapshotError: if its snapshot can neither be read nor derived.
+    """
+    secret = SiteSecret(store.secret())
+    position, decision = _find(store, secret, decision_id)
+    placement = _placement(store, decision)
+    candidates = _candidates(decision, placement)
+    shared = shared_line(decision.persona, decision.traits, decision.context)
+    snapshot, refolded = _snapshot(store, decision, progress)
+    settings = defaults if snapshot is None else snapshot.settings
+    derived = _distribution(snapshot, settings.policy, candidates, shared)
+    choice = draw(settings.policy, secret.salt, decision.unit, candidates, derived)
+    events, outcome, repeats = _what_happened(store, settings, decision, position)
+    return Explanation(
+        decision=decision,
+        position=position,
+        events=events,
+        outcome=outcome,
+        repeats=repeats,
+        shared=shared,
+        lines=list(candidates.lines),
+        derived=derived,
+        chosen=choice.index,
+        holdout=choice.holdout,
+        refolded=refolded,
+    )
+
+
+def _find(store: SiteStore, secret: SiteSecret, decision_id: str) -> tuple[Position, Decision]:
+    at = secret.decision_time(decision_id)
+    if at is None:
+        raise NotFound(
+            f"site {store.site!r} never issued the decision {decision_id[:80]!r}",
+            hint="give the id as /v1/decide answered it, and its site with --site",
+        )
+    after, upto = Position(max(0, at - SEARCH_MS), 0), Position(at + SEARCH_MS, 0)
+    needle = decision_id.encode()
+    near = Position(max(0, at - 5_000), 0)
+    for start in (near, after):
+        for position, data in entries_of(store, after=start, upto=upto):
+            if needle in data:
+                entry = decode(data)
+                if isinstance(entry, Decision) and entry.id == decision_id:
+                    return position, entry
+    raise NotFound(
+        f"decision {decision_id} is not in the log",
+        hint="it may be older than what the log keeps",
+    )
+
+
+def _placement(store: SiteStore, decision: Decision) -> Placement | None:
+    if decision.inline is not None:
+        return None
+    document = store.document(decision.placement, decision.revision)
+    if document is None:
+        raise LogError(
+            f"revision {decision.revision} of placement {decision.placement!r} is not in the log"
+        )
+    return msgspec.json.decode(document.data, type=Placement)
+
+
+def _candidates(decision: Decision, placement: Placement | None) -> Candidates:
+    if decision.inline is not None or placement is None:
+        return Candidates.inline(decision.placement, decision.inline or [])
+    return Candidates.of(placement, decision.exclude)
+
+
+def _snapshot(
+    store: SiteStore, decision: Decision, progress: Callable[[int], None]
+) -> tuple[Snapshot | None, bool]:
+    if decision.reason == "fallback" or "." not in decision.snapshot:
+        return None, False
+    data = store.snapshot(decision.snapshot)
+    if data is not None:
+        return load_snapshot(data, name=decision.snapshot), False
+    name = SnapshotName.parse(decision.snapshot)
+    settings = stored_settings(store, decision.snapshot)
+    fold = fold_to(store, settings, name.position, progress=progress)
+    try:
+        encoded = fold.snapshot().encoded
+    finally:
+        fold.close()
+    return load_snapshot(encoded, name=decision.snapshot), True
+
+
+def _distribution(
+    snapshot: Snapshot | None, policy: PolicySettings, candidates: Candidates, shared: str
+) -> Distribution:
+    if snapshot is None:
+        return without_knowledge(policy, candidates)
+    chooser = Chooser(snapshot)
+    try:
+        return chooser.distribution(candidates, shared)
+    finally:
+        chooser.close()
+
+
+def _what_happened(
+    store: SiteStore, settings: SiteSettings, decision: Decision, position: Position
+) -> tuple[list[Event], Outcome | None, bool]:
+    """Join the part of the log that this decision's unit can be in."""
+    slot_ms, window_ms = settings.policy.slot_ms, settings.rewards.window_ms
+    join = Join(settings.rewards, slot_ms=slot_ms)
+    first = Position(max(0, position.ms - slot_ms - 1), 0)
+    last = Position(position.ms + slot_ms + 2 * window_ms + 1, 0)
+    events: list[Event] = []
+    ids: list[str] = []
+    for at, data in entries_of(store, after=first, upto=last):
+        entry = decode(data)
+        mine = isinstance(entry, Decision) and (entry.unit, entry.arm) == (
+            decision.unit,
+            decision.arm,
+        )
+        if isinstance(entry, Decision) and mine:
+            ids.append(entry.id)
+        elif isinstance(entry, Event) and entry.decision in ids:
+            events.append(entry)
+            mine = True
+        closed = join.apply(at, entry if mine else Tick(at=at.ms))
+        if closed:
+            return events, closed[0], ids[0] != decision.id
+    return events, None, bool(ids) and ids[0] != decision.id

@@ -1,0 +1,185 @@
+"""Learning live: the fold runs behind the log and publishes snapshots.
+
+What can go wrong, and why nothing is lost or learned twice:
+
+- Killed at any moment: the next learner resumes from the last checkpoint, reads the log from its
+  position and derives again what was published after it, to the byte.
+- Two learners at once: they derive the same snapshots; the one that is behind publishes nothing.
+- A rebuild switches over: the store refuses publications that build on the generation before it,
+  and this learner resumes from what the rebuild left.
+
+Where nothing is logged but windows are due to end, it appends a tick, so that the log's clock moves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+import structlog
+
+from bandit_service.errors import SnapshotError
+from bandit_service.events.entries import Tick, decode, encode
+from bandit_service.folds.site import SiteFold
+from bandit_service.policy.settings import SiteSettings, differences
+from bandit_service.policy.snapshot import Snapshot, SnapshotName
+from bandit_service.reporting.visitors import VisitorMemory
+from bandit_service.storage.ports import Head, Publication, Published, SiteStore
+
+log = structlog.get_logger(__name__)
+
+BATCH: Final = 1_000
+"""Entries folded between two looks at the clock."""
+KEEP_SNAPSHOTS: Final = 300
+"""Snapshots whose bytes stay in the store; older ones can be derived from the log."""
+CHECKPOINT_SHARE: Final = 20
+"""A checkpoint is written at most so often that it takes 1 / 20 of the time."""
+
+
+class SiteLearner:
+    """Learning of one site. ``clock`` gives seconds, as ``time.time`` does."""
+
+    def __init__(
+        self,
+        store: SiteStore,
+        defaults: SiteSettings,
+        *,
+        clock: Callable[[], float],
+        publish_seconds: float,
+    ) -> None:
+        """Resume where the last learner stopped, or begin under ``defaults``.
+
+        Raises:
+            StorageError: if the store does not answer.
+        """
+        self._store = store
+        self._defaults = defaults
+        self._clock = clock
+        self._publish_every = publish_seconds
+        self._published_at = 0.0
+        self._next_checkpoint = 0.0
+        self._fold = self._resume()
+
+    def step(self) -> int:
+        """Fold what is new, up to BATCH entries, and publish if it is time; how many were new.
+
+        Raises:
+            StorageError: if the store does not answer; the state is as before or further, and
+                the same call may be made again.
+        """
+        rows = self._store.read(self._fold.position, limit=BATCH)
+        for position, data in rows:
+            entry = decode(data)
+            self._fold.apply(position, entry)
+            self._visitors.note(entry)
+        now = self._clock()
+        if not rows and self._fold.join.overdue(int(now * 1000)):
+            self._store.append(encode(Tick(at=int(now * 1000))))
+        if now - self._published_at >= self._publish_every:
+            self.publish()
+        return len(rows)
+
+    def publish(self) -> None:
+        """Publish what was learned since the last time, if anything was."""
+        self._visitors.flush()
+        now = self._clock()
+        moved = self._fold.position != self._checkpointed
+        due = moved and now >= self._next_checkpoint
+        if not due and self._fold.trainer.outcomes == self._published_outcomes:
+            return
+        snapshot = self._fold.snapshot()
+        checkpoint = self._fold.checkpoint(snapshot) if due else None
+        answer = self._publish(snapshot, checkpoint, self._generation)
+        self._published_at = self._clock()
+        if due:
+            cost = self._published_at - now
+            self._next_checkpoint = self._published_at + max(1.0, CHECKPOINT_SHARE * cost)
+        if answer == "superseded":
+            log.info("superseded_by_rebuild", site=self._store.site)
+            self._fold.close()
+            self._fold = self._resume()
+
+    def finish(self) -> None:
+        """Leave a checkpoint of everything that was read, and free the model."""
+        self._next_checkpoint = 0.0
+        self.publish()
+        self._fold.close()
+
+    def _publish(self, snapshot: Snapshot, checkpoint: bytes | None, replaces: int) -> Published:
+        answer = publish(
+            self._store,
+            snapshot,
+            generation=max(1, replaces),
+            replaces=replaces,
+            checkpoint=checkpoint,
+            report=None if checkpoint is None else msgspec.json.encode(self._fold.report()),
+        )
+        if answer == "published":
+            self._generation = max(1, replaces)
+            self._published_outcomes = snapshot.outcomes
+            if checkpoint is not None:
+                self._checkpointed = self._fold.position
+        return answer
+
+    def _resume(self) -> SiteFold:
+        self._visitors = VisitorMemory(self._store)
+        head = self._store.head()
+        self._generation = 0 if head is None else head.generation
+        self._published_outcomes = -1
+        self._checkpointed = None
+        fold = self._restored() or SiteFold(self._settings(head))
+        changed = differences(fold.settings, self._defaults)
+        if changed:
+            log.warning(
+                "settings_differ",
+                site=self._store.site,
+                changed=changed,
+                hint="the site keeps what it learned under; adopt with: bandit-service rebuild",
+            )
+        return fold
+
+    def _restored(self) -> SiteFold | None:
+        data = self._store.checkpoint()
+        if data is None:
+            return None
+        try:
+            return SiteFold.restore(data)
+        except SnapshotError as exc:
+            log.error("checkpoint_refused", site=self._store.site, error=exc.message)
+            return None
+
+    def _settings(self, head: Head | None) -> SiteSettings:
+        return self._defaults if head is None else stored_settings(self._store, head.name)
+
+
+def publish(
+    store: SiteStore,
+    snapshot: Snapshot,
+    *,
+    generation: int,
+    replaces: int,
+    checkpoint: bytes | None,
+    report: bytes | None,
+) -> Published:
+    """Hand a snapshot to serving. See ``SiteStore.publish``."""
+    head = Head(snapshot.name, snapshot.position, generation)
+    settings = msgspec.json.encode(snapshot.settings)
+    publication = Publication(head, snapshot.encoded, settings, report, checkpoint)
+    return store.publish(publication, replaces=replaces, keep=KEEP_SNAPSHOTS)
+
+
+def stored_settings(store: SiteStore, snapshot_name: str) -> SiteSettings:
+    """The settings that a snapshot was learned under.
+
+    Raises:
+        SnapshotError: if the store has no settings of that name.
+    """
+    name = SnapshotName.parse(snapshot_name)
+    data = store.settings(name.settings)
+    if data is None:
+        raise SnapshotError(
+            f"the settings {name.settings} of snapshot {snapshot_name} are not in the store",
+            hint="was the store restored from an old copy?",
+        )
+    return msgspec.json.decode(data, type=SiteSettings)

@@ -1,0 +1,1 @@
+"""The fold that trains: outcomes in, a better model out (``trainer``)."""

@@ -1,0 +1,1 @@
+"""From decisions and events to outcomes: what events are worth (``rewards``), what happened (``join``)."""

@@ -1,0 +1,225 @@
+"""The join: decisions and events of one log, in order, become outcomes, each exactly once.
+
+A *unit* is what is learned from once: the views that one visitor has of one arm of one placement
+within one time slot, or a single decision where no visitor was named. It opens with its first
+decision. Every later view moves its end; it closes
+
+- ``rewarded``, as soon as a reward reaches the log where the aggregation is ``earliest``, else at
+  its end with the aggregate of the rewards that came;
+- ``defaulted`` at its end, if none came;
+- ``censored`` at its end, if decisions count when seen and nothing showed that it was.
+
+The end is one window after the last view, measured by the log's own clock (the positions), which
+never runs backwards: which events are in time does not depend on any server's clock, nor on when
+this fold runs. What arrives for a closed unit is counted as late and changes nothing. A unit is
+remembered until its slot must be over, so that a view after its closing does not open it again.
+
+``apply`` is deterministic: the state after a log is a function of the settings and the log.
+Keeping only the open units, and not every id ever seen, is what bounds the memory to the traffic
+of one slot.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, NamedTuple
+
+import msgspec
+
+from bandit_service.events.entries import Decision, Entry, Event, Position
+from bandit_service.outcomes.rewards import RewardSettings, RewardSum
+
+OutcomeKind = Literal["rewarded", "defaulted", "censored"]
+
+MAX_EVENT_IDS: Final = 1_000
+"""Idempotency ids remembered for one unit; a unit with more events is a robot's."""
+
+
+class Outcome(NamedTuple):
+    """How a unit closed. ``reward`` is the default where nothing came, 0 where censored."""
+
+    decision: Decision
+    kind: OutcomeKind
+    reward: float
+    views: int
+    closed: Position
+
+
+class JoinCounts(msgspec.Struct):
+    """How many of each thing the join has met since the log began."""
+
+    decisions: int = 0
+    repeated_views: int = 0
+    duplicate_decisions: int = 0
+    events: int = 0
+    duplicate_events: int = 0
+    late_events: int = 0
+    rewarded: int = 0
+    defaulted: int = 0
+    censored: int = 0
+
+
+class Unit(msgspec.Struct):
+    """An open unit, or one that has closed and is remembered. Closed ones drop their decision."""
+
+    decision: Decision | None
+    latest: str
+    """The decision id of the newest view; its end is the unit's end."""
+    views: int = 1
+    seen: bool = False
+    rewards: int = 0
+    value: float = 0.0
+    event_ids: list[str] = []
+
+
+class View(msgspec.Struct):
+    """One decision id, waiting for its window to end."""
+
+    unit: Unit
+    arrived: int
+
+
+class JoinState(msgspec.Struct, frozen=True):
+    """The state of a join as plain data; units are shared by index."""
+
+    units: list[Unit]
+    views: list[tuple[str, int, int]]
+    """(decision id, index of its unit, arrival in ms of the log's clock), oldest first."""
+    remembered: list[tuple[str, int, int]]
+    """(unit and arm, index of the unit, arrival of its first view), oldest first."""
+    counts: JoinCounts
+
+
+class Join:
+    """The fold. One instance reads one log from its start, or from a restored state."""
+
+    def __init__(self, rewards: RewardSettings, *, slot_ms: int) -> None:
+        """A join at the start of a log; ``slot_ms`` is the length of a time slot."""
+        self._rewards = rewards
+        self._window = rewards.window_ms
+        self._memory = max(slot_ms, rewards.window_ms)
+        self._views: dict[str, View] = {}
+        self._remembered: dict[str, View] = {}
+        self.counts = JoinCounts()
+
+    def apply(self, position: Position, entry: Entry) -> list[Outcome]:
+        """Take in the next entry; the outcomes that it, or the passing of time, has closed."""
+        closed = self._expire(position)
+        if isinstance(entry, Decision):
+            self._decide(position, entry)
+        elif isinstance(entry, Event):
+            outcome = self._event(position, entry)
+            if outcome is not None:
+                closed.append(outcome)
+        return closed
+
+    def overdue(self, now: int) -> bool:
+        """Whether a view's window had ended by ``now`` (ms): an entry would close something."""
+        oldest = next(iter(self._views.values()), None)
+        return oldest is not None and oldest.arrived + self._window < now
+
+    @property
+    def open_units(self) -> int:
+        """How many units have not closed yet."""
+        return sum(1 for unit in self._units() if unit.decision is not None)
+
+    def dump(self) -> JoinState:
+        """The state as plain data, for a checkpoint."""
+        units = list(self._units())
+        index = {id(unit): n for n, unit in enumerate(units)}
+        return JoinState(
+            units=units,
+            views=[(key, index[id(v.unit)], v.arrived) for key, v in self._views.items()],
+            remembered=[(key, index[id(v.unit)], v.arrived) for key, v in self._remembered.items()],
+            counts=self.counts,
+        )
+
+    def restore(self, state: JoinState) -> None:
+        """Continue from what ``dump`` gave."""
+        self._views = {key: View(state.units[n], at) for key, n, at in state.views}
+        self._remembered = {key: View(state.units[n], at) for key, n, at in state.remembered}
+        self.counts = state.counts
+
+    def _units(self) -> list[Unit]:
+        every = (*self._views.values(), *self._remembered.values())
+        return list({id(view.unit): view.unit for view in every}.values())
+
+    def _decide(self, position: Position, decision: Decision) -> None:
+        if decision.id in self._views:
+            self.counts.duplicate_decisions += 1
+            return
+        self.counts.decisions += 1
+        key = None if decision.visitor is None else f"{decision.unit}|{decision.arm}"
+        known = None if key is None else self._remembered.get(key)
+        if known is None:
+            unit = Unit(decision, decision.id)
+            if key is not None:
+                self._remembered[key] = View(unit, position.ms)
+        else:
+            unit = known.unit
+            unit.latest = decision.id
+            unit.views += 1
+            self.counts.repeated_views += 1
+        self._views[decision.id] = View(unit, position.ms)
+
+    def _event(self, position: Position, event: Event) -> Outcome | None:
+        self.counts.events += 1
+        view = self._views.get(event.decision)
+        decision = None if view is None else view.unit.decision
+        if view is None or decision is None:
+            self.counts.late_events += 1
+            return None
+        unit = view.unit
+        if event.id is not None:
+            if event.id in unit.event_ids:
+                self.counts.duplicate_events += 1
+                return None
+            if len(unit.event_ids) < MAX_EVENT_IDS:
+                unit.event_ids.append(event.id)
+        unit.seen = True
+        reward = self._rewards.of(event.type, event.value)
+        if reward is None:
+            return None
+        self._add(unit, reward)
+        if self._rewards.aggregation == "earliest":
+            return self._close(unit, decision, position)
+        return None
+
+    def _add(self, unit: Unit, reward: float) -> None:
+        total = RewardSum()
+        total.count, total.value = unit.rewards, unit.value
+        total.add(reward, self._rewards.aggregation)
+        unit.rewards, unit.value = total.count, total.value
+
+    def _expire(self, position: Position) -> list[Outcome]:
+        closed: list[Outcome] = []
+        ended = _take_older(self._views, position.ms - self._window)
+        for decision_id, view in ended:
+            decision = view.unit.decision
+            if decision is not None and view.unit.latest == decision_id:
+                closed.append(self._close(view.unit, decision, position))
+        _take_older(self._remembered, position.ms - self._memory)
+        return closed
+
+    def _close(self, unit: Unit, decision: Decision, position: Position) -> Outcome:
+        unit.decision = None
+        unit.event_ids = []
+        if unit.rewards:
+            self.counts.rewarded += 1
+            return Outcome(decision, "rewarded", unit.value, unit.views, position)
+        if self._rewards.counts == "seen" and not unit.seen:
+            self.counts.censored += 1
+            return Outcome(decision, "censored", 0.0, unit.views, position)
+        self.counts.defaulted += 1
+        return Outcome(decision, "defaulted", self._rewards.default_reward, unit.views, position)
+
+
+def _take_older(views: dict[str, View], before: int) -> list[tuple[str, View]]:
+    """Remove and return the views that arrived before ``before`` (ms); oldest are first."""
+    taken = []
+    for key, view in views.items():
+        if view.arrived >= before:
+            break
+        taken.append((key, view))
+    for key, _ in taken:
+        del views[key]
+    return taken

@@ -1,0 +1,135 @@
+"""The policy of one snapshot: probabilities for candidates, and the draw among them.
+
+Live serving, ``explain`` and offline replay all choose through ``Chooser``; there is no second
+copy. Probabilities depend on the snapshot, the candidates and the shared line alone, and repeat,
+so they are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
+
+from bandit_service.catalog.model import Placement, Variant
+from bandit_service.policy.features import action_line, placement_lines
+from bandit_service.policy.sampling import bounded, held_out, mixed, race
+from bandit_service.policy.settings import PolicySettings
+from bandit_service.policy.snapshot import Snapshot
+from bandit_service.policy.vowpal import Prediction, VowpalModel
+
+MAX_KEPT: Final = 20_000
+"""Distributions kept for one snapshot before all are let go."""
+
+
+class Candidates:
+    """What may be shown: variants with their arms and feature lines, prepared once."""
+
+    __slots__ = ("arms", "key", "lines", "lower", "upper", "variants")
+
+    def __init__(self, variants: Sequence[Variant], lines: Sequence[str]) -> None:
+        """``lines`` are the candidates' feature lines, in the order of ``variants``."""
+        self.variants = tuple(variants)
+        self.lines = tuple(lines)
+        self.arms = tuple(variant.arm for variant in variants)
+        self.lower = tuple(variant.min_share for variant in variants)
+        self.upper = tuple(variant.max_share for variant in variants)
+        self.key = (self.lines, self.lower, self.upper)
+
+    @classmethod
+    def of(cls, placement: Placement, exclude: Iterable[str] = ()) -> Candidates:
+        """The live variants of a placement, without those excluded by id."""
+        barred = frozenset(exclude)
+        live = [variant for variant in placement.live() if variant.id not in barred]
+        return cls(live, placement_lines(placement, live))
+
+    @classmethod
+    def inline(cls, placement: str, variants: Sequence[Variant]) -> Candidates:
+        """Variants that came with a request."""
+        return cls(variants, [action_line(placement, (), variant) for variant in variants])
+
+    def __len__(self) -> int:
+        return len(self.variants)
+
+
+class Distribution(NamedTuple):
+    """The probabilities of K candidates, each a list of K numbers."""
+
+    learned: list[float]
+    """What a unit that is not held out draws from."""
+    uniform: list[float]
+    """What a held-out unit draws from."""
+    overall: list[float]
+    """The mixture of both: the propensities."""
+    rewards: list[float]
+    """Expected reward of each candidate."""
+
+
+class Choice(NamedTuple):
+    """A candidate's index, and whether it was drawn from the holdout."""
+
+    index: int
+    holdout: bool
+
+
+class Chooser:
+    """The policy of one snapshot. Not thread-safe; call ``close`` when done."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        """Load the model of ``snapshot``.
+
+        Raises:
+            SnapshotError: if the model cannot be loaded.
+        """
+        self.name = snapshot.name
+        self.settings = snapshot.settings
+        self.policy: PolicySettings = snapshot.settings.policy
+        self._model = VowpalModel(self.policy, snapshot.model)
+        self._kept: dict[tuple[object, str], Distribution] = {}
+
+    def distribution(self, candidates: Candidates, shared: str) -> Distribution:
+        """The probabilities of ``candidates`` for the decision that ``shared`` describes."""
+        key = (candidates.key, shared)
+        kept = self._kept.get(key)
+        if kept is None:
+            if len(self._kept) >= MAX_KEPT:
+                self._kept.clear()
+            kept = self._kept[key] = self._distribution(candidates, shared)
+        return kept
+
+    def close(self) -> None:
+        """Free the model; the chooser cannot be used afterwards."""
+        self._kept.clear()
+        self._model.close()
+
+    def _distribution(self, candidates: Candidates, shared: str) -> Distribution:
+        prediction = self._model.predict(shared, candidates.lines)
+        return distribute(self.policy, candidates, prediction)
+
+
+def distribute(
+    policy: PolicySettings, candidates: Candidates, prediction: Prediction
+) -> Distribution:
+    """From the model's prediction to the probabilities that are drawn from."""
+    count = len(candidates)
+    lower = [max(share, policy.floor / count) for share in candidates.lower]
+    lower = [min(low, high) for low, high in zip(lower, candidates.upper, strict=True)]
+    learned = bounded(prediction.probabilities, lower, candidates.upper)
+    uniform = bounded([1.0 / count] * count, candidates.lower, candidates.upper)
+    overall = mixed(learned, uniform, policy.holdout)
+    return Distribution(learned, uniform, overall, prediction.rewards)
+
+
+def without_knowledge(policy: PolicySettings, candidates: Candidates) -> Distribution:
+    """The distribution where there is no model to ask: uniform, within the shares."""
+    count = len(candidates)
+    blank = Prediction([1.0 / count] * count, [policy.typical_reward] * count)
+    return distribute(policy, candidates, blank)
+
+
+def draw(
+    policy: PolicySettings, salt: bytes, unit: str, candidates: Candidates, given: Distribution
+) -> Choice:
+    """Draw a candidate for ``unit``: the same answer whenever and wherever it is asked again."""
+    holdout = held_out(salt, unit, policy.holdout)
+    probabilities = given.uniform if holdout else given.learned
+    return Choice(race(salt, unit, candidates.arms, probabilities), holdout)

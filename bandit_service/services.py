@@ -1,0 +1,285 @@
+"""The only place that wires: settings in, a store and everything that stands on it out.
+
+``Services`` belongs to one process. It opens the store, keeps a view of each site that is asked
+for, and, in a serving process, refreshes the views from a thread. There are no globals: whoever
+needs something is given it from here.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from bandit_service.access import (
+    KeyRecord,
+    KeyRing,
+    Role,
+    check_site,
+    digest_of,
+    make_key,
+    random_part,
+)
+from bandit_service.catalog.document import CatalogDocument, read_document
+from bandit_service.errors import BanditError, InvalidInput, NotFound, SettingsError, StorageError
+from bandit_service.folds.learner import SiteLearner, publish
+from bandit_service.policy.settings import SiteSettings, read_settings
+from bandit_service.policy.snapshot import genesis
+from bandit_service.serving.editing import CatalogEditor
+from bandit_service.serving.view import SiteView
+from bandit_service.settings import ServiceSettings
+from bandit_service.storage.embedded import EmbeddedRedis
+from bandit_service.storage.ports import SiteStore, Store
+from bandit_service.storage.redis_store import RedisStore
+
+log = structlog.get_logger(__name__)
+
+IDLE_SECONDS = 0.02
+"""How long the learner rests when no site had anything new."""
+
+
+def now_ms() -> int:
+    """The wall clock, in ms since the Unix epoch."""
+    return time.time_ns() // 1_000_000
+
+
+class Services:
+    """Everything that a process needs, standing on one store."""
+
+    def __init__(
+        self,
+        settings: ServiceSettings,
+        store: Store,
+        *,
+        clock: Callable[[], int] = now_ms,
+        entropy: Callable[[int], bytes] = os.urandom,
+        site_settings: SiteSettings | None = None,
+    ) -> None:
+        """``clock`` gives ms since the Unix epoch, ``entropy`` that many random bytes."""
+        self.settings = settings
+        self.store = store
+        self.clock = clock
+        self.entropy = entropy
+        self.site_settings = site_settings or site_settings_of(settings)
+        self.keys = KeyRing({})
+        self._keys_revision = -1
+        self._views: dict[str, SiteView] = {}
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._watcher: threading.Thread | None = None
+        self._refreshed_at = 0.0
+
+    # -- serving
+
+    def view(self, site: str) -> SiteView:
+        """The view of a site, made on first use."""
+        view = self._views.get(site)
+        if view is None:
+            with self._lock:
+                view = self._views.get(site) or self._open(site)
+                self._views[site] = view
+        return view
+
+    def refresh(self) -> None:
+        """Look once for changed keys, catalogs and snapshots.
+
+        Raises:
+            StorageError: if the store does not answer; everything stays as it was.
+        """
+        for site in (*self._views, self.settings.site):
+            view = self.view(site)
+            pulse = view.store.pulse()
+            if pulse.keys != self._keys_revision:
+                self.keys = KeyRing(self.store.keys())
+                self._keys_revision = pulse.keys
+            with self._lock:
+                view.refresh(pulse)
+        self._refreshed_at = time.monotonic()
+
+    @property
+    def staleness(self) -> float:
+        """Seconds since the last look that succeeded; infinite if there was none."""
+        return time.monotonic() - self._refreshed_at if self._refreshed_at else float("inf")
+
+    def start_watching(self) -> None:
+        """Refresh from a thread of this process until ``close``."""
+        self._watcher = threading.Thread(target=self._watch, name="watcher", daemon=True)
+        self._watcher.start()
+
+    def close(self) -> None:
+        """Stop watching and let go of the store."""
+        self._stop.set()
+        if self._watcher is not None:
+            self._watcher.join(timeout=5)
+        self.store.close()
+
+    # -- managing
+
+    def editor(self, site: str, *, by: str) -> CatalogEditor:
+        """Changes to a site's catalog on behalf of ``by``."""
+        return CatalogEditor(self.store.site(check_site(site)), by=by, clock=self.clock)
+
+    def create_key(self, site: str, role: Role, *, label: str = "") -> tuple[str, KeyRecord]:
+        """Make a key; it is returned this once and stored as a digest."""
+        key, record = make_key(site, role, label=label, at=self.clock(), entropy=random_part())
+        self.store.register(site)
+        self.store.put_key(digest_of(key), msgspec.json.encode(record))
+        return key, record
+
+    def key_records(self) -> dict[str, KeyRecord]:
+        """Every key's record by digest, revoked ones included."""
+        stored = self.store.keys()
+        return {d: msgspec.json.decode(data, type=KeyRecord) for d, data in stored.items()}
+
+    def revoke_key(self, key_id: str) -> KeyRecord:
+        """Revoke a key by its id (or a prefix of its digest of at least 8 digits).
+
+        Raises:
+            NotFound: if there is no such key.
+            InvalidInput: if more than one key begins so.
+        """
+        matching = {d: r for d, r in self.key_records().items() if d.startswith(key_id)}
+        if not matching or len(key_id) < 8:
+            raise NotFound(
+                f"there is no key {key_id!r}", hint="bandit-service keys list shows their ids"
+            )
+        if len(matching) > 1:
+            raise InvalidInput(f"{key_id!r} is not one key but {len(matching)}")
+        ((digest, record),) = matching.items()
+        revoked = msgspec.structs.replace(record, revoked=record.revoked or self.clock())
+        self.store.put_key(digest, msgspec.json.encode(revoked))
+        return revoked
+
+    def seed(self, site: str) -> int:
+        """Fill a site that has no catalog from ``catalog.toml``; how many placements that made."""
+        editor = self.editor(site, by="seed")
+        path = self.settings.config_path / "catalog.toml"
+        if editor.placements() or not path.exists():
+            return 0
+        return editor.put_document(catalog_from(path))
+
+    def ensure_snapshot(self, site: str) -> None:
+        """Give a new site the snapshot of an empty log, so that decisions can name it."""
+        store = self.store.site(site)
+        if store.head() is None:
+            snapshot = genesis(self.site_settings)
+            publish(store, snapshot, generation=1, replaces=0, checkpoint=None, report=None)
+
+    # -- learning
+
+    def learner(self, site: str) -> SiteLearner:
+        """A learner for one site."""
+        return SiteLearner(
+            self.store.site(site),
+            self.site_settings,
+            clock=lambda: self.clock() / 1000,
+            publish_seconds=self.settings.publish_seconds,
+        )
+
+    def learn(self, stop: threading.Event) -> None:
+        """Learn for every site until ``stop`` is set, then leave checkpoints.
+
+        A store that does not answer is waited for; nothing is lost meanwhile, since everything
+        that was acknowledged is in the log.
+        """
+        learners: dict[str, SiteLearner] = {}
+        while not stop.is_set():
+            try:
+                busy = self._learn_once(learners)
+            except StorageError as exc:
+                log.warning("store_unavailable", error=exc.message)
+                stop.wait(1.0)
+                continue
+            if not busy:
+                stop.wait(IDLE_SECONDS)
+        for learner in learners.values():
+            learner.finish()
+
+    def _learn_once(self, learners: dict[str, SiteLearner]) -> bool:
+        for site in self.store.sites():
+            if site not in learners:
+                learners[site] = self.learner(site)
+        return any([learner.step() for learner in learners.values()])
+
+    # -- inside
+
+    def _open(self, site: str) -> SiteView:
+        return open_view(self.store.site(site), self.site_settings)
+
+    def _watch(self) -> None:
+        while not self._stop.wait(self.settings.poll_seconds):
+            try:
+                self.refresh()
+            except BanditError as exc:
+                log.warning("refresh_failed", error=exc.message)
+
+
+def open_view(store: SiteStore, defaults: SiteSettings) -> SiteView:
+    """A view of a site, up to date."""
+    view = SiteView(store, defaults)
+    view.refresh()
+    return view
+
+
+def site_settings_of(settings: ServiceSettings) -> SiteSettings:
+    """The rewards and the policy in the file that the settings name; defaults if there is none.
+
+    Raises:
+        SettingsError: if the file cannot be used, or is missing and was asked for.
+    """
+    path = settings.config_path / settings.site_settings
+    if path.exists():
+        return read_settings(path.read_bytes(), name=str(path))
+    if settings.site_settings != ServiceSettings().site_settings:
+        raise SettingsError(
+            f"{path} does not exist", field="site_settings", hint="name a TOML file"
+        )
+    return SiteSettings()
+
+
+def catalog_from(path: Path) -> CatalogDocument:
+    """The catalog in a file.
+
+    Raises:
+        InvalidInput: if it cannot be opened or used.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as exc:
+        raise InvalidInput(
+            f"{path} cannot be read: {exc.strerror}", hint="is the path right?"
+        ) from exc
+    return read_document(data, name=str(path))
+
+
+@contextmanager
+def opened_store(settings: ServiceSettings) -> Iterator[RedisStore]:
+    """The Redis of the settings, or one of our own for as long as the context lasts.
+
+    Raises:
+        StorageError: if Redis cannot be reached or started, or is too old.
+    """
+    if settings.redis_url:
+        with closing_store(settings.redis_url) as store:
+            yield store
+        return
+    with EmbeddedRedis(data_dir=settings.data_path, fsync=settings.fsync) as embedded:
+        with closing_store(embedded.url) as store:
+            yield store
+
+
+@contextmanager
+def closing_store(url: str) -> Iterator[RedisStore]:
+    """A store at ``url``, checked, and closed in the end."""
+    store = RedisStore(url)
+    try:
+        store.check_version()
+        yield store
+    finally:
+        store.close()

@@ -1,0 +1,285 @@
+"""Deciding: from a request to a logged decision and its answer.
+
+The order is the promise: the draw is made, the decision is appended to the log, and only when the
+store has acknowledged it is there an answer. What the entry says is what was used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+from zlib import crc32
+
+import msgspec
+
+from bandit_service.catalog.model import (
+    MAX_INLINE_ID,
+    Kind,
+    Variant,
+    check_variant,
+)
+from bandit_service.catalog.personas import Resolution, named, resolve
+from bandit_service.errors import InvalidInput, NotFound, NothingToShow, PayloadTooLarge
+from bandit_service.events import visits
+from bandit_service.events.entries import Decision, Reason, encode, unit_of
+from bandit_service.events.identity import slot_of
+from bandit_service.policy.chooser import (
+    Candidates,
+    Choice,
+    Chooser,
+    Distribution,
+    draw,
+    without_knowledge,
+)
+from bandit_service.policy.features import shared_line
+from bandit_service.serving import context as features
+from bandit_service.serving.requests import (
+    MAX_SLOTS,
+    DecideAnswer,
+    DecideRequest,
+    InlineVariant,
+    PageAnswer,
+    PageRequest,
+    VariantAnswer,
+    check_request,
+    check_text,
+)
+from bandit_service.serving.view import SiteView
+
+NO_SNAPSHOT: Final = "none"
+"""Named by decisions that no snapshot had a part in."""
+
+
+class _Offer(NamedTuple):
+    """What may be shown for a request."""
+
+    candidates: Candidates
+    revision: int
+    kind: Kind | None
+    """The placement's kind, or None where candidates are inline and say it themselves."""
+
+
+class _Made(NamedTuple):
+    """A decision, ready to be logged and answered."""
+
+    entry: Decision
+    answer: DecideAnswer
+
+
+def decide(view: SiteView, request: DecideRequest, *, now: int, entropy: bytes) -> DecideAnswer:
+    """Choose, log, answer. ``now`` is in ms since the Unix epoch; ``entropy`` is 9 random bytes.
+
+    Raises:
+        InvalidInput: if the request breaks a limit or names an unknown persona.
+        NotFound: if there is no such placement.
+        NothingToShow: if no live variant is left.
+        StorageError: if the log did not take the decision; nobody may be shown it.
+    """
+    (made,) = _make(view, [request], now, [entropy])
+    view.store.append(encode(made.entry))
+    return made.answer
+
+
+def decide_page(
+    view: SiteView, page: PageRequest, *, now: int, entropies: Sequence[bytes]
+) -> PageAnswer:
+    """Choose for every slot of a page, log all in one exchange, answer. See ``decide``.
+
+    Raises:
+        PayloadTooLarge: if the page has more than MAX_SLOTS slots.
+    """
+    if len(page.slots) > MAX_SLOTS:
+        raise PayloadTooLarge(
+            f"the page has {len(page.slots)} slots", field="slots", hint=f"at most {MAX_SLOTS}"
+        )
+    if not page.slots:
+        return PageAnswer(slots=[])
+    made = _make(view, page.requests(), now, entropies)
+    view.store.append_many([encode(one.entry) for one in made])
+    return PageAnswer(slots=[one.answer for one in made])
+
+
+def _make(
+    view: SiteView, requests: Sequence[DecideRequest], now: int, entropies: Sequence[bytes]
+) -> list[_Made]:
+    for request in requests:
+        check_request(request)
+    known = _visits(view, requests)
+    return [
+        _choose(view, request, visit, now, entropy)
+        for request, visit, entropy in zip(requests, known, entropies, strict=True)
+    ]
+
+
+def _visits(view: SiteView, requests: Sequence[DecideRequest]) -> list[visits.Visit | None]:
+    visitor = requests[0].visitor
+    if visitor is None:
+        return [None] * len(requests)
+    pseudonym = view.secret.pseudonym(visitor)
+    rows = view.store.visits(pseudonym, [request.placement for request in requests])
+    return [visits.decode_visit(row) for row in rows]
+
+
+def _choose(
+    view: SiteView, request: DecideRequest, visit: visits.Visit | None, now: int, entropy: bytes
+) -> _Made:
+    offer = _offer(view, request)
+    chooser, policy = view.chooser, view.settings.policy
+    resolution = _persona(view, request)
+    traits = features.declared(request.traits)
+    context = features.situation(request.context, now)
+    decision_id = view.secret.new_decision(now, entropy)
+    pseudonym, slot, unit = None, None, decision_id
+    if request.visitor is not None:
+        pseudonym = view.secret.pseudonym(request.visitor)
+        slot = slot_of(pseudonym, now, policy.slot_ms)
+        unit = unit_of(pseudonym, request.placement, slot)
+        context |= visits.features(visit, slot, now)
+    if chooser is None:
+        given = without_knowledge(policy, offer.candidates)
+    else:
+        shared = shared_line(resolution.persona, traits, context)
+        given = chooser.distribution(offer.candidates, shared)
+    choice = draw(policy, view.secret.salt, unit, offer.candidates, given)
+    repeated = slot is not None and visits.seen_in(visit, slot)
+    entry = Decision(
+        id=decision_id,
+        at=now,
+        placement=request.placement,
+        revision=offer.revision,
+        arms=list(offer.candidates.arms),
+        probabilities=given.overall,
+        chosen=choice.index,
+        snapshot=NO_SNAPSHOT if chooser is None else chooser.name,
+        reason=_reason(chooser, given, choice, repeated=repeated),
+        persona=resolution.persona,
+        confidence=resolution.confidence,
+        visitor=pseudonym,
+        slot=slot,
+        holdout=choice.holdout,
+        context=context,
+        traits=traits,
+        exclude=request.exclude,
+        inline=list(offer.candidates.variants) if request.candidates is not None else None,
+    )
+    return _Made(entry, _answer(entry, offer, given))
+
+
+def _offer(view: SiteView, request: DecideRequest) -> _Offer:
+    shelf = view.shelves.get(request.placement)
+    if request.candidates is not None:
+        variants = [_inline(n, spec) for n, spec in enumerate(request.candidates)]
+        variants = [variant for variant in variants if variant.id not in request.exclude]
+        _check_distinct(variants)
+        offer = _Offer(Candidates.inline(request.placement, variants), 0, None)
+    elif shelf is None or shelf.placement.retired:
+        raise NotFound(
+            f"there is no placement {request.placement!r}",
+            field="placement",
+            hint="register it: PUT /v1/placements/{placement}, or send candidates",
+        )
+    else:
+        placement = shelf.placement
+        candidates = (
+            Candidates.of(placement, request.exclude) if request.exclude else shelf.candidates
+        )
+        offer = _Offer(candidates, placement.revision, placement.kind)
+    if not len(offer.candidates):
+        raise NothingToShow(
+            f"placement {request.placement!r} has no live variant that may be shown",
+            field="placement",
+            hint="make a variant live, or exclude fewer",
+        )
+    return offer
+
+
+def _inline(index: int, spec: InlineVariant) -> Variant:
+    field = f"candidates.{index}"
+    if spec.id is None:
+        raise InvalidInput("a candidate has no id", field=f"{field}.id", hint="give it one")
+    check_text(spec.id, MAX_INLINE_ID, f"{field}.id")
+    variant = Variant(
+        id=spec.id,
+        version=1,
+        headline=spec.headline,
+        image_url=spec.image_url,
+        alt=spec.alt,
+        target_url=spec.target_url,
+        tags=tuple(spec.tags),
+        attributes=spec.attributes,
+        status="live",
+        min_share=spec.min_share,
+        max_share=spec.max_share,
+    )
+    check_variant(variant, None, field)
+    # Inline content has no history: its checksum tells one version from another.
+    content = "\x00".join(part or "" for part in variant.content)
+    version = crc32(content.encode("utf-8", "surrogatepass"))
+    return msgspec.structs.replace(variant, version=version)
+
+
+def _check_distinct(variants: Sequence[Variant]) -> None:
+    if len({variant.id for variant in variants}) != len(variants):
+        raise InvalidInput(
+            "two candidates have the same id", field="candidates", hint="give each its own id"
+        )
+
+
+def _persona(view: SiteView, request: DecideRequest) -> Resolution:
+    if request.persona is None:
+        return resolve(view.personas, request.traits, tags_of=view.tags_of)
+    known = named(view.personas, request.persona)
+    if known is None:
+        raise InvalidInput(
+            f"there is no persona {request.persona[:80]!r}",
+            field="persona",
+            hint="GET /v1/personas lists them; or send traits instead",
+        )
+    return known
+
+
+def _reason(
+    chooser: Chooser | None, given: Distribution, choice: Choice, *, repeated: bool
+) -> Reason:
+    if len(given.learned) == 1:
+        return "only"
+    if choice.holdout:
+        return "holdout"
+    if chooser is None:
+        return "fallback"
+    if repeated:
+        return "sticky"
+    likeliest = given.learned[choice.index] >= max(given.learned)
+    return "learned" if likeliest else "explored"
+
+
+def _answer(entry: Decision, offer: _Offer, given: Distribution) -> DecideAnswer:
+    variant = offer.candidates.variants[entry.chosen]
+    return DecideAnswer(
+        decision=entry.id,
+        placement=entry.placement,
+        variant=VariantAnswer(
+            id=variant.id,
+            version=variant.version,
+            kind=offer.kind or kind_of(variant),
+            headline=variant.headline,
+            image_url=variant.image_url,
+            alt=variant.alt,
+            target_url=variant.target_url,
+            tags=variant.tags,
+            attributes=variant.attributes,
+        ),
+        persona=entry.persona,
+        persona_confidence=entry.confidence,
+        probability=entry.propensity,
+        match=given.rewards[entry.chosen],
+        snapshot=entry.snapshot,
+        reason=entry.reason,
+    )
+
+
+def kind_of(variant: Variant) -> Kind:
+    """The kind that a variant's content makes it."""
+    if variant.image_url and variant.headline:
+        return "card"
+    return "thumbnail" if variant.image_url else "headline"

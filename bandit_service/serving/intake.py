@@ -1,0 +1,133 @@
+"""Taking in events: each is checked by itself, and what passes is in the log before the answer.
+
+Whether an event is in time, a duplicate or worth anything is decided by the join, from the log:
+here only what could never be right is turned away. Nothing is looked up: a decision id carries its
+own proof.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+
+from bandit_service.errors import InvalidInput, PayloadTooLarge
+from bandit_service.events.entries import Event, encode
+from bandit_service.serving.requests import (
+    MAX_EVENTS,
+    EventRequest,
+    EventsAnswer,
+    EventsRequest,
+    Rejection,
+    check_text,
+)
+from bandit_service.serving.view import SiteView
+
+EVENT_TYPE: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+MAX_EVENT_ID: Final = 128
+FUTURE_MS: Final = 60_000
+"""How far ahead of ours a sender's clock may be, in milliseconds."""
+
+_decoder: Final = msgspec.json.Decoder(EventRequest)
+
+
+def take_events(view: SiteView, request: EventsRequest, *, now: int) -> EventsAnswer:
+    """Log the events that are in order, and say what is wrong with the others.
+
+    Raises:
+        PayloadTooLarge: if there are more than MAX_EVENTS.
+        StorageError: if the log did not take them; the sender may send all of them again.
+    """
+    if len(request.events) > MAX_EVENTS:
+        raise PayloadTooLarge(
+            f"{len(request.events)} events are too many",
+            field="events",
+            hint=f"send at most {MAX_EVENTS} at once",
+        )
+    accepted: list[Event] = []
+    rejected: list[Rejection] = []
+    for index, raw in enumerate(request.events):
+        try:
+            accepted.append(_check(view, raw, now))
+        except InvalidInput as exc:
+            rejected.append(
+                Rejection(index=index, code=exc.specific_code, message=exc.message, hint=exc.hint)
+            )
+    _append(view, accepted)
+    return EventsAnswer(accepted=len(accepted), rejected=rejected)
+
+
+def _append(view: SiteView, events: Sequence[Event]) -> None:
+    if events:
+        view.store.append_many([encode(event) for event in events])
+
+
+def _check(view: SiteView, raw: msgspec.Raw, now: int) -> Event:
+    try:
+        event = _decoder.decode(raw)
+    except msgspec.MsgspecError as exc:
+        raise InvalidInput(
+            f"not an event: {exc}", hint="see EventRequest in /openapi.json"
+        ) from exc
+    if not EVENT_TYPE.fullmatch(event.type):
+        raise InvalidInput(
+            f"type {event.type[:80]!r} cannot be used",
+            hint="use 1 to 64 letters, digits, '_', '.' or '-'",
+        )
+    if event.id is not None:
+        check_text(event.id, MAX_EVENT_ID, "id")
+    if event.value is not None and not math.isfinite(event.value):
+        raise InvalidInput("value is not a finite number", hint="leave it out, or send a number")
+    if event.type == "watch" and event.value is not None and not 0.0 <= event.value <= 1.0:
+        raise InvalidInput(
+            f"a watch of {event.value:g} is outside 0 to 1", hint="send the share that was watched"
+        )
+    decided = view.secret.decision_time(event.decision)
+    if decided is None:
+        raise InvalidInput(
+            "this site never issued that decision id",
+            code="unknown_decision",
+            hint="send the value of 'decision' as /v1/decide answered it, with a key of the same site",
+        )
+    at = now if event.at is None else _time(event.at)
+    if at > now + FUTURE_MS:
+        raise InvalidInput(
+            "at lies in the future", code="future_event", hint="send UTC, or leave it out"
+        )
+    return Event(
+        decision=event.decision,
+        type=event.type,
+        at=at,
+        received=now,
+        value=event.value,
+        id=event.id,
+        flags=_flags(view, event.type, at, decided, now),
+    )
+
+
+def _flags(view: SiteView, event_type: str, at: int, decided: int, now: int) -> list[str]:
+    flags = []
+    if decided > now:
+        flags.append("clock_went_back")
+    elif at < decided:
+        flags.append("before_decision")
+    if event_type not in view.settings.rewards.worth:
+        flags.append("unknown_type")
+    return flags
+
+
+def _time(at: str | int | float) -> int:
+    try:
+        if isinstance(at, str):
+            moment = datetime.fromisoformat(at)
+            return round(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() * 1000)
+        return round(at * 1000)
+    except (ValueError, OverflowError) as exc:
+        raise InvalidInput(
+            f"at {str(at)[:40]!r} is not a time",
+            hint="send RFC 3339, such as 2030-01-31T12:00:00Z, or seconds since the Unix epoch",
+        ) from exc

@@ -1,0 +1,216 @@
+"""A store in this process's memory: the twin of Redis for tests, simulations and offline replay.
+
+It keeps every promise of ``ports`` but durability. Its log takes time from a clock that is given
+to it, and never runs backwards, as a Redis stream does not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+
+from bandit_service.events.entries import START, Position
+from bandit_service.storage.ports import Document, Head, Publication, Published, Pulse
+
+
+def _wall_clock() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class MemorySite:
+    """One site of a ``MemoryStore``."""
+
+    def __init__(self, site: str, *, clock: Callable[[], int], shared: MemoryStore) -> None:
+        """A site with an empty log; ``clock`` gives milliseconds since the Unix epoch."""
+        self.site = site
+        self._clock = clock
+        self._shared = shared
+        self._changed = threading.Condition(threading.RLock())
+        self._positions: list[Position] = []
+        self._entries: list[bytes] = []
+        self._documents: dict[str, Document] = {}
+        self._history: dict[tuple[str, int], Document] = {}
+        self._changes: dict[str, int] = {}
+        self._revision = 0
+        self._head: Head | None = None
+        self._snapshots: dict[str, bytes] = {}
+        self._settings: dict[str, bytes] = {}
+        self._checkpoint: bytes | None = None
+        self._report: bytes | None = None
+        self._visits: dict[tuple[str, str], bytes] = {}
+
+    def append(self, entry: bytes) -> Position:
+        """See ``SiteStore.append``."""
+        with self._changed:
+            last = self._positions[-1] if self._positions else START
+            now = self._clock()
+            position = Position(now, 0) if now > last.ms else Position(last.ms, last.seq + 1)
+            self._positions.append(position)
+            self._entries.append(entry)
+            self._shared.register(self.site)
+            self._changed.notify_all()
+            return position
+
+    def append_many(self, entries: Sequence[bytes]) -> list[Position]:
+        """See ``SiteStore.append_many``."""
+        return [self.append(entry) for entry in entries]
+
+    def read(
+        self, after: Position, *, limit: int, block_ms: int = 0
+    ) -> list[tuple[Position, bytes]]:
+        """See ``SiteStore.read``."""
+        with self._changed:
+            if block_ms and (not self._positions or self._positions[-1] <= after):
+                self._changed.wait(block_ms / 1000)
+            start = bisect_right(self._positions, after)
+            stop = start + limit
+            return list(zip(self._positions[start:stop], self._entries[start:stop], strict=True))
+
+    def tail(self) -> Position:
+        """See ``SiteStore.tail``."""
+        return self._positions[-1] if self._positions else START
+
+    def length(self) -> int:
+        """See ``SiteStore.length``."""
+        return len(self._entries)
+
+    def catalog(self, since: int) -> tuple[int, list[Document]]:
+        """See ``SiteStore.catalog``."""
+        with self._changed:
+            changed = [key for key, revision in self._changes.items() if revision > since]
+            return self._revision, [self._documents[key] for key in changed]
+
+    def commit(self, document: Document, *, replaces: int, entry: bytes) -> bool:
+        """See ``SiteStore.commit``."""
+        with self._changed:
+            present = self._documents.get(document.key)
+            if (0 if present is None else present.revision) != replaces:
+                return False
+            self._revision += 1
+            self._documents[document.key] = document
+            self._history[document.key, document.revision] = document
+            self._changes[document.key] = self._revision
+            self.append(entry)
+            return True
+
+    def document(self, key: str, revision: int | None = None) -> Document | None:
+        """See ``SiteStore.document``."""
+        if revision is None:
+            return self._documents.get(key)
+        return self._history.get((key, revision))
+
+    def publish(self, publication: Publication, *, replaces: int, keep: int) -> Published:
+        """See ``SiteStore.publish``."""
+        with self._changed:
+            generation = 0 if self._head is None else self._head.generation
+            if generation != replaces:
+                return "superseded"
+            same = self._head is not None and generation == publication.head.generation
+            if same and self._head is not None and publication.head.position < self._head.position:
+                return "behind"
+            self._head = publication.head
+            self._snapshots[publication.head.name] = publication.snapshot
+            self._settings[_settings_of(publication.head.name)] = publication.settings
+            if publication.report is not None:
+                self._report = publication.report
+            if publication.checkpoint is not None:
+                self._checkpoint = publication.checkpoint
+            for name in list(self._snapshots)[:-keep]:
+                del self._snapshots[name]
+            self._shared.register(self.site)
+            return "published"
+
+    def head(self) -> Head | None:
+        """See ``SiteStore.head``."""
+        return self._head
+
+    def snapshot(self, name: str) -> bytes | None:
+        """See ``SiteStore.snapshot``."""
+        return self._snapshots.get(name)
+
+    def settings(self, settings_id: str) -> bytes | None:
+        """See ``SiteStore.settings``."""
+        return self._settings.get(settings_id)
+
+    def checkpoint(self) -> bytes | None:
+        """See ``SiteStore.checkpoint``."""
+        return self._checkpoint
+
+    def report(self) -> bytes | None:
+        """See ``SiteStore.report``."""
+        return self._report
+
+    def visits(self, visitor: str, placements: Sequence[str]) -> list[bytes | None]:
+        """See ``SiteStore.visits``."""
+        return self.visits_of([(visitor, placement) for placement in placements])
+
+    def visits_of(self, pairs: Sequence[tuple[str, str]]) -> list[bytes | None]:
+        """See ``SiteStore.visits_of``."""
+        return [self._visits.get(pair) for pair in pairs]
+
+    def remember_visits(
+        self, visits: Mapping[tuple[str, str], bytes], *, expire_seconds: int
+    ) -> None:
+        """See ``SiteStore.remember_visits``; nothing expires in memory."""
+        self._visits.update(visits)
+
+    def secret(self) -> bytes:
+        """See ``SiteStore.secret``; derived from the store's seed, so that runs repeat."""
+        return hashlib.blake2b(self.site.encode(), key=self._shared.seed, digest_size=32).digest()
+
+    def pulse(self) -> Pulse:
+        """See ``SiteStore.pulse``."""
+        return Pulse(self._head, self._revision, self._shared.keys_revision)
+
+
+class MemoryStore:
+    """Any number of sites in memory."""
+
+    def __init__(self, *, clock: Callable[[], int] = _wall_clock, seed: bytes = b"memory") -> None:
+        """``clock`` gives milliseconds since the Unix epoch; ``seed`` makes the sites' secrets."""
+        self.seed = seed
+        self.keys_revision = 0
+        self._clock = clock
+        self._sites: dict[str, MemorySite] = {}
+        self._registered: set[str] = set()
+        self._keys: dict[str, bytes] = {}
+
+    def site(self, name: str) -> MemorySite:
+        """See ``Store.site``."""
+        if name not in self._sites:
+            self._sites[name] = MemorySite(name, clock=self._clock, shared=self)
+        return self._sites[name]
+
+    def sites(self) -> list[str]:
+        """See ``Store.sites``."""
+        return sorted(self._registered)
+
+    def register(self, site: str) -> None:
+        """See ``Store.register``."""
+        self._registered.add(site)
+
+    def put_key(self, digest: str, record: bytes) -> None:
+        """See ``Store.put_key``."""
+        self._keys[digest] = record
+        self.keys_revision += 1
+
+    def keys(self) -> dict[str, bytes]:
+        """See ``Store.keys``."""
+        return dict(self._keys)
+
+    def ping(self) -> None:
+        """See ``Store.ping``."""
+
+    def describe(self) -> str:
+        """See ``Store.describe``."""
+        return "this process's memory"
+
+    def close(self) -> None:
+        """See ``Store.close``."""
+
+
+def _settings_of(snapshot_name: str) -> str:
+    return snapshot_name.split(".")[1]

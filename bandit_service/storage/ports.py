@@ -1,0 +1,171 @@
+"""What the rest of the program may ask of a store, whatever stands behind it.
+
+``SiteStore`` is everything of one site, ``Store`` what sites have in common. ``memory`` and
+``redis_store`` implement both and pass the same contract tests.
+
+Values are bytes that the layers above encode: a store moves and orders them, and knows only what
+it must compare (a position, a revision, a generation).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, NamedTuple, Protocol
+
+from bandit_service.events.entries import Position
+
+
+class Head(NamedTuple):
+    """Which snapshot serves a site. ``generation`` grows with every rebuild."""
+
+    name: str
+    position: Position
+    generation: int
+
+
+class Publication(NamedTuple):
+    """A snapshot to be served from now on, and a checkpoint to resume from if there is one."""
+
+    head: Head
+    snapshot: bytes
+    settings: bytes
+    report: bytes | None = None
+    checkpoint: bytes | None = None
+
+
+class Document(NamedTuple):
+    """One document of the catalog: a placement under its id, or the personas under ``*``."""
+
+    key: str
+    revision: int
+    """The document's own revision; 0 is "does not exist"."""
+    data: bytes
+
+
+PERSONAS_KEY = "*"
+"""Key of the personas among the documents; no placement can be called so."""
+
+Published = Literal["published", "behind", "superseded"]
+"""``behind``: the served snapshot is already further. ``superseded``: a rebuild has taken over."""
+
+
+class Pulse(NamedTuple):
+    """What a serving process asks several times a second: has anything changed?"""
+
+    head: Head | None
+    catalog: int
+    keys: int
+
+
+class SiteStore(Protocol):
+    """Everything of one site. Every method raises StorageError when the store fails."""
+
+    site: str
+
+    def append(self, entry: bytes) -> Position:
+        """Add an entry to the log; returns once the store has acknowledged it."""
+
+    def append_many(self, entries: Sequence[bytes]) -> list[Position]:
+        """Add entries in order, in one exchange."""
+
+    def read(
+        self, after: Position, *, limit: int, block_ms: int = 0
+    ) -> list[tuple[Position, bytes]]:
+        """Up to ``limit`` entries after a position, waiting ``block_ms`` for the first."""
+
+    def tail(self) -> Position:
+        """Position of the newest entry; START of an empty log."""
+
+    def length(self) -> int:
+        """Number of entries in the log."""
+
+    def catalog(self, since: int) -> tuple[int, list[Document]]:
+        """The catalog's revision, and the documents changed after revision ``since``."""
+
+    def commit(self, document: Document, *, replaces: int, entry: bytes) -> bool:
+        """Store a document and append its entry, if its revision still is ``replaces``."""
+
+    def document(self, key: str, revision: int | None = None) -> Document | None:
+        """A document as it is, or as it was at a revision of its own."""
+
+    def publish(self, publication: Publication, *, replaces: int, keep: int) -> Published:
+        """Serve a snapshot, unless a rebuild or a further snapshot came first.
+
+        ``replaces`` is the generation that the publisher built upon (0 if none). The newest
+        ``keep`` snapshots stay readable.
+        """
+
+    def head(self) -> Head | None:
+        """Which snapshot serves."""
+
+    def snapshot(self, name: str) -> bytes | None:
+        """A snapshot's bytes, if they are still kept."""
+
+    def settings(self, settings_id: str) -> bytes | None:
+        """The settings that snapshots name, for as long as the site exists."""
+
+    def checkpoint(self) -> bytes | None:
+        """What learning resumes from."""
+
+    def report(self) -> bytes | None:
+        """The counters as of the last publication."""
+
+    def visits(self, visitor: str, placements: Sequence[str]) -> list[bytes | None]:
+        """What is remembered of a visitor and each of some placements."""
+
+    def visits_of(self, pairs: Sequence[tuple[str, str]]) -> list[bytes | None]:
+        """What is remembered of each (visitor, placement)."""
+
+    def remember_visits(
+        self, visits: Mapping[tuple[str, str], bytes], *, expire_seconds: int
+    ) -> None:
+        """Store what is to be remembered of each (visitor, placement)."""
+
+    def secret(self) -> bytes:
+        """The site's secret of 32 bytes, made on first use."""
+
+    def pulse(self) -> Pulse:
+        """What may have changed, in one exchange."""
+
+
+class Store(Protocol):
+    """What sites have in common. Every method raises StorageError when the store fails."""
+
+    def site(self, name: str) -> SiteStore:
+        """The store of one site; the site is registered on its first write."""
+
+    def sites(self) -> list[str]:
+        """Names of the registered sites, sorted."""
+
+    def register(self, site: str) -> None:
+        """Make a site known."""
+
+    def put_key(self, digest: str, record: bytes) -> None:
+        """Store what a key may do, under the digest of the key."""
+
+    def keys(self) -> dict[str, bytes]:
+        """All key records by digest."""
+
+    def ping(self) -> None:
+        """Raise StorageError unless the store answers."""
+
+    def describe(self) -> str:
+        """Where this store is, for people; without credentials."""
+
+    def close(self) -> None:
+        """Let go of every connection."""
+
+
+def entries_of(
+    store: SiteStore, *, after: Position, upto: Position, batch: int = 1000
+) -> Iterable[tuple[Position, bytes]]:
+    """The log from ``after`` (exclusive) to ``upto`` (inclusive), in batches."""
+    position = after
+    while True:
+        rows = store.read(position, limit=batch)
+        for position, data in rows:
+            if position > upto:
+                return
+            yield position, data
+        if not rows:
+            return

@@ -1,0 +1,380 @@
+"""The store in Redis: streams, hashes and three Lua scripts, through redis-py.
+
+Keys of a site share the hash tag ``{site}``, so that a Redis Cluster keeps them on one node and
+the scripts stay atomic. Appending is what a visitor waits for; it goes over a connection of its
+own, packed by hiredis, without the pool and the command layer of redis-py, which cost more than
+Redis itself. Each thread has its own such connection.
+
+Errors of redis-py become ``StorageError`` here and nowhere else. An append whose answer was lost
+is not repeated here: the caller knows whether a second copy could hurt.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from importlib.resources import files
+from typing import Any, Final, ParamSpec, TypeVar, cast
+
+import hiredis
+import redis
+from redis.connection import AbstractConnection
+
+from bandit_service.errors import StorageError
+from bandit_service.events.entries import START, Position
+from bandit_service.storage.ports import Document, Head, Publication, Published, Pulse
+
+_FIELD: Final = b"e"
+"""The one field of a stream entry."""
+MINIMUM_VERSION: Final = (6, 2)
+TIMEOUT_SECONDS: Final = 5.0
+"""How long to wait for Redis before calling it away."""
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def translated(call: Callable[P, R]) -> Callable[P, R]:
+    """Turn redis-py's errors into StorageError."""
+
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return call(*args, **kwargs)
+        except (redis.RedisError, OSError) as exc:
+            raise StorageError(
+                f"Redis: {exc}", hint="is it running, reachable and not full? see REDIS_URL"
+            ) from exc
+
+    wrapper.__name__, wrapper.__doc__ = call.__name__, call.__doc__
+    return wrapper
+
+
+class _HotConnection(threading.local):
+    """One plain connection a thread, for the few commands that visitors wait for."""
+
+    def __init__(self, pool: redis.ConnectionPool) -> None:
+        self._pool = pool
+        self._connection: AbstractConnection | None = None
+        self._process = 0
+
+    def call(self, *commands: tuple[bytes, ...]) -> list[Any]:
+        """Send commands in one write and return their replies; raises the first error reply."""
+        connection = self._open()
+        try:
+            packed = b"".join(hiredis.pack_command(command) for command in commands)
+            connection.send_packed_command([packed], check_health=False)
+            return [connection.read_response(disable_decoding=True) for _ in commands]
+        except (redis.RedisError, OSError):
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Drop the connection; the next call opens another."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.disconnect()
+
+    def _open(self) -> AbstractConnection:
+        if self._connection is None or self._process != os.getpid():
+            self._process = os.getpid()
+            self._connection = cast(AbstractConnection, self._pool.make_connection())
+            self._connection.connect()
+        return self._connection
+
+
+class RedisSite:
+    """One site of a ``RedisStore``."""
+
+    def __init__(self, site: str, client: redis.Redis, hot: _HotConnection) -> None:
+        """Use ``RedisStore.site`` rather than this."""
+        self.site = site
+        self._client = client
+        self._hot = hot
+        prefix = f"bandit:{{{site}}}:"
+        self._log = (prefix + "log").encode()
+        self._visitor = (prefix + "visitor:").encode()
+        names = (
+            "documents revisions changes history catalog log pulse "
+            "snapshots order settings checkpoint report secret"
+        )
+        self._key = {name: prefix + name for name in names.split()}
+        self._commit = client.register_script(_lua("commit"))
+        self._publish = client.register_script(_lua("publish"))
+        self._registered = False
+
+    @translated
+    def append(self, entry: bytes) -> Position:
+        """See ``SiteStore.append``."""
+        (reply,) = self._hot.call((b"XADD", self._log, b"*", _FIELD, entry))
+        return _position(reply)
+
+    @translated
+    def append_many(self, entries: Sequence[bytes]) -> list[Position]:
+        """See ``SiteStore.append_many``."""
+        commands = [(b"XADD", self._log, b"*", _FIELD, entry) for entry in entries]
+        return [_position(reply) for reply in self._hot.call(*commands)]
+
+    @translated
+    def read(
+        self, after: Position, *, limit: int, block_ms: int = 0
+    ) -> list[tuple[Position, bytes]]:
+        """See ``SiteStore.read``."""
+        if block_ms:
+            answer = self._client.xread({self._log: str(after)}, count=limit, block=block_ms)
+            rows = _stream_rows(answer)
+        else:
+            rows = self._client.xrange(self._log, min=f"({after}", count=limit)
+        return [(_position(position), fields[_FIELD]) for position, fields in rows]
+
+    @translated
+    def tail(self) -> Position:
+        """See ``SiteStore.tail``."""
+        rows = self._client.xrevrange(self._log, count=1)
+        return _position(rows[0][0]) if rows else START
+
+    @translated
+    def length(self) -> int:
+        """See ``SiteStore.length``."""
+        return int(self._client.xlen(self._log))
+
+    @translated
+    def catalog(self, since: int) -> tuple[int, list[Document]]:
+        """See ``SiteStore.catalog``."""
+        changed = self._client.zrange(
+            self._key["changes"], f"({since}", "+inf", byscore=True, withscores=True
+        )
+        if not changed:
+            return since, []
+        keys = [key for key, _ in changed]
+        documents = self._client.hmget(self._key["documents"], keys)
+        revisions = self._client.hmget(self._key["revisions"], keys)
+        found = [
+            Document(key.decode(), int(revision), data)
+            for key, revision, data in zip(keys, revisions, documents, strict=True)
+        ]
+        return int(changed[-1][1]), found
+
+    @translated
+    def commit(self, document: Document, *, replaces: int, entry: bytes) -> bool:
+        """See ``SiteStore.commit``."""
+        self._register()
+        names = ("documents", "revisions", "changes", "history", "catalog", "log", "pulse")
+        stored = self._commit(
+            keys=[self._key[name] for name in names],
+            args=[document.key, replaces, document.revision, document.data, entry],
+        )
+        return bool(stored)
+
+    @translated
+    def document(self, key: str, revision: int | None = None) -> Document | None:
+        """See ``SiteStore.document``."""
+        if revision is None:
+            found = self._client.hget(self._key["revisions"], key)
+            if found is None:
+                return None
+            revision = int(found)
+        data = self._client.hget(self._key["history"], f"{key}@{revision}")
+        return None if data is None else Document(key, revision, data)
+
+    @translated
+    def publish(self, publication: Publication, *, replaces: int, keep: int) -> Published:
+        """See ``SiteStore.publish``."""
+        self._register()
+        head = publication.head
+        names = ("pulse", "snapshots", "order", "settings", "checkpoint", "report")
+        answer: bytes = self._publish(
+            keys=[self._key[name] for name in names],
+            args=[
+                replaces,
+                head.generation,
+                head.name,
+                head.position.ms,
+                head.position.seq,
+                publication.snapshot,
+                head.name.split(".")[1],
+                publication.settings,
+                publication.report or b"",
+                publication.checkpoint or b"",
+                keep,
+            ],
+        )
+        return cast(Published, answer.decode())
+
+    @translated
+    def head(self) -> Head | None:
+        """See ``SiteStore.head``."""
+        return self.pulse().head
+
+    @translated
+    def snapshot(self, name: str) -> bytes | None:
+        """See ``SiteStore.snapshot``."""
+        return cast("bytes | None", self._client.hget(self._key["snapshots"], name))
+
+    @translated
+    def settings(self, settings_id: str) -> bytes | None:
+        """See ``SiteStore.settings``."""
+        return cast("bytes | None", self._client.hget(self._key["settings"], settings_id))
+
+    @translated
+    def checkpoint(self) -> bytes | None:
+        """See ``SiteStore.checkpoint``."""
+        return cast("bytes | None", self._client.get(self._key["checkpoint"]))
+
+    @translated
+    def report(self) -> bytes | None:
+        """See ``SiteStore.report``."""
+        return cast("bytes | None", self._client.get(self._key["report"]))
+
+    @translated
+    def visits(self, visitor: str, placements: Sequence[str]) -> list[bytes | None]:
+        """See ``SiteStore.visits``."""
+        key = self._visitor + visitor.encode()
+        (reply,) = self._hot.call((b"HMGET", key, *(p.encode() for p in placements)))
+        return list(reply)
+
+    @translated
+    def visits_of(self, pairs: Sequence[tuple[str, str]]) -> list[bytes | None]:
+        """See ``SiteStore.visits_of``."""
+        pipeline = self._client.pipeline(transaction=False)
+        for visitor, placement in pairs:
+            pipeline.hget(self._visitor + visitor.encode(), placement)
+        return list(pipeline.execute())
+
+    @translated
+    def remember_visits(
+        self, visits: Mapping[tuple[str, str], bytes], *, expire_seconds: int
+    ) -> None:
+        """See ``SiteStore.remember_visits``."""
+        pipeline = self._client.pipeline(transaction=False)
+        for (visitor, placement), value in visits.items():
+            key = self._visitor + visitor.encode()
+            pipeline.hset(key, placement, value)
+            pipeline.expire(key, expire_seconds)
+        pipeline.execute()
+
+    @translated
+    def secret(self) -> bytes:
+        """See ``SiteStore.secret``."""
+        self._client.set(self._key["secret"], os.urandom(32), nx=True)
+        return cast(bytes, self._client.get(self._key["secret"]))
+
+    @translated
+    def pulse(self) -> Pulse:
+        """See ``SiteStore.pulse``."""
+        pipeline = self._client.pipeline(transaction=False)
+        pipeline.hmget(self._key["pulse"], "name", "ms", "seq", "generation", "catalog")
+        pipeline.get(_KEYS_REVISION)
+        (name, ms, seq, generation, catalog), keys = pipeline.execute()
+        head = None
+        if name is not None:
+            head = Head(name.decode(), Position(int(ms), int(seq)), int(generation))
+        return Pulse(head, int(catalog or 0), int(keys or 0))
+
+    def _register(self) -> None:
+        if not self._registered:
+            self._client.sadd(_SITES, self.site)
+            self._registered = True
+
+
+_SITES: Final = "bandit:sites"
+_KEYS: Final = "bandit:keys"
+_KEYS_REVISION: Final = "bandit:keys:revision"
+
+
+class RedisStore:
+    """All sites in one Redis."""
+
+    def __init__(self, url: str, *, client: redis.Redis | None = None) -> None:
+        """Connect lazily to ``url``; ``client`` replaces the connection in tests."""
+        self.url = url
+        self._client = client or _client(url)
+        self._hot = _HotConnection(self._client.connection_pool)
+
+    def site(self, name: str) -> RedisSite:
+        """See ``Store.site``."""
+        return RedisSite(name, self._client, self._hot)
+
+    @translated
+    def sites(self) -> list[str]:
+        """See ``Store.sites``."""
+        return sorted(site.decode() for site in self._client.smembers(_SITES))
+
+    @translated
+    def register(self, site: str) -> None:
+        """See ``Store.register``."""
+        self._client.sadd(_SITES, site)
+
+    @translated
+    def put_key(self, digest: str, record: bytes) -> None:
+        """See ``Store.put_key``."""
+        pipeline = self._client.pipeline()
+        pipeline.hset(_KEYS, digest, record)
+        pipeline.incr(_KEYS_REVISION)
+        pipeline.execute()
+
+    @translated
+    def keys(self) -> dict[str, bytes]:
+        """See ``Store.keys``."""
+        return {digest.decode(): data for digest, data in self._client.hgetall(_KEYS).items()}
+
+    @translated
+    def ping(self) -> None:
+        """See ``Store.ping``."""
+        self._client.ping()
+
+    @translated
+    def check_version(self) -> str:
+        """The server's version.
+
+        Raises:
+            StorageError: if it is older than this store needs.
+        """
+        version = str(self._client.info("server")["redis_version"])
+        if tuple(int(part) for part in version.split(".")[:2]) < MINIMUM_VERSION:
+            raise StorageError(
+                f"Redis {version} is too old", hint="use 6.2 or newer, or leave REDIS_URL unset"
+            )
+        return version
+
+    def describe(self) -> str:
+        """See ``Store.describe``."""
+        scheme, _, rest = self.url.partition("://")
+        return f"{scheme}://{rest.rpartition('@')[2]}"
+
+    def close(self) -> None:
+        """See ``Store.close``."""
+        self._hot.close()
+        self._client.close()
+
+
+def _client(url: str) -> redis.Redis:
+    try:
+        return redis.Redis.from_url(
+            url, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS
+        )
+    except ValueError as exc:
+        raise StorageError(
+            f"REDIS_URL is not a Redis address: {exc}",
+            hint="use redis://host:6379/0, rediss://… or unix:///path/to/redis.sock",
+        ) from exc
+
+
+def _lua(name: str) -> str:
+    return (files(__package__) / "lua" / f"{name}.lua").read_text(encoding="utf-8")
+
+
+def _position(raw: bytes) -> Position:
+    ms, _, seq = raw.partition(b"-")
+    return Position(int(ms), int(seq))
+
+
+def _stream_rows(answer: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:
+    """Rows of the one stream in an XREAD reply, which is a list in RESP2 and a dict in RESP3."""
+    if not answer:
+        return []
+    if isinstance(answer, dict):
+        (batches,) = answer.values()
+        return [row for batch in batches for row in batch]
+    ((_, rows),) = answer
+    return cast("list[tuple[bytes, dict[bytes, bytes]]]", rows)

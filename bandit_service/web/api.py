@@ -1,0 +1,161 @@
+"""Management and reports: everything of version 1 of the API but the hot calls."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+from flask import Blueprint, Response, request
+
+from bandit_service.access import KeyRecord, Role
+from bandit_service.catalog.model import PersonasSpec, PlacementSpec, VariantSpec
+from bandit_service.errors import InvalidInput, NotFound
+from bandit_service.outcomes.join import JoinCounts
+from bandit_service.reporting import counters
+from bandit_service.services import Services
+from bandit_service.serving.editing import CatalogEditor, Condition, etag
+from bandit_service.web.bodies import JSON, decoded, encoded
+from bandit_service.web.routes import (
+    LearningReport,
+    PersonaReport,
+    PlacementList,
+    PlacementReport,
+)
+
+Body = TypeVar("Body")
+
+
+def management(services: Services) -> Blueprint:
+    """The blueprint of placements, variants, personas and reports."""
+    api = Blueprint("api", __name__)
+    views = _Views(services)
+    one, variant = "/v1/placements/<placement>", "/v1/placements/<placement>/variants/<variant>"
+    for method, rule, view in (
+        ("GET", "/v1/placements", views.list_placements),
+        ("GET", one, views.get_placement),
+        ("PUT", one, views.put_placement),
+        ("DELETE", one, views.delete_placement),
+        ("GET", variant, views.get_variant),
+        ("PUT", variant, views.put_variant),
+        ("DELETE", variant, views.delete_variant),
+        ("GET", "/v1/personas", views.get_personas),
+        ("PUT", "/v1/personas", views.put_personas),
+        ("GET", "/v1/reports/personas", views.report_personas),
+        ("GET", "/v1/reports/placements/<placement>", views.report_placement),
+        ("GET", "/v1/reports/learning", views.report_learning),
+    ):
+        api.add_url_rule(rule, view.__name__, view, methods=[method])
+    return api
+
+
+class _Views:
+    """The views; each knows the services it was given."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    # -- placements
+
+    def list_placements(self) -> Response:
+        return _answer(PlacementList(placements=self._editor().placements()))
+
+    def get_placement(self, placement: str) -> Response:
+        return _tagged(self._editor().placement(placement))
+
+    def put_placement(self, placement: str) -> Response:
+        editor = self._editor()
+        stored = editor.put_placement(placement, _body(PlacementSpec), _condition())
+        return self._changed(_tagged(stored))
+
+    def delete_placement(self, placement: str) -> Response:
+        self._editor().retire(placement, condition=_condition())
+        return self._changed(Response(status=204))
+
+    def get_variant(self, placement: str, variant: str) -> Response:
+        return _tagged(self._editor().variant(placement, variant))
+
+    def put_variant(self, placement: str, variant: str) -> Response:
+        editor = self._editor()
+        stored = editor.put_variant(placement, variant, _body(VariantSpec), _condition())
+        return self._changed(_tagged(stored))
+
+    def delete_variant(self, placement: str, variant: str) -> Response:
+        self._editor().retire(placement, variant, _condition())
+        return self._changed(Response(status=204))
+
+    # -- personas
+
+    def get_personas(self) -> Response:
+        return _tagged(self._editor().personas())
+
+    def put_personas(self) -> Response:
+        editor = self._editor()
+        return self._changed(_tagged(editor.put_personas(_body(PersonasSpec), _condition())))
+
+    # -- reports
+
+    def report_personas(self) -> Response:
+        return _answer(PersonaReport(personas=counters.by_persona(self._report().cells)))
+
+    def report_placement(self, placement: str) -> Response:
+        editor = self._editor()
+        cells = self._report().cells
+        rows = counters.by_variant(cells, placement)
+        if not rows:
+            editor.placement(placement)
+        crossed = counters.by_variant_and_persona(cells, placement)
+        return _answer(
+            PlacementReport(placement=placement, variants=rows, variants_and_personas=crossed)
+        )
+
+    def report_learning(self) -> Response:
+        key = self._key("editor")
+        head = self._services.store.site(key.site).head()
+        name = None if head is None else head.name
+        return _answer(LearningReport(snapshot=name, counts=self._report().join))
+
+    # -- inside
+
+    def _key(self, role: Role) -> KeyRecord:
+        return self._services.keys.authenticate(request.headers.get("Authorization"), role)
+
+    def _editor(self) -> CatalogEditor:
+        key = self._key("editor")
+        return self._services.editor(key.site, by=key.id)
+
+    def _report(self) -> counters.ReportState:
+        data = self._services.store.site(self._key("editor").site).report()
+        if data is None:
+            return counters.ReportState([], JoinCounts())
+        return msgspec.json.decode(data, type=counters.ReportState)
+
+    def _changed(self, response: Response) -> Response:
+        """Let this process see the change before it answers; the others look for it themselves."""
+        self._services.refresh()
+        return response
+
+
+def _body(kind: type[Body]) -> Body:
+    if request.mimetype not in ("", JSON):
+        raise InvalidInput(
+            f"the body is {request.mimetype}", field="Content-Type", hint=f"send {JSON}"
+        )
+    return decoded(request.get_data(cache=False), msgspec.json.Decoder(kind))
+
+
+def _condition() -> Condition:
+    headers = request.headers
+    return Condition(match=headers.get("If-Match"), none_match=headers.get("If-None-Match"))
+
+
+def _answer(body: Any, headers: dict[str, str] | None = None) -> Response:
+    return Response(encoded(body), mimetype=JSON, headers=headers)
+
+
+def _tagged(body: msgspec.Struct) -> Response:
+    return _answer(body, {"ETag": etag(body)})
+
+
+def no_such_route(path: str) -> NotFound:
+    """The error for a path that leads nowhere."""
+    return NotFound(f"there is nothing at {path[:200]}", hint="GET /openapi.json lists all paths")

@@ -1,0 +1,86 @@
+"""``create_app``: the Flask application, with the hot path in front of it."""
+
+from __future__ import annotations
+
+import structlog
+from flask import Blueprint, Flask, Response, request
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from bandit_service.errors import BanditError, NotFound, StorageError
+from bandit_service.services import Services
+from bandit_service.serving.requests import MAX_BODY
+from bandit_service.web.api import management, no_such_route
+from bandit_service.web.bodies import JSON, encoded, error_body, too_large
+from bandit_service.web.hot import HotPath
+from bandit_service.web.metrics import Metrics
+from bandit_service.web.openapi import document
+from bandit_service.web.routes import Health
+
+log = structlog.get_logger(__name__)
+
+
+def create_app(services: Services) -> Flask:
+    """An application standing on ``services``; the caller refreshes and closes those."""
+    app = Flask("bandit_service", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
+    metrics = Metrics()
+    app.register_blueprint(management(services))
+    app.register_blueprint(_operations(services, metrics))
+    _answer_errors(app, metrics)
+    app.wsgi_app = HotPath(services, metrics, app.wsgi_app)  # type: ignore[method-assign]
+    return app
+
+
+def _operations(services: Services, metrics: Metrics) -> Blueprint:
+    ops = Blueprint("operations", __name__)
+    described = encoded(document())
+
+    @ops.get("/healthz")
+    def health() -> Response:
+        return Response(encoded(Health(status="ok")), mimetype=JSON)
+
+    @ops.get("/readyz")
+    def ready() -> Response:
+        services.store.ping()
+        chooser = services.view(services.settings.site).chooser
+        if chooser is None:
+            raise StorageError("there is no snapshot yet", hint="start a learner", code="not_ready")
+        return Response(encoded(Health(status="ready", snapshot=chooser.name)), mimetype=JSON)
+
+    @ops.get("/metrics")
+    def figures() -> Response:
+        metrics.staleness.set(services.staleness)
+        return Response(metrics.text(), mimetype="text/plain; version=0.0.4")
+
+    @ops.get("/openapi.json")
+    def openapi() -> Response:
+        return Response(described, mimetype=JSON)
+
+    return ops
+
+
+def _answer_errors(app: Flask, metrics: Metrics) -> None:
+    def shaped(error: BanditError, status: int) -> Response:
+        metrics.errors.labels(error.specific_code).inc()
+        return Response(error_body(error), status=status, mimetype=JSON)
+
+    @app.errorhandler(BanditError)
+    def ours(error: BanditError) -> Response:
+        return shaped(error, error.status)
+
+    @app.errorhandler(HTTPException)
+    def flasks(error: HTTPException) -> Response:
+        if isinstance(error, RequestEntityTooLarge):
+            return shaped(too_large(), 413)
+        if error.code == 404:
+            return shaped(no_such_route(request.path), 404)
+        named = NotFound(error.description or error.name, code=error.name.lower().replace(" ", "_"))
+        response = shaped(named, error.code or 500)
+        if error.code == 405:
+            response.headers["Allow"] = ", ".join(getattr(error, "valid_methods", None) or [])
+        return response
+
+    @app.errorhandler(Exception)
+    def unexpected(error: Exception) -> Response:
+        log.exception("internal_error", path=request.path)
+        return shaped(BanditError("something went wrong inside the service"), 500)

@@ -1,0 +1,141 @@
+"""The calls that visitors wait for, answered ahead of Flask.
+
+Routing, request and response objects of Flask cost several times what a decision does, so these
+three calls are plain WSGI. They exist here only; Flask sees every other path. What they share with
+the rest (keys, bodies, error shape, metrics) they share by calling the same functions.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import structlog
+
+from bandit_service.access import KeyRecord
+from bandit_service.errors import BanditError, InvalidInput
+from bandit_service.events.identity import DECISION_ENTROPY
+from bandit_service.services import Services
+from bandit_service.serving.decide import decide, decide_page
+from bandit_service.serving.intake import take_events
+from bandit_service.serving.requests import MAX_BODY, DecideRequest, EventsRequest, PageRequest
+from bandit_service.web.bodies import JSON, decoded, encoded, error_body, too_large
+from bandit_service.web.metrics import Metrics
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+log = structlog.get_logger(__name__)
+
+Handler = Callable[[KeyRecord, bytes], tuple[str, bytes]]
+
+_STATUS: Final = {
+    400: "400 Bad Request",
+    401: "401 Unauthorized",
+    403: "403 Forbidden",
+    404: "404 Not Found",
+    409: "409 Conflict",
+    413: "413 Content Too Large",
+    422: "422 Unprocessable Content",
+    500: "500 Internal Server Error",
+    503: "503 Service Unavailable",
+}
+
+
+class HotPath:
+    """A WSGI application in front of another one."""
+
+    def __init__(self, services: Services, metrics: Metrics, behind: WSGIApplication) -> None:
+        """Answer the hot calls from ``services``; pass everything else on to ``behind``."""
+        self._services = services
+        self._metrics = metrics
+        self._behind = behind
+        self._handlers: dict[str, Handler] = {
+            "/v1/decide": self._decide,
+            "/v1/decide/page": self._decide_page,
+            "/v1/events": self._events,
+        }
+        self._decide_body = msgspec.json.Decoder(DecideRequest)
+        self._page_body = msgspec.json.Decoder(PageRequest)
+        self._events_body = msgspec.json.Decoder(EventsRequest)
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
+        handler = self._handlers.get(environ["PATH_INFO"])
+        if handler is None or environ["REQUEST_METHOD"] != "POST":
+            return self._behind(environ, start_response)
+        try:
+            key = self._services.keys.authenticate(environ.get("HTTP_AUTHORIZATION"), "site")
+            status, body = handler(key, _read(environ))
+        except BanditError as exc:
+            status, body = self._error(exc)
+        except Exception:
+            log.exception("internal_error", path=environ["PATH_INFO"])
+            status, body = self._error(BanditError("something went wrong inside the service"))
+        start_response(
+            status,
+            [
+                ("Content-Type", JSON),
+                ("Content-Length", str(len(body))),
+                ("Cache-Control", "no-store"),
+            ],
+        )
+        return [body]
+
+    def _decide(self, key: KeyRecord, data: bytes) -> tuple[str, bytes]:
+        started = time.perf_counter()
+        services = self._services
+        answer = decide(
+            services.view(key.site),
+            decoded(data, self._decide_body),
+            now=services.clock(),
+            entropy=services.entropy(DECISION_ENTROPY),
+        )
+        self._metrics.decisions[answer.reason].inc()
+        self._metrics.seconds.observe(time.perf_counter() - started)
+        return "200 OK", encoded(answer)
+
+    def _decide_page(self, key: KeyRecord, data: bytes) -> tuple[str, bytes]:
+        services = self._services
+        page = decoded(data, self._page_body)
+        answer = decide_page(
+            services.view(key.site),
+            page,
+            now=services.clock(),
+            entropies=[services.entropy(DECISION_ENTROPY) for _ in page.slots],
+        )
+        for slot in answer.slots:
+            self._metrics.decisions[slot.reason].inc()
+        return "200 OK", encoded(answer)
+
+    def _events(self, key: KeyRecord, data: bytes) -> tuple[str, bytes]:
+        services = self._services
+        request = decoded(data, self._events_body)
+        answer = take_events(services.view(key.site), request, now=services.clock())
+        self._metrics.events.labels("accepted").inc(answer.accepted)
+        self._metrics.events.labels("rejected").inc(len(answer.rejected))
+        return "202 Accepted", encoded(answer)
+
+    def _error(self, error: BanditError) -> tuple[str, bytes]:
+        self._metrics.errors.labels(error.specific_code).inc()
+        return _STATUS.get(error.status, _STATUS[500]), error_body(error)
+
+
+def _read(environ: dict[str, Any]) -> bytes:
+    """The body, read no further than one byte past the limit."""
+    declared = environ.get("CONTENT_LENGTH") or ""
+    stream = environ["wsgi.input"]
+    if not declared:
+        # Without a declared length WSGI servers end the stream at the end of the body.
+        data: bytes = stream.read(MAX_BODY + 1)
+        return data
+    try:
+        length = int(declared)
+    except ValueError as exc:
+        raise InvalidInput("Content-Length is not a number", field="Content-Length") from exc
+    if length > MAX_BODY:
+        raise too_large()
+    data = stream.read(length)
+    return data

@@ -1,0 +1,54 @@
+"""What a process counts, for Prometheus. Never anything about a visitor.
+
+Worker processes share their figures through files in ``PROMETHEUS_MULTIPROC_DIR``, which
+``web.server`` sets before it starts them; without it a process reports its own.
+"""
+
+from __future__ import annotations
+
+import os
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.0)
+"""Upper bounds in seconds."""
+
+
+class Metrics:
+    """The figures of one application."""
+
+    def __init__(self) -> None:
+        """Fresh figures, in a registry of their own."""
+        shared = "PROMETHEUS_MULTIPROC_DIR" in os.environ
+        self._registry = CollectorRegistry()
+        own = None if shared else self._registry
+        if shared:
+            MultiProcessCollector(self._registry)  # type: ignore[no-untyped-call]
+        decisions = Counter(
+            "bandit_decisions_total", "Decisions answered, by reason", ["reason"], registry=own
+        )
+        reasons = ("learned", "explored", "sticky", "holdout", "fallback", "only")
+        self.decisions = {reason: decisions.labels(reason) for reason in reasons}
+        self.events = Counter(
+            "bandit_events_total", "Events accepted or rejected", ["answer"], registry=own
+        )
+        self.errors = Counter(
+            "bandit_errors_total", "Errors answered, by code", ["code"], registry=own
+        )
+        self.seconds = Histogram(
+            "bandit_decide_seconds",
+            "Time to answer a decision, in seconds",
+            buckets=_BUCKETS,
+            registry=own,
+        )
+        self.staleness = Gauge(
+            "bandit_staleness_seconds",
+            "Time since the last successful look for news, in seconds",
+            registry=own,
+            multiprocess_mode="max",
+        )
+
+    def text(self) -> bytes:
+        """All figures in Prometheus' text format."""
+        return generate_latest(self._registry)

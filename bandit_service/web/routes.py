@@ -1,0 +1,160 @@
+"""Every route, in one table: who may call it, what it takes, what it answers.
+
+The table is what ``/openapi.json`` is made from, what the views look their role up in, and what
+the tests hold against the URL map, so that no route can exist without a role and a description.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from bandit_service.access import Role
+from bandit_service.catalog.model import (
+    Personas,
+    PersonasSpec,
+    Placement,
+    PlacementSpec,
+    Variant,
+    VariantSpec,
+)
+from bandit_service.outcomes.join import JoinCounts
+from bandit_service.reporting.counters import Row
+from bandit_service.serving.requests import (
+    DecideAnswer,
+    DecideRequest,
+    EventRequest,
+    EventsAnswer,
+    PageAnswer,
+    PageRequest,
+)
+
+
+class ErrorBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What went wrong, and what to do about it."""
+
+    code: str
+    """Stable and machine-readable."""
+    message: str
+    field: str | None = None
+    """The offending field of the request, where there is one."""
+    hint: str | None = None
+    """The remedy, where one is known."""
+
+
+class ErrorAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The shape of every error."""
+
+    error: ErrorBody
+
+
+class EventsBody(msgspec.Struct, frozen=True, kw_only=True):
+    """Several events; each is accepted or rejected by itself."""
+
+    events: list[EventRequest]
+
+
+class PlacementList(msgspec.Struct, frozen=True, kw_only=True):
+    """Every placement of the site, by id."""
+
+    placements: list[Placement]
+
+
+class PersonaReport(msgspec.Struct, frozen=True, kw_only=True):
+    """Mean reward by persona over all placements, under the policy and in the holdout."""
+
+    personas: list[Row]
+
+
+class PlacementReport(msgspec.Struct, frozen=True, kw_only=True):
+    """Mean reward of one placement by variant, and by variant and persona."""
+
+    placement: str
+    variants: list[Row]
+    variants_and_personas: list[Row]
+
+
+class LearningReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What learning has met, and what serves."""
+
+    snapshot: str | None
+    counts: JoinCounts
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether this process works."""
+
+    status: str
+    snapshot: str | None = None
+
+
+class Route(NamedTuple):
+    """One route."""
+
+    method: str
+    path: str
+    """As OpenAPI writes it, with parameters in braces."""
+    role: Role | None
+    """The least role of a key; None: no key is needed."""
+    summary: str
+    status: int
+    """The status of success."""
+    takes: Any = None
+    """Type of the request's body; None: it has none."""
+    gives: Any = None
+    """Type of the answer's body; None: no body, or not JSON."""
+    errors: tuple[int, ...] = ()
+    conditional: bool = False
+    """Whether If-Match and If-None-Match are honoured."""
+
+
+_KEYED: Final = (401, 403)
+_BODY: Final = (400, 413, 415)
+_PLACEMENT: Final = "/v1/placements/{placement}"
+_VARIANT: Final = "/v1/placements/{placement}/variants/{variant}"
+
+ROUTES: Final = (
+    Route("POST", "/v1/decide", "site", "Ask for the variant to show", 200,
+          DecideRequest, DecideAnswer, (*_KEYED, *_BODY, 404, 409, 422, 503)),
+    Route("POST", "/v1/decide/page", "site", "Ask for a variant for each slot of a page", 200,
+          PageRequest, PageAnswer, (*_KEYED, *_BODY, 404, 409, 422, 503)),
+    Route("POST", "/v1/events", "site", "Report what visitors did", 202,
+          EventsBody, EventsAnswer, (*_KEYED, *_BODY, 503)),
+    Route("GET", "/v1/placements", "editor", "List the placements", 200,
+          None, PlacementList, (*_KEYED, 503)),
+    Route("GET", _PLACEMENT, "editor", "Read a placement and its variants", 200,
+          None, Placement, (*_KEYED, 404, 503)),
+    Route("PUT", _PLACEMENT, "editor", "Create or replace a placement", 200,
+          PlacementSpec, Placement, (*_KEYED, *_BODY, 412, 422, 503), conditional=True),
+    Route("DELETE", _PLACEMENT, "editor", "Retire a placement and all its variants", 204,
+          None, None, (*_KEYED, 404, 412, 503), conditional=True),
+    Route("GET", _VARIANT, "editor", "Read a variant", 200,
+          None, Variant, (*_KEYED, 404, 503)),
+    Route("PUT", _VARIANT, "editor", "Create or replace a variant", 200,
+          VariantSpec, Variant, (*_KEYED, *_BODY, 404, 412, 422, 503), conditional=True),
+    Route("DELETE", _VARIANT, "editor", "Retire a variant; what was learned of it stays", 204,
+          None, None, (*_KEYED, 404, 412, 503), conditional=True),
+    Route("GET", "/v1/personas", "editor", "Read the personas", 200,
+          None, Personas, (*_KEYED, 503)),
+    Route("PUT", "/v1/personas", "editor", "Replace the personas", 200,
+          PersonasSpec, Personas, (*_KEYED, *_BODY, 412, 422, 503), conditional=True),
+    Route("GET", "/v1/reports/personas", "editor", "Mean reward by persona", 200,
+          None, PersonaReport, (*_KEYED, 503)),
+    Route("GET", "/v1/reports/placements/{placement}", "editor",
+          "Mean reward of a placement by variant and persona", 200,
+          None, PlacementReport, (*_KEYED, 404, 503)),
+    Route("GET", "/v1/reports/learning", "editor", "What learning has met", 200,
+          None, LearningReport, (*_KEYED, 503)),
+    Route("GET", "/openapi.json", None, "This API, described in OpenAPI 3.1", 200, None, dict),
+    Route("GET", "/healthz", None, "Whether this process runs", 200, None, Health),
+    Route("GET", "/readyz", None, "Whether this process can decide", 200,
+          None, Health, (503,)),
+    Route("GET", "/metrics", None, "Figures for Prometheus", 200),
+)  # fmt: skip
+"""All routes."""
+
+
+def flask_rule(path: str) -> str:
+    """The path as Flask writes it: ``/v1/placements/<placement>``."""
+    return path.replace("{", "<").replace("}", ">")

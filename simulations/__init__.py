@@ -1,0 +1,1 @@
+"""Simulated worlds whose truth is known, to watch the service learn and to measure how well."""
