@@ -205,7 +205,7 @@ class Services:
         for site in self.store.sites():
             if site not in learners:
                 learners[site] = self.learner(site)
-        return any([learner.step() for learner in learners.values()])
+        return sum(learner.step() for learner in learners.values()) > 0
 
     # -- inside
 
@@ -269,9 +269,11 @@ def opened_store(settings: ServiceSettings) -> Iterator[RedisStore]:
         with closing_store(settings.redis_url) as store:
             yield store
         return
-    with EmbeddedRedis(data_dir=settings.data_path, fsync=settings.fsync) as embedded:
-        with closing_store(embedded.url) as store:
-            yield store
+    with (
+        EmbeddedRedis(data_dir=settings.data_path, fsync=settings.fsync) as embedded,
+        closing_store(embedded.url) as store,
+    ):
+        yield store
 
 
 @contextmanager

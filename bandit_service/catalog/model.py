@@ -23,7 +23,7 @@ from bandit_service.errors import InvalidCatalog, InvalidInput
 Kind = Literal["thumbnail", "headline", "card"]
 Status = Literal["draft", "live", "paused", "retired"]
 Scalar = str | bool | int | float
-TraitValue = Scalar | list[str] | list[float] | None
+TraitValue = str | bool | int | float | list[str | bool | int | float] | None
 
 CATALOG_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 MAX_INLINE_ID: Final = 256

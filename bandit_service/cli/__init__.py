@@ -21,7 +21,7 @@ from bandit_service.errors import BanditError
 class _Commands(click.Group):
     """Turns the package's errors into one sentence, a hint and an exit code."""
 
-    def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - click's own signature
+    def main(self, *args: Any, **kwargs: Any) -> Any:
         try:
             return super().main(*args, **kwargs)
         except BanditError as exc:

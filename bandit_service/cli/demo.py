@@ -42,7 +42,7 @@ _SITE = "demo"
 @click.option("--port", type=int, help="TCP port to serve on (default: a free one).")
 @click.option("--workers", type=int, help="Web processes (default: one for each core).")
 @click.option("--data-dir", help="Folder that the demo keeps its data in a subfolder of.")
-def demo(  # noqa: PLR0913 - one parameter an option
+def demo(
     seconds: float | None,
     data: str | None,
     limit: int | None,

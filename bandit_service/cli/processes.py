@@ -126,8 +126,10 @@ def wait_until_ready(url: str, child: Child) -> None:
             raise BanditError(
                 "the service did not start", hint="its own words stand above this line"
             )
-        with contextlib.suppress(urllib.error.URLError, OSError):
-            with urllib.request.urlopen(url, timeout=2):  # noqa: S310 - our own http address
-                return
+        with (
+            contextlib.suppress(urllib.error.URLError, OSError),
+            urllib.request.urlopen(url, timeout=2),  # noqa: S310 - our own http address
+        ):
+            return
         time.sleep(0.05)
     raise BanditError(f"the service was not ready within {READY_SECONDS:g} seconds")

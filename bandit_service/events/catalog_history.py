@@ -13,10 +13,11 @@ from bandit_service.events.entries import Entry, PlacementChanged, Position
 
 
 class Kept(msgspec.Struct):
-    """A revision of a placement; ``superseded`` is when (ms, the log's clock), 0 if it is current."""
+    """A revision of a placement."""
 
     placement: Placement
     superseded: int = 0
+    """When the next revision took its place, in ms of the log's clock; 0 for the current one."""
 
 
 class CatalogHistory:

@@ -77,7 +77,7 @@ class Decision(
 
     @property
     def unit(self) -> str:
-        """What the draw depends on: the visitor's slot on this placement, or the decision itself."""
+        """What the draw depends on: the visitor's slot on this placement, or this decision."""
         if self.visitor is None or self.slot is None:
             return self.id
         return unit_of(self.visitor, self.placement, self.slot)
@@ -171,9 +171,10 @@ def decode(data: bytes) -> Entry:
         LogError: if the bytes are not an entry of this version.
     """
     try:
-        return _decoder.decode(data)
+        entry: Entry = _decoder.decode(data)
     except msgspec.MsgspecError as exc:
         raise LogError(
             f"an entry of the log cannot be read: {exc}",
             hint="was it written by a newer version? run that one, or restore the log",
         ) from exc
+    return entry

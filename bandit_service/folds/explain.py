@@ -98,7 +98,7 @@ def explain(
         shared=shared,
         lines=list(candidates.lines),
         derived=derived,
-        chosen=choice.index,
+        chosen=choice.chosen,
         holdout=choice.holdout,
         refolded=refolded,
     )

@@ -8,7 +8,7 @@ What can go wrong, and why nothing is lost or learned twice:
 - A rebuild switches over: the store refuses publications that build on the generation before it,
   and this learner resumes from what the rebuild left.
 
-Where nothing is logged but windows are due to end, it appends a tick, so that the log's clock moves.
+Where nothing is logged but windows are due to end, it appends a tick: the log's clock moves on.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import msgspec
 import structlog
 
 from bandit_service.errors import SnapshotError
-from bandit_service.events.entries import Tick, decode, encode
+from bandit_service.events.entries import Position, Tick, decode, encode
 from bandit_service.folds.site import SiteFold
 from bandit_service.policy.settings import SiteSettings, differences
 from bandit_service.policy.snapshot import Snapshot, SnapshotName
@@ -59,6 +59,10 @@ class SiteLearner:
         self._publish_every = publish_seconds
         self._published_at = 0.0
         self._next_checkpoint = 0.0
+        self._visitors = VisitorMemory(store)
+        self._generation = 0
+        self._published_outcomes = -1
+        self._checkpointed: Position | None = None
         self._fold = self._resume()
 
     def step(self) -> int:
@@ -146,7 +150,7 @@ class SiteLearner:
         try:
             return SiteFold.restore(data)
         except SnapshotError as exc:
-            log.error("checkpoint_refused", site=self._store.site, error=exc.message)
+            log.warning("checkpoint_refused", site=self._store.site, error=exc.message)
             return None
 
     def _settings(self, head: Head | None) -> SiteSettings:

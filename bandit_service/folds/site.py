@@ -19,7 +19,7 @@ from bandit_service.events.catalog_history import CatalogHistory, Kept
 from bandit_service.events.entries import START, Entry, Position
 from bandit_service.learning.trainer import Trainer
 from bandit_service.outcomes.join import Join, JoinState, Outcome
-from bandit_service.policy.settings import SiteSettings
+from bandit_service.policy.settings import SiteSettings, canonical
 from bandit_service.policy.snapshot import (
     Checkpoint,
     Snapshot,
@@ -45,7 +45,7 @@ class SiteFold:
 
     def __init__(self, settings: SiteSettings) -> None:
         """The fold of an empty log."""
-        self.settings = settings
+        self.settings = settings = canonical(settings)
         self.position = START
         slot_ms = settings.policy.slot_ms
         self.join = Join(settings.rewards, slot_ms=slot_ms)

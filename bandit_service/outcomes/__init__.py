@@ -1,1 +1,4 @@
-"""From decisions and events to outcomes: what events are worth (``rewards``), what happened (``join``)."""
+"""From decisions and events to outcomes.
+
+``rewards`` says what events are worth, ``join`` puts decisions and their events together.
+"""

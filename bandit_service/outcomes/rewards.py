@@ -80,9 +80,7 @@ class RewardSum:
     def add(self, reward: float, aggregation: Aggregation) -> None:
         """Take in one more reward."""
         self.count += 1
-        if self.count == 1:
-            self.value = reward
-        elif aggregation == "latest":
+        if self.count == 1 or aggregation == "latest":
             self.value = reward
         elif aggregation == "sum":
             self.value += reward

@@ -65,9 +65,9 @@ class Distribution(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """A candidate's index, and whether it was drawn from the holdout."""
+    """A candidate's place in the list, and whether it was drawn from the holdout."""
 
-    index: int
+    chosen: int
     holdout: bool
 
 

@@ -12,8 +12,8 @@ uniform in (0, 1) and derived from (salt, unit, arm); the first to finish is sho
 with probability p_a exactly (exponential clocks). Beside an inverse-CDF draw the race has what
 stickiness needs: the same unit keeps its choice while probabilities move a little or candidates
 come and go, without any state (two distributions at total variation distance d choose differently
-with probability at most 2d / (1 + d)). Source: Moulton & Jiang (2018), "Maximally consistent sampling
-and the Jaccard index of probability distributions".
+with probability at most 2d / (1 + d)). Source: Moulton & Jiang (2018), "Maximally consistent
+sampling and the Jaccard index of probability distributions".
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def _uniform(salt: bytes, unit: str, what: str) -> float:
 
 
 def _scale(weights: Sequence[float], lower: Sequence[float], upper: Sequence[float]) -> float:
-    """The c with sum(clip(c * w, lower, upper)) = 1, which exists where sum(lower) < 1 < sum(upper).
+    """The c with sum(clip(c * w, lower, upper)) = 1; needs sum(lower) < 1 < sum(upper).
 
     The sum is piecewise linear and does not decrease in c, with corners where a candidate leaves
     its lower bound or meets its upper one; walk the corners to the segment that crosses 1.

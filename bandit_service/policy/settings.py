@@ -32,8 +32,8 @@ class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     exploration: Exploration = "squarecb"
     gamma: float = 4.0
-    """SquareCB's and softmax's greed, in units of 1 / typical_reward: a variant expected to earn
-    one typical reward less than the best of K gets odds of 1 : 1 + gamma / K against it, roughly."""
+    """Greed of SquareCB and softmax. Under SquareCB a variant that is expected to earn d typical
+    rewards less than the best of K is drawn with probability 1 / (K + gamma * d)."""
     epsilon: float = 0.05
     """Share explored uniformly by ``exploration = "epsilon"``; the others ignore it."""
     typical_reward: float = 0.02
@@ -69,8 +69,13 @@ class SiteSettings(
     @cached_property
     def id(self) -> str:
         """Eight hexadecimal digits that name these settings."""
-        canonical = msgspec.json.encode(self, order="deterministic")
-        return blake2b(canonical, digest_size=4).hexdigest()
+        text = msgspec.json.encode(canonical(self), order="deterministic")
+        return blake2b(text, digest_size=4).hexdigest()
+
+
+def canonical(settings: SiteSettings) -> SiteSettings:
+    """The settings as they come back from the store: ``gamma = 4`` and ``4.0`` are the same."""
+    return msgspec.json.decode(msgspec.json.encode(settings), type=SiteSettings)
 
 
 _POSITIVE: Callable[[float], bool] = lambda v: v > 0  # noqa: E731 - one column of the table below

@@ -22,7 +22,7 @@ import msgspec
 
 from bandit_service.errors import SnapshotError
 from bandit_service.events.entries import START, Position
-from bandit_service.policy.settings import SiteSettings
+from bandit_service.policy.settings import SiteSettings, canonical
 from bandit_service.policy.vowpal import VowpalModel
 
 FORMAT: Final = 1
@@ -78,6 +78,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
 def genesis(settings: SiteSettings) -> Snapshot:
     """The snapshot of an empty log: it has learned nothing."""
+    settings = canonical(settings)
     model = VowpalModel(settings.policy)
     try:
         return Snapshot(settings=settings, position=START, outcomes=0, model=model.save())

@@ -1,1 +1,4 @@
-"""The folds that count: outcomes by variant and persona (``counters``), visits of visitors (``visitors``)."""
+"""The folds that count.
+
+``counters`` counts outcomes by variant and persona, ``visitors`` remembers who saw what.
+"""

@@ -12,8 +12,9 @@ from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from bandit_service.catalog.model import Scalar, TraitValue
 from bandit_service.errors import InvalidInput
-from bandit_service.serving.requests import ContextValue, TraitInput
+from bandit_service.serving.requests import ContextValue
 
 _BANDS: Final = ("night", "morning", "afternoon", "evening")
 _DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -44,7 +45,7 @@ def situation(context: Mapping[str, ContextValue], now: int) -> dict[str, str]:
     return features
 
 
-def declared(traits: Mapping[str, TraitInput]) -> dict[str, list[str]]:
+def declared(traits: Mapping[str, TraitValue]) -> dict[str, list[str]]:
     """The traits as lists of lower-case texts; null and empty lists are left out."""
     features = {}
     for name, value in traits.items():
@@ -55,7 +56,7 @@ def declared(traits: Mapping[str, TraitInput]) -> dict[str, list[str]]:
     return features
 
 
-def text(value: str | bool | int | float) -> str:
+def text(value: Scalar) -> str:
     """One value as the text that is logged and learned from."""
     if isinstance(value, str):
         return value.strip().lower()

@@ -149,7 +149,7 @@ def _choose(
         revision=offer.revision,
         arms=list(offer.candidates.arms),
         probabilities=given.overall,
-        chosen=choice.index,
+        chosen=choice.chosen,
         snapshot=NO_SNAPSHOT if chooser is None else chooser.name,
         reason=_reason(chooser, given, choice, repeated=repeated),
         persona=resolution.persona,
@@ -249,7 +249,7 @@ def _reason(
         return "fallback"
     if repeated:
         return "sticky"
-    likeliest = given.learned[choice.index] >= max(given.learned)
+    likeliest = given.learned[choice.chosen] >= max(given.learned)
     return "learned" if likeliest else "explored"
 
 

@@ -91,7 +91,7 @@ def _check(view: SiteView, raw: msgspec.Raw, now: int) -> Event:
         raise InvalidInput(
             "this site never issued that decision id",
             code="unknown_decision",
-            hint="send the value of 'decision' as /v1/decide answered it, with a key of the same site",
+            hint="send 'decision' as /v1/decide answered it, with a key of the same site",
         )
     at = now if event.at is None else _time(event.at)
     if at > now + FUTURE_MS:

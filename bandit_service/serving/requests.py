@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from bandit_service.catalog.model import Scalar, VariantSpec
+from bandit_service.catalog.model import Scalar, TraitValue, VariantSpec
 from bandit_service.errors import InvalidInput, PayloadTooLarge
 
 MAX_BODY: Final = 1_048_576
@@ -31,7 +31,6 @@ MAX_SLOTS: Final = 50
 MAX_EVENTS: Final = 1_000
 
 ContextValue = Scalar | None
-TraitInput = str | bool | int | float | list[str | bool | int | float] | None
 
 
 class InlineVariant(VariantSpec, frozen=True, kw_only=True, forbid_unknown_fields=False):
@@ -46,7 +45,7 @@ class DecideRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The site's own id of the visitor; makes the choice stable within a time slot."""
     persona: str | None = None
     """The persona, if the site knows it; otherwise it is resolved from the traits."""
-    traits: dict[str, TraitInput] = {}
+    traits: dict[str, TraitValue] = {}
     """What the site knows of the visitor: favourites, genres, country, role, …"""
     context: dict[str, ContextValue] = {}
     """The situation: device, country, hour (0 to 23) or timezone, weekday, channel, …"""
@@ -61,7 +60,7 @@ class SlotRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     placement: str
     persona: str | None = None
-    traits: dict[str, TraitInput] | None = None
+    traits: dict[str, TraitValue] | None = None
     context: dict[str, ContextValue] | None = None
     exclude: list[str] = []
     candidates: list[InlineVariant] | None = None
@@ -73,7 +72,7 @@ class PageRequest(msgspec.Struct, frozen=True, kw_only=True):
     slots: list[SlotRequest]
     visitor: str | None = None
     persona: str | None = None
-    traits: dict[str, TraitInput] = {}
+    traits: dict[str, TraitValue] = {}
     context: dict[str, ContextValue] = {}
 
     def requests(self) -> list[DecideRequest]:
@@ -167,7 +166,7 @@ class EventsAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_request(request: DecideRequest) -> None:
-    """Raise InvalidInput or PayloadTooLarge, naming the field, unless the request keeps its limits."""
+    """Raise InvalidInput or PayloadTooLarge, naming the field, if a limit is not kept."""
     check_text(request.placement, 64, "placement")
     if request.visitor is not None:
         check_text(request.visitor, MAX_VISITOR, "visitor")
@@ -203,7 +202,7 @@ def _check_count(values: Mapping[str, Any] | list[Any], limit: int, field: str) 
         )
 
 
-def _check_features(features: Mapping[str, TraitInput], field: str) -> None:
+def _check_features(features: Mapping[str, TraitValue], field: str) -> None:
     for name, value in features.items():
         if not 1 <= len(name) <= MAX_NAME:
             raise InvalidInput(

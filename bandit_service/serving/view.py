@@ -3,7 +3,7 @@
 A ``SiteView`` is refreshed from the store by whoever watches it, and read by requests. Parts are
 swapped whole, by one assignment each, so a request sees the old or the new and never a mixture;
 the request that is under way keeps the parts it began with. Loading a snapshot happens before the
-swap and drops no request. A snapshot that cannot be used is refused and the one before it serves on.
+swap and drops no request. A snapshot that cannot be used is refused; the one before it serves on.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class SiteView:
             chooser = Chooser(load_snapshot(data, name=name))
         except SnapshotError as exc:
             self._refused = name
-            log.error("snapshot_refused", site=self.site, snapshot=name, error=exc.message)
+            log.warning("snapshot_refused", site=self.site, snapshot=name, error=exc.message)
             return
         # A request may still be choosing with the present one: free it at the next swap.
         retired, self._retired = self._retired, self.chooser

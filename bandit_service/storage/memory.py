@@ -155,6 +155,7 @@ class MemorySite:
         self, visits: Mapping[tuple[str, str], bytes], *, expire_seconds: int
     ) -> None:
         """See ``SiteStore.remember_visits``; nothing expires in memory."""
+        del expire_seconds
         self._visits.update(visits)
 
     def secret(self) -> bytes:

@@ -19,7 +19,6 @@ from typing import Any, Final, ParamSpec, TypeVar, cast
 
 import hiredis
 import redis
-from redis.connection import AbstractConnection
 
 from bandit_service.errors import StorageError
 from bandit_service.events.entries import START, Position
@@ -55,10 +54,11 @@ class _HotConnection(threading.local):
 
     def __init__(self, pool: redis.ConnectionPool) -> None:
         self._pool = pool
-        self._connection: AbstractConnection | None = None
+        # redis-py leaves the methods of its connections untyped.
+        self._connection: Any = None
         self._process = 0
 
-    def call(self, *commands: tuple[bytes, ...]) -> list[Any]:
+    def call(self, *commands: tuple[Any, ...]) -> list[Any]:
         """Send commands in one write and return their replies; raises the first error reply."""
         connection = self._open()
         try:
@@ -75,10 +75,10 @@ class _HotConnection(threading.local):
         if connection is not None:
             connection.disconnect()
 
-    def _open(self) -> AbstractConnection:
+    def _open(self) -> Any:
         if self._connection is None or self._process != os.getpid():
             self._process = os.getpid()
-            self._connection = cast(AbstractConnection, self._pool.make_connection())
+            self._connection = self._pool.make_connection()
             self._connection.connect()
         return self._connection
 
@@ -86,7 +86,7 @@ class _HotConnection(threading.local):
 class RedisSite:
     """One site of a ``RedisStore``."""
 
-    def __init__(self, site: str, client: redis.Redis, hot: _HotConnection) -> None:
+    def __init__(self, site: str, client: Any, hot: _HotConnection) -> None:
         """Use ``RedisStore.site`` rather than this."""
         self.site = site
         self._client = client
@@ -288,7 +288,8 @@ class RedisStore:
     def __init__(self, url: str, *, client: redis.Redis | None = None) -> None:
         """Connect lazily to ``url``; ``client`` replaces the connection in tests."""
         self.url = url
-        self._client = client or _client(url)
+        # redis-py's types allow for text, bytes and asyncio at once; this client gives bytes.
+        self._client: Any = client or _client(url)
         self._hot = _HotConnection(self._client.connection_pool)
 
     def site(self, name: str) -> RedisSite:

@@ -82,5 +82,5 @@ def _answer_errors(app: Flask, metrics: Metrics) -> None:
 
     @app.errorhandler(Exception)
     def unexpected(error: Exception) -> Response:
-        log.exception("internal_error", path=request.path)
+        log.error("internal_error", path=request.path, exc_info=error)
         return shaped(BanditError("something went wrong inside the service"), 500)

@@ -137,5 +137,5 @@ def _read(environ: dict[str, Any]) -> bytes:
         raise InvalidInput("Content-Length is not a number", field="Content-Length") from exc
     if length > MAX_BODY:
         raise too_large()
-    data = stream.read(length)
-    return data
+    body: bytes = stream.read(length)
+    return body
