@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import msgspec
 import structlog
@@ -27,7 +28,14 @@ from bandit_service.access import (
     random_part,
 )
 from bandit_service.catalog.document import CatalogDocument, read_document
-from bandit_service.errors import BanditError, InvalidInput, NotFound, SettingsError, StorageError
+from bandit_service.errors import (
+    BanditError,
+    InvalidInput,
+    NotAuthenticated,
+    NotFound,
+    SettingsError,
+    StorageError,
+)
 from bandit_service.folds.learner import SiteLearner, publish
 from bandit_service.policy.settings import SiteSettings, read_settings
 from bandit_service.policy.snapshot import genesis
@@ -40,7 +48,9 @@ from bandit_service.storage.redis_store import RedisStore
 
 log = structlog.get_logger(__name__)
 
-IDLE_SECONDS = 0.02
+KEYS_SECONDS: Final = 0.5
+"""How often at most an unknown key makes a process read the keys again."""
+IDLE_SECONDS: Final = 0.02
 """How long the learner rests when no site had anything new."""
 
 
@@ -67,8 +77,9 @@ class Services:
         self.clock = clock
         self.entropy = entropy
         self.site_settings = site_settings or site_settings_of(settings)
-        self.keys = KeyRing({})
+        self._keys = KeyRing({})
         self._keys_revision = -1
+        self._keys_read_at = 0.0
         self._views: dict[str, SiteView] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -86,6 +97,20 @@ class Services:
                 self._views[site] = view
         return view
 
+    def authenticate(self, authorization: str | None, role: Role) -> KeyRecord:
+        """The record of the key in an ``Authorization`` header; see ``KeyRing.authenticate``.
+
+        A key that is not known yet may have been made a moment ago: the keys are read again, at
+        most once every KEYS_SECONDS, before it is refused.
+        """
+        try:
+            return self._keys.authenticate(authorization, role)
+        except NotAuthenticated:
+            if authorization is None or time.monotonic() - self._keys_read_at < KEYS_SECONDS:
+                raise
+            self._read_keys()
+            return self._keys.authenticate(authorization, role)
+
     def refresh(self) -> None:
         """Look once for changed keys, catalogs and snapshots.
 
@@ -96,7 +121,7 @@ class Services:
             view = self.view(site)
             pulse = view.store.pulse()
             if pulse.keys != self._keys_revision:
-                self.keys = KeyRing(self.store.keys())
+                self._read_keys()
                 self._keys_revision = pulse.keys
             with self._lock:
                 view.refresh(pulse)
@@ -208,6 +233,10 @@ class Services:
         return sum(learner.step() for learner in learners.values()) > 0
 
     # -- inside
+
+    def _read_keys(self) -> None:
+        self._keys_read_at = time.monotonic()
+        self._keys = KeyRing(self.store.keys())
 
     def _open(self, site: str) -> SiteView:
         return open_view(self.store.site(site), self.site_settings)

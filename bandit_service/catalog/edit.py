@@ -106,7 +106,7 @@ def put_personas(old: Personas, spec: PersonasSpec) -> Personas:
         prior_weight=spec.prior_weight,
         personas=spec.personas,
     )
-    if new == old:
+    if _same(new, old):
         return old
     return check_personas(msgspec.structs.replace(new, revision=old.revision + 1))
 
@@ -156,6 +156,13 @@ def _next(old: Placement | None, new: Placement) -> Placement:
     if old is None:
         return check_placement(msgspec.structs.replace(new, revision=1))
     same_revision = msgspec.structs.replace(new, revision=old.revision)
-    if same_revision == old:
+    if _same(same_revision, old):
         return old
     return check_placement(msgspec.structs.replace(new, revision=old.revision + 1))
+
+
+def _same(new: Placement | Personas, old: Placement | Personas) -> bool:
+    """Whether nothing changed. As JSON, because 1, 1.0 and true are equal to Python alone."""
+    return msgspec.json.encode(new, order="deterministic") == msgspec.json.encode(
+        old, order="deterministic"
+    )

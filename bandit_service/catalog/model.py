@@ -34,6 +34,8 @@ MAX_ATTRIBUTES: Final = 32
 MAX_TEXT: Final = 1_000
 """Longest headline, alternative text or attribute, in characters."""
 MAX_URL: Final = 2_048
+MAX_BITS: Final = 63
+"""Largest whole number as an attribute or a trait, in bits: what every encoding can carry."""
 MAX_VARIANTS: Final = 500
 """Most variants, retired ones included, that one placement may hold."""
 
@@ -238,6 +240,12 @@ def check_attributes(attributes: dict[str, Scalar], field: str) -> None:
             raise InvalidCatalog(
                 f"attribute {name!r} is not a finite number", field=f"{field}.{name}"
             )
+        elif isinstance(value, int) and value.bit_length() > MAX_BITS:
+            raise InvalidCatalog(
+                f"attribute {name!r} is a number of {value.bit_length()} bits",
+                field=f"{field}.{name}",
+                hint=f"use at most {MAX_BITS}, or give it as text",
+            )
 
 
 def check_placement(placement: Placement) -> Placement:
@@ -312,6 +320,11 @@ def _check_rule(rule: Rule, field: str) -> None:
     if not (rule.weight > 0 and math.isfinite(rule.weight)):
         raise InvalidCatalog(
             f"the weight of a rule on {rule.trait!r} is not a positive number", field=field
+        )
+    numbers = (*(rule.any or ()), rule.at_least, rule.at_most)
+    if any(isinstance(value, float) and not math.isfinite(value) for value in numbers):
+        raise InvalidCatalog(
+            f"a rule on {rule.trait!r} compares with a number that is not finite", field=field
         )
 
 

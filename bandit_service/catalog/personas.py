@@ -76,7 +76,9 @@ def _fires(
 
 
 def _fold(value: object) -> object:
-    return value.casefold() if isinstance(value, str) else value
+    if isinstance(value, str):
+        return value.casefold()
+    return isinstance(value, bool), value  # to Python alone, true is 1
 
 
 def _within(rule: Rule, value: object) -> bool:

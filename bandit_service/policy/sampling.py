@@ -21,7 +21,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from hashlib import blake2b
-from zlib import crc32
 
 from bandit_service.errors import InvalidInput
 
@@ -99,7 +98,10 @@ def race(salt: bytes, unit: str, arms: Sequence[str], probabilities: Sequence[fl
 def shuffled(seed: str, count: int) -> list[int]:
     """The numbers 0 .. count - 1 in an order that depends on ``seed`` alone."""
     key = seed.encode()
-    return sorted(range(count), key=lambda index: crc32(b"%d" % index, crc32(key)))
+    # Eight random bytes for each number; a CRC would do for mixing but is linear, and biased.
+    blocks = (blake2b(b"%s/%d" % (key, n), digest_size=64) for n in range((count + 7) // 8))
+    words = b"".join(block.digest() for block in blocks)
+    return sorted(range(count), key=lambda index: words[8 * index : 8 * index + 8])
 
 
 def _uniform(salt: bytes, unit: str, what: str) -> float:

@@ -4,9 +4,11 @@
 a function of (settings, log up to a position), and names both. So a change of settings is never an
 edit of a running model: ``bandit-service rebuild`` folds the log under the new ones and switches.
 
-Sources of the defaults: Foster & Rakhlin (2020), "Beyond UCB", for SquareCB; the values were
-measured on headline tests with click rates near 1 %, where Vowpal Wabbit's own defaults (gamma 10,
-adaptive rate 0.5) explore too much and let one click move a prediction by many click rates.
+SquareCB is from Foster & Rakhlin (2020), "Beyond UCB". Vowpal Wabbit's own defaults (gamma 10,
+adaptive rate 0.5) fail at click rates near 1 %: they explore too much, and let one click move a
+prediction by many click rates. Of 6 pairs of learning_rate (0.003, 0.01) and gamma (4, 12, 40)
+those below captured most of what the best arm would have earned over uniform choice, after 2,000
+and after 10,000 impressions, on 60 headline tests of the Upworthy archive (weeks up to 201426).
 """
 
 from __future__ import annotations
@@ -31,14 +33,14 @@ class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """How variants are chosen and how the model learns."""
 
     exploration: Exploration = "squarecb"
-    gamma: float = 4.0
+    gamma: float = 40.0
     """Greed of SquareCB and softmax. Under SquareCB a variant that is expected to earn d typical
     rewards less than the best of K is drawn with probability 1 / (K + gamma * d)."""
     epsilon: float = 0.05
     """Share explored uniformly by ``exploration = "epsilon"``; the others ignore it."""
     typical_reward: float = 0.02
     """What a decision earns on average; predictions start from it and costs are scaled by it."""
-    learning_rate: float = 0.003
+    learning_rate: float = 0.01
     power_t: float = 0.0
     """Decay of the learning rate; 0 keeps it constant, so that the model never stops adapting."""
     bits: int = 18

@@ -12,7 +12,11 @@ What this module takes care of, so that nobody else needs to know:
 - *Counters.* ``--gamma_exponent 0``: greed does not grow with the traffic of other placements.
 - *Parsing.* It is most of VW's cost. Shared lines and candidates' lines repeat, so each distinct
   line is parsed once and the parsed example used again; predictions and weights are the same to
-  the bit (there is a test). The number of kept lines is bounded.
+  the bit (there is a test).
+- *Memory.* A parsed example takes some 30 KB and is leaked unless it is handed back, which counts
+  in the header of the model. So when there are too many, the model moves to a new workspace, and
+  the old one takes them back and is closed. Handing back a shared example by itself reads past the
+  end of its last prediction and may crash; it is given one that fits first.
 - *Bytes.* ``save`` of a model that only ever learned is a function of what it learned, in order.
   Predicting moves counters in the header: a model that is saved must not predict, so serving and
   learning load their own copies.
@@ -21,6 +25,7 @@ What this module takes care of, so that nobody else needs to know:
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -31,8 +36,8 @@ from bandit_service.errors import SnapshotError
 from bandit_service.policy.features import NAMESPACES
 from bandit_service.policy.settings import PolicySettings
 
-MAX_PARSED_LINES: Final = 20_000
-"""Distinct lines kept parsed, at some 2 KiB each, before all are let go."""
+MAX_PARSED_LINES: Final = 2_000
+"""Distinct lines kept parsed, at some 30 KB each, before all are let go."""
 
 
 class Prediction:
@@ -55,34 +60,30 @@ class VowpalModel:
         Raises:
             SnapshotError: if VW cannot load ``data``.
         """
+        self._settings = settings
         self._typical = settings.typical_reward
-        self._parsed: dict[str, Any] = {}
+        self._shared: dict[str, Any] = {}
+        self._actions: dict[str, Any] = {}
         self._vw = _workspace(settings, data)
 
     def learn(self, shared: str, actions: Sequence[str], chosen: int, reward: float) -> None:
         """Learn that the candidate at index ``chosen`` earned ``reward``."""
         cost = (self._typical - reward) / self._typical
         label = f"0:{cost:.9g}:1 "
-        examples = [self._example(shared)]
-        examples += [
-            self._example(label + line if index == chosen else line)
-            for index, line in enumerate(actions)
-        ]
+        lines = [label + line if n == chosen else line for n, line in enumerate(actions)]
+        examples = self._examples(shared, lines)
         self._vw.learn(examples)
-        self._bound()
 
     def predict(self, shared: str, actions: Sequence[str]) -> Prediction:
         """Probabilities and expected rewards of the candidates."""
-        examples = [self._example(shared), *(self._example(line) for line in actions)]
+        examples = self._examples(shared, actions)
         probabilities = self._vw.predict(examples)
         total = sum(probabilities)
         costs = (example.get_partial_prediction() for example in examples[1:])
-        prediction = Prediction(
+        return Prediction(
             [p / total for p in probabilities],
             [self._typical * (1.0 - cost) for cost in costs],
         )
-        self._bound()
-        return prediction
 
     def save(self) -> bytes:
         """The model as bytes that the constructor reads back."""
@@ -93,23 +94,35 @@ class VowpalModel:
 
     def close(self) -> None:
         """Free what VW holds; the model cannot be used afterwards."""
-        self._forget()
+        for shared in self._shared.values():
+            fitting = [shared, self._vw.parse(["|a nothing"])[0]]
+            self._vw.predict(fitting)
+            self._vw.finish_example(fitting)
+            time.sleep(0)  # let a thread that serves have the interpreter
+        for action in self._actions.values():
+            self._vw.finish_example([action])
+        self._shared.clear()
+        self._actions.clear()
         self._vw.finish()
 
-    def _example(self, line: str) -> Any:
-        example = self._parsed.get(line)
+    def _examples(self, shared: str, actions: Sequence[str]) -> list[Any]:
+        if len(self._shared) + len(self._actions) > MAX_PARSED_LINES:
+            self._move()
+        return [
+            self._parsed(self._shared, shared),
+            *(self._parsed(self._actions, line) for line in actions),
+        ]
+
+    def _parsed(self, kept: dict[str, Any], line: str) -> Any:
+        example = kept.get(line)
         if example is None:
-            example = self._parsed[line] = self._vw.parse([line])[0]
+            example = kept[line] = self._vw.parse([line])[0]
         return example
 
-    def _bound(self) -> None:
-        if len(self._parsed) > MAX_PARSED_LINES:
-            self._forget()
-
-    def _forget(self) -> None:
-        for example in self._parsed.values():
-            self._vw.finish_example([example])
-        self._parsed.clear()
+    def _move(self) -> None:
+        data = self.save()
+        self.close()
+        self._vw = _workspace(self._settings, data)
 
 
 def arguments(settings: PolicySettings) -> str:

@@ -24,7 +24,7 @@ from bandit_service.catalog.model import (
     VariantSpec,
     check_id,
 )
-from bandit_service.errors import Conflict, NotFound
+from bandit_service.errors import Conflict, InvalidCatalog, NotFound
 from bandit_service.events.entries import PersonasChanged, PlacementChanged, encode
 from bandit_service.storage.ports import PERSONAS_KEY, Document, SiteStore
 
@@ -193,12 +193,26 @@ class CatalogEditor:
         if personas is not None:
             edit.put_personas(self.personas(), personas)
         for placement_id, spec in specs:
-            edit.put_placement(self._placement(check_id(placement_id, "id")), placement_id, spec)
+            self._check(placement_id, spec)
+        if len({placement_id for placement_id, _ in specs}) != len(specs):
+            raise InvalidCatalog(
+                "a placement is listed twice", field="placements", hint="list each of them once"
+            )
         if personas is not None:
             self.put_personas(personas)
         for placement_id, spec in specs:
             self.put_placement(placement_id, spec)
         return len(specs)
+
+    def _check(self, placement_id: str, spec: PlacementSpec) -> None:
+        try:
+            edit.put_placement(self._placement(check_id(placement_id, "id")), placement_id, spec)
+        except InvalidCatalog as exc:
+            raise InvalidCatalog(
+                f"placement {placement_id[:80]!r}: {exc.message}",
+                field=f"placements.{placement_id[:80]}.{exc.field}",
+                hint=exc.hint,
+            ) from exc
 
     def _placement(self, placement_id: str) -> Placement | None:
         document = self._store.document(placement_id)

@@ -18,6 +18,7 @@ import msgspec
 from bandit_service.errors import InvalidInput, PayloadTooLarge
 from bandit_service.events.entries import Event, encode
 from bandit_service.serving.requests import (
+    MAX_EVENT_VALUE,
     MAX_EVENTS,
     EventRequest,
     EventsAnswer,
@@ -69,7 +70,7 @@ def _append(view: SiteView, events: Sequence[Event]) -> None:
 def _check(view: SiteView, raw: msgspec.Raw, now: int) -> Event:
     try:
         event = _decoder.decode(raw)
-    except msgspec.MsgspecError as exc:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
         raise InvalidInput(
             f"not an event: {exc}", hint="see EventRequest in /openapi.json"
         ) from exc
@@ -82,6 +83,10 @@ def _check(view: SiteView, raw: msgspec.Raw, now: int) -> Event:
         check_text(event.id, MAX_EVENT_ID, "id")
     if event.value is not None and not math.isfinite(event.value):
         raise InvalidInput("value is not a finite number", hint="leave it out, or send a number")
+    if event.value is not None and abs(event.value) > MAX_EVENT_VALUE:
+        raise InvalidInput(
+            f"a value of {event.value:g} is too large", hint=f"use at most {MAX_EVENT_VALUE:g}"
+        )
     if event.type == "watch" and event.value is not None and not 0.0 <= event.value <= 1.0:
         raise InvalidInput(
             f"a watch of {event.value:g} is outside 0 to 1", hint="send the share that was watched"
@@ -94,6 +99,8 @@ def _check(view: SiteView, raw: msgspec.Raw, now: int) -> Event:
             hint="send 'decision' as /v1/decide answered it, with a key of the same site",
         )
     at = now if event.at is None else _time(event.at)
+    if at < 0:
+        raise InvalidInput("at lies before 1970", hint="send seconds since then, or RFC 3339")
     if at > now + FUTURE_MS:
         raise InvalidInput(
             "at lies in the future", code="future_event", hint="send UTC, or leave it out"

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from bandit_service.catalog.model import Scalar, TraitValue, VariantSpec
+from bandit_service.catalog.model import MAX_BITS, Scalar, TraitValue, VariantSpec
 from bandit_service.errors import InvalidInput, PayloadTooLarge
 
 MAX_BODY: Final = 1_048_576
@@ -29,6 +29,8 @@ MAX_CANDIDATES: Final = 100
 MAX_EXCLUDE: Final = 500
 MAX_SLOTS: Final = 50
 MAX_EVENTS: Final = 1_000
+MAX_EVENT_VALUE: Final = 1_000_000.0
+"""Largest value of an event, of either sign: one event must not drown all that was learned."""
 
 ContextValue = Scalar | None
 
@@ -226,3 +228,9 @@ def _check_value(value: Scalar | None, field: str) -> None:
             )
     elif isinstance(value, float) and not math.isfinite(value):
         raise InvalidInput(f"{field} is not a finite number", field=field, hint="leave it out")
+    elif isinstance(value, int) and value.bit_length() > MAX_BITS:
+        raise InvalidInput(
+            f"{field} is a number of {value.bit_length()} bits",
+            field=field,
+            hint=f"use at most {MAX_BITS}, or send it as text",
+        )

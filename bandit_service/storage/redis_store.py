@@ -1,4 +1,4 @@
-"""The store in Redis: streams, hashes and three Lua scripts, through redis-py.
+"""The store in Redis: streams, hashes and two Lua scripts, through redis-py.
 
 Keys of a site share the hash tag ``{site}``, so that a Redis Cluster keeps them on one node and
 the scripts stay atomic. Appending is what a visitor waits for; it goes over a connection of its
@@ -106,12 +106,14 @@ class RedisSite:
     @translated
     def append(self, entry: bytes) -> Position:
         """See ``SiteStore.append``."""
+        self._register()
         (reply,) = self._hot.call((b"XADD", self._log, b"*", _FIELD, entry))
         return _position(reply)
 
     @translated
     def append_many(self, entries: Sequence[bytes]) -> list[Position]:
         """See ``SiteStore.append_many``."""
+        self._register()
         commands = [(b"XADD", self._log, b"*", _FIELD, entry) for entry in entries]
         return [_position(reply) for reply in self._hot.call(*commands)]
 
@@ -121,7 +123,8 @@ class RedisSite:
     ) -> list[tuple[Position, bytes]]:
         """See ``SiteStore.read``."""
         if block_ms:
-            answer = self._client.xread({self._log: str(after)}, count=limit, block=block_ms)
+            patience = min(block_ms, int(TIMEOUT_SECONDS * 500))  # before the socket's runs out
+            answer = self._client.xread({self._log: str(after)}, count=limit, block=patience)
             rows = _stream_rows(answer)
         else:
             rows = self._client.xrange(self._log, min=f"({after}", count=limit)
@@ -229,6 +232,8 @@ class RedisSite:
     @translated
     def visits(self, visitor: str, placements: Sequence[str]) -> list[bytes | None]:
         """See ``SiteStore.visits``."""
+        if not placements:
+            return []
         key = self._visitor + visitor.encode()
         (reply,) = self._hot.call((b"HMGET", key, *(p.encode() for p in placements)))
         return list(reply)
@@ -341,7 +346,8 @@ class RedisStore:
     def describe(self) -> str:
         """See ``Store.describe``."""
         scheme, _, rest = self.url.partition("://")
-        return f"{scheme}://{rest.rpartition('@')[2]}"
+        address, _, _ = rest.rpartition("@")[2].partition("?")  # a query may hold a password
+        return f"{scheme}://{address}"
 
     def close(self) -> None:
         """See ``Store.close``."""

@@ -6,10 +6,11 @@ from typing import Any, TypeVar
 
 import msgspec
 from flask import Blueprint, Response, request
+from werkzeug.exceptions import UnsupportedMediaType
 
 from bandit_service.access import KeyRecord, Role
 from bandit_service.catalog.model import PersonasSpec, PlacementSpec, VariantSpec
-from bandit_service.errors import InvalidInput, NotFound
+from bandit_service.errors import NotFound
 from bandit_service.outcomes.join import JoinCounts
 from bandit_service.reporting import counters
 from bandit_service.services import Services
@@ -117,7 +118,7 @@ class _Views:
     # -- inside
 
     def _key(self, role: Role) -> KeyRecord:
-        return self._services.keys.authenticate(request.headers.get("Authorization"), role)
+        return self._services.authenticate(request.headers.get("Authorization"), role)
 
     def _editor(self) -> CatalogEditor:
         key = self._key("editor")
@@ -137,9 +138,7 @@ class _Views:
 
 def _body(kind: type[Body]) -> Body:
     if request.mimetype not in ("", JSON):
-        raise InvalidInput(
-            f"the body is {request.mimetype}", field="Content-Type", hint=f"send {JSON}"
-        )
+        raise UnsupportedMediaType(f"the body is {request.mimetype[:80]}; send {JSON}")
     return decoded(request.get_data(cache=False), msgspec.json.Decoder(kind))
 
 

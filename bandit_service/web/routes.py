@@ -110,7 +110,9 @@ class Route(NamedTuple):
 
 
 _KEYED: Final = (401, 403)
-_BODY: Final = (400, 413, 415)
+_BODY: Final = (400, 413)
+_DOCUMENT: Final = (*_BODY, 415)
+"""Of calls that insist on their Content-Type; those of web pages take whatever a beacon sends."""
 _PLACEMENT: Final = "/v1/placements/{placement}"
 _VARIANT: Final = "/v1/placements/{placement}/variants/{variant}"
 
@@ -126,19 +128,19 @@ ROUTES: Final = (
     Route("GET", _PLACEMENT, "editor", "Read a placement and its variants", 200,
           None, Placement, (*_KEYED, 404, 503)),
     Route("PUT", _PLACEMENT, "editor", "Create or replace a placement", 200,
-          PlacementSpec, Placement, (*_KEYED, *_BODY, 412, 422, 503), conditional=True),
+          PlacementSpec, Placement, (*_KEYED, *_DOCUMENT, 412, 422, 503), conditional=True),
     Route("DELETE", _PLACEMENT, "editor", "Retire a placement and all its variants", 204,
           None, None, (*_KEYED, 404, 412, 503), conditional=True),
     Route("GET", _VARIANT, "editor", "Read a variant", 200,
           None, Variant, (*_KEYED, 404, 503)),
     Route("PUT", _VARIANT, "editor", "Create or replace a variant", 200,
-          VariantSpec, Variant, (*_KEYED, *_BODY, 404, 412, 422, 503), conditional=True),
+          VariantSpec, Variant, (*_KEYED, *_DOCUMENT, 404, 412, 422, 503), conditional=True),
     Route("DELETE", _VARIANT, "editor", "Retire a variant; what was learned of it stays", 204,
           None, None, (*_KEYED, 404, 412, 503), conditional=True),
     Route("GET", "/v1/personas", "editor", "Read the personas", 200,
           None, Personas, (*_KEYED, 503)),
     Route("PUT", "/v1/personas", "editor", "Replace the personas", 200,
-          PersonasSpec, Personas, (*_KEYED, *_BODY, 412, 422, 503), conditional=True),
+          PersonasSpec, Personas, (*_KEYED, *_DOCUMENT, 412, 422, 503), conditional=True),
     Route("GET", "/v1/reports/personas", "editor", "Mean reward by persona", 200,
           None, PersonaReport, (*_KEYED, 503)),
     Route("GET", "/v1/reports/placements/{placement}", "editor",

@@ -1,0 +1,8 @@
+"""Benchmarks: each measures the service beside a reference, in alternation, on one machine.
+
+``decide`` and ``freshness`` run the real processes, ``fold`` and ``price`` the real code in this
+process. Figures of one run say little on a shared machine; ratios against the reference, measured
+in alternation, say more, and every ratio comes with its least and largest round.
+
+    python -m bench [decide] [freshness] [fold] [price] [--quick] [--json FILE]
+"""

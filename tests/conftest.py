@@ -1,0 +1,153 @@
+"""What tests share: a real Redis for whoever asks, and a small site in memory under a web client.
+
+A test that needs a server is skipped with a reason where there is none; with CI set it fails.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import pytest
+import redis
+from flask import Flask
+from flask.testing import FlaskClient
+
+from bandit_service.access import ROLES
+from bandit_service.catalog.document import CatalogDocument
+from bandit_service.errors import StorageError
+from bandit_service.policy.settings import SiteSettings
+from bandit_service.services import Services
+from bandit_service.settings import ServiceSettings
+from bandit_service.storage.embedded import EmbeddedRedis
+from bandit_service.storage.memory import MemoryStore
+from bandit_service.storage.redis_binary import find_binary
+from bandit_service.storage.redis_store import RedisStore
+from bandit_service.web import create_app
+
+START_MS: Final = 1_900_000_000_000
+"""Where clocks begin: a Wednesday in March 2030, in ms since the Unix epoch."""
+
+CATALOG: Final = {
+    "personas": [
+        {"id": "romantic", "rules": [{"trait": "genres", "any": ["romance"], "weight": 3.0}]},
+        {"id": "comedy", "rules": [{"trait": "favourites", "tagged": ["funny"], "weight": 3.0}]},
+    ],
+    "placements": [
+        {
+            "id": "film",
+            "kind": "headline",
+            "tags": ["funny"],
+            "variants": [
+                {"id": "kiss", "headline": "A kiss", "tags": ["couple"], "status": "live"},
+                {"id": "joke", "headline": "A joke", "tags": ["laughing"], "status": "live"},
+                {"id": "chase", "headline": "A chase", "status": "live"},
+                {"id": "idea", "headline": "An idea", "status": "draft"},
+            ],
+        },
+        {
+            "id": "poster",
+            "kind": "card",
+            "variants": [
+                {
+                    "id": "only",
+                    "headline": "The one",
+                    "image_url": "https://images.example/one.jpg",
+                    "alt": "A door",
+                    "target_url": "/one",
+                    "attributes": {"faces": 2},
+                    "status": "live",
+                },
+            ],
+        },
+        {
+            "id": "dark",
+            "kind": "headline",
+            "variants": [{"id": "off", "headline": "Off", "status": "paused"}],
+        },
+    ],
+}
+"""The catalog of ``services``: a placement with a choice, one without, and one with nothing live."""
+
+
+class Clock:
+    """A clock that moves only when it is told to, in ms since the Unix epoch."""
+
+    def __init__(self, now: int = START_MS) -> None:
+        self.now = now
+
+    def __call__(self) -> int:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += round(seconds * 1000)
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a redis-server that lives as long as the test session."""
+    try:
+        find_binary()
+    except StorageError as exc:
+        if os.environ.get("CI"):
+            pytest.fail(exc.message)
+        pytest.skip(exc.message)
+    with EmbeddedRedis(data_dir=tmp_path_factory.mktemp("redis")) as embedded:
+        yield embedded.url
+
+
+@pytest.fixture
+def redis_store(redis_url: str) -> Iterator[RedisStore]:
+    """A store on a real Redis that holds nothing yet."""
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushall()
+    store = RedisStore(redis_url)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def services(clock: Clock, tmp_path: Path) -> Iterator[Services]:
+    """Services on a store in memory, with CATALOG in the site ``main`` and a first snapshot."""
+    services = Services(
+        ServiceSettings(config_dir=str(tmp_path)),
+        MemoryStore(clock=clock),
+        clock=clock,
+        entropy=random.Random(7).randbytes,
+        site_settings=SiteSettings(),
+    )
+    services.ensure_snapshot("main")
+    services.editor("main", by="test").put_document(msgspec.convert(CATALOG, CatalogDocument))
+    services.refresh()
+    yield services
+    services.close()
+
+
+@pytest.fixture
+def app(services: Services) -> Flask:
+    return create_app(services)
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def auth(services: Services) -> dict[str, dict[str, str]]:
+    """By role, the headers of a valid key of the site ``main``."""
+    headers = {}
+    for role in ROLES:
+        key, _ = services.create_key("main", role)
+        headers[role] = {"Authorization": f"Bearer {key}"}
+    services.refresh()
+    return headers

@@ -1,0 +1,196 @@
+import structlog
+
+from bandit_service.events.entries import Decision, Tick
+from bandit_service.events.visits import decode_visit
+from bandit_service.folds.learner import SiteLearner
+from bandit_service.folds.rebuild import rebuild
+from bandit_service.folds.site import SiteFold
+from bandit_service.policy.settings import PolicySettings, SiteSettings
+from bandit_service.policy.snapshot import SnapshotName
+from tests.world import QUICK, World, busy_world
+
+
+def run(learner: SiteLearner) -> None:
+    """Step until nothing is new."""
+    while learner.step():
+        pass
+
+
+def test_a_reward_that_closes_its_decision_reaches_serving_with_the_next_snapshot() -> None:
+    world = World()
+    learner = world.learner()
+    learner.step()
+    answer = world.decide()
+    world.report(answer.decision, "click")
+    world.pass_time(1)
+
+    learner.step()
+
+    head = world.log.head()
+    assert head is not None
+    assert head.position == world.log.tail()
+    assert world.decide().snapshot == head.name != answer.snapshot
+
+
+def test_nothing_new_publishes_nothing_new() -> None:
+    world = busy_world(50)
+    learner = world.learner()
+    run(learner)
+    world.pass_time(0.1)
+    head = world.log.head()
+
+    learner.step()
+
+    assert world.log.head() == head
+
+
+def test_a_learner_that_was_killed_is_followed_by_one_that_ends_where_it_would_have() -> None:
+    world = busy_world(200)
+    first = world.learner(publish_seconds=0.0)
+    first.step()
+    for _ in range(3):
+        _more(world)
+        world.pass_time(0.2)
+        first.step()  # publishes; checkpoints only where one was due
+
+    second = world.learner()
+    run(second)
+    world.pass_time(5)
+    second.publish()
+
+    whole = SiteFold(QUICK)
+    for position, entry in world.entries():
+        whole.apply(position, entry)
+    head = world.log.head()
+    assert head is not None
+    assert head.name == whole.snapshot().name
+    whole.close()
+
+
+def test_two_learners_at_once_agree_and_the_one_behind_publishes_nothing() -> None:
+    world = busy_world(200)
+    ahead, behind = world.learner(), world.learner()
+    run(ahead)
+    world.pass_time(5)
+    ahead.publish()
+    head = world.log.head()
+    assert head is not None
+
+    behind.publish()
+    assert world.log.head() == head
+    run(behind)
+    world.pass_time(5)
+    behind.publish()
+
+    assert world.log.head() == head
+
+
+def test_a_rebuild_takes_over_from_the_running_learner_and_nothing_is_lost() -> None:
+    world = busy_world(200)
+    learner = world.learner()
+    run(learner)
+    other = SiteSettings(rewards=QUICK.rewards, policy=PolicySettings(gamma=55.0))
+
+    rebuild(world.log, other, progress=lambda _: None)
+    _more(world)
+    world.pass_time(1)
+    run(learner)
+    world.pass_time(5)
+    run(learner)  # appends a tick
+    run(learner)  # reads it
+    learner.publish()
+
+    head = world.log.head()
+    assert head is not None
+    whole = SiteFold(other)
+    for position, entry in world.entries():
+        whole.apply(position, entry)
+    assert head.name == whole.snapshot().name
+    assert SnapshotName.parse(head.name).settings == other.id
+    assert world.decide().snapshot == head.name
+    whole.close()
+
+
+def test_an_idle_log_gets_a_tick_so_that_windows_can_end_and_no_more_than_it_needs() -> None:
+    world = World()
+    learner = world.learner()
+    world.decide()
+    learner.step()
+    world.pass_time(QUICK.rewards.window_seconds + 1)
+
+    for _ in range(5):
+        learner.step()
+        world.pass_time(0.1)
+
+    ticks = [entry for _, entry in world.entries() if isinstance(entry, Tick)]
+    assert len(ticks) == 1
+    head = world.log.head()
+    assert head is not None
+    assert world.decide().snapshot == head.name
+
+
+def test_visits_are_remembered_once_however_often_the_log_is_read() -> None:
+    world = World()
+    for _ in range(3):
+        world.decide(visitor="ann")
+        world.pass_time(20)
+    world.learner().step()
+    pseudonym = world.view.secret.pseudonym("ann")
+    once = world.log.visits(pseudonym, ["film"])
+
+    world.learner().step()
+
+    assert world.log.visits(pseudonym, ["film"]) == once
+    visit = decode_visit(once[0])
+    assert visit is not None
+    assert visit.earlier == 2
+
+
+def test_a_damaged_checkpoint_is_refused_and_learning_starts_from_the_log() -> None:
+    world = busy_world(100)
+    learner = world.learner()
+    run(learner)
+    learner.finish()
+    kept = world.log.checkpoint()
+    assert kept is not None
+    world.log._checkpoint = kept[:-3] + b"bad"
+
+    with structlog.testing.capture_logs() as logs:
+        again = world.learner()
+    run(again)
+    again.publish()
+
+    assert [line["event"] for line in logs] == ["checkpoint_refused"]
+    whole = SiteFold(QUICK)
+    for position, entry in world.entries():
+        whole.apply(position, entry)
+    head = world.log.head()
+    assert head is not None
+    assert head.name == whole.snapshot().name
+
+
+def test_settings_that_changed_in_the_files_are_pointed_out_and_not_adopted() -> None:
+    world = busy_world(20)
+    learner = world.learner()
+    run(learner)
+    learner.finish()
+    world.services.site_settings = SiteSettings(policy=PolicySettings(gamma=1.0))
+
+    with structlog.testing.capture_logs() as logs:
+        world.learner()
+
+    (line,) = logs
+    assert line["event"] == "settings_differ"
+    assert "policy.gamma" in line["changed"]
+    head = world.log.head()
+    assert head is not None
+    assert SnapshotName.parse(head.name).settings == QUICK.id
+
+
+def _more(world: World) -> None:
+    """A few more visits, one of them with a click."""
+    for n in range(5):
+        answer = world.decide(visitor=f"new-{world.random.random()}")
+        if n == 2:
+            world.report(answer.decision, "click")
+    assert isinstance(world.entries()[-1][1], Decision)

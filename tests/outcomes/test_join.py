@@ -1,0 +1,281 @@
+from collections import Counter
+from itertools import pairwise
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bandit_service.events.entries import Decision, Entry, Event, Position, Tick
+from bandit_service.outcomes.join import Join, JoinState, Outcome
+from bandit_service.outcomes.rewards import RewardSettings
+
+WINDOW = 10_000
+SLOT = 30_000
+Log = list[tuple[Position, Entry]]
+
+
+def decision(name: str, at: int = 0, *, visitor: str | None = None, slot: int = 0) -> Decision:
+    return Decision(
+        id=name,
+        at=at,
+        placement="film",
+        revision=1,
+        arms=["a@1", "b@1"],
+        probabilities=[0.5, 0.5],
+        chosen=0,
+        snapshot="none",
+        reason="learned",
+        persona="unknown",
+        confidence=0.0,
+        visitor=visitor,
+        slot=None if visitor is None else slot,
+    )
+
+
+def event(
+    name: str, kind: str = "click", *, value: float | None = None, key: str | None = None
+) -> Event:
+    return Event(decision=name, type=kind, at=0, received=0, value=value, id=key)
+
+
+def join(**rewards: object) -> Join:
+    made = msgspec.convert({"window_seconds": WINDOW / 1000, **rewards}, RewardSettings)
+    return Join(made, slot_ms=SLOT)
+
+
+def run(fold: Join, *entries: tuple[int, Entry]) -> list[Outcome]:
+    return [
+        outcome
+        for seq, (ms, entry) in enumerate(entries)
+        for outcome in fold.apply(Position(ms, seq), entry)
+    ]
+
+
+def test_a_click_in_time_closes_its_decision_as_rewarded_at_once() -> None:
+    (outcome,) = run(join(), (0, decision("d")), (500, event("d")))
+
+    assert (outcome.kind, outcome.reward, outcome.decision.id) == ("rewarded", 1.0, "d")
+    assert outcome.closed == Position(500, 1)
+
+
+def test_a_decision_without_a_reward_closes_with_the_default_when_its_window_ends() -> None:
+    fold = join(default_reward=-0.1)
+
+    outcomes = run(fold, (0, decision("d")), (WINDOW, Tick(at=0)), (WINDOW + 1, Tick(at=0)))
+
+    assert [(o.kind, o.reward, o.closed.ms) for o in outcomes] == [("defaulted", -0.1, WINDOW + 1)]
+
+
+def test_a_late_click_is_counted_and_changes_nothing() -> None:
+    fold = join()
+
+    outcomes = run(fold, (0, decision("d")), (WINDOW + 1, event("d")), (WINDOW + 2, event("d")))
+
+    assert [o.kind for o in outcomes] == ["defaulted"]
+    assert fold.counts.late_events == 2
+
+
+def test_a_second_click_on_a_closed_decision_counts_as_late() -> None:
+    fold = join()
+
+    outcomes = run(fold, (0, decision("d")), (1, event("d")), (2, event("d")))
+
+    assert len(outcomes) == 1
+    assert fold.counts.late_events == 1
+
+
+def test_an_event_with_the_same_id_counts_once() -> None:
+    fold = join(aggregation="sum")
+
+    (outcome,) = run(
+        fold,
+        (0, decision("d")),
+        (1, event("d", key="x")),
+        (2, event("d", key="x")),
+        (3, event("d", key="y")),
+        (WINDOW + 1, Tick(at=0)),
+    )
+
+    assert outcome.reward == 2.0
+    assert fold.counts.duplicate_events == 1
+
+
+@pytest.mark.parametrize(("aggregation", "reward"), [("max", 0.9), ("min", 0.2), ("mean", 0.55)])
+def test_aggregations_other_than_earliest_wait_for_the_end_of_the_window(
+    aggregation: str, reward: float
+) -> None:
+    (outcome,) = run(
+        join(aggregation=aggregation),
+        (0, decision("d")),
+        (1, event("d", "watch", value=0.9)),
+        (2, event("d", "watch", value=0.2)),
+        (WINDOW + 1, Tick(at=0)),
+    )
+
+    assert outcome.reward == pytest.approx(reward)
+    assert outcome.closed.ms == WINDOW + 1
+
+
+def test_where_decisions_count_when_seen_an_unseen_one_is_censored() -> None:
+    fold = join(counts="seen")
+
+    outcomes = run(
+        fold,
+        (0, decision("unseen")),
+        (0, decision("seen")),
+        (1, event("seen", "impression")),
+        (WINDOW + 5, Tick(at=0)),
+    )
+
+    assert {o.decision.id: o.kind for o in outcomes} == {"unseen": "censored", "seen": "defaulted"}
+
+
+def test_repeated_views_of_one_slot_are_one_unit_that_any_of_them_can_reward() -> None:
+    fold = join()
+
+    outcomes = run(
+        fold,
+        (0, decision("first", visitor="v")),
+        (8_000, decision("second", 8_000, visitor="v")),
+        (17_000, event("second")),
+        (60_000, Tick(at=0)),
+    )
+
+    assert [(o.kind, o.decision.id, o.views) for o in outcomes] == [("rewarded", "first", 2)]
+    assert fold.counts.repeated_views == 1
+
+
+def test_a_view_after_its_unit_closed_does_not_open_it_again_within_the_slot() -> None:
+    fold = join()
+
+    outcomes = run(
+        fold,
+        (0, decision("first", visitor="v")),
+        (1, event("first")),
+        (20_000, decision("again", 20_000, visitor="v")),
+        (20_001, event("again")),
+        (60_000, Tick(at=0)),
+    )
+
+    assert [o.decision.id for o in outcomes] == ["first"]
+    assert fold.counts.late_events == 1
+
+
+def test_the_next_slot_is_a_unit_of_its_own() -> None:
+    outcomes = run(
+        join(),
+        (0, decision("first", visitor="v", slot=0)),
+        (1, decision("next", visitor="v", slot=1)),
+        (60_000, Tick(at=0)),
+    )
+
+    assert [o.decision.id for o in outcomes] == ["first", "next"]
+
+
+def test_an_event_ahead_of_its_decision_is_late_and_the_decision_still_closes() -> None:
+    fold = join()
+
+    outcomes = run(fold, (0, event("d")), (1, decision("d")), (WINDOW + 2, Tick(at=0)))
+
+    assert [o.kind for o in outcomes] == ["defaulted"]
+    assert fold.counts.late_events == 1
+
+
+def test_the_same_decision_twice_in_the_log_is_one() -> None:
+    fold = join()
+
+    outcomes = run(fold, (0, decision("d")), (1, decision("d")), (60_000, Tick(at=0)))
+
+    assert len(outcomes) == 1
+    assert fold.counts.duplicate_decisions == 1
+
+
+def test_memory_is_let_go_once_slots_are_over() -> None:
+    fold = join()
+    for n in range(100):
+        fold.apply(Position(n, 0), decision(f"d{n}", n, visitor=f"v{n}"))
+
+    fold.apply(Position(SLOT * 3, 0), Tick(at=0))
+
+    assert fold.dump().units == []
+
+
+def test_a_join_is_overdue_only_while_a_window_has_ended_unnoticed() -> None:
+    fold = join()
+    fold.apply(Position(0, 0), decision("d"))
+
+    assert not fold.overdue(WINDOW)
+    assert fold.overdue(WINDOW + 1)
+    fold.apply(Position(WINDOW + 1, 0), Tick(at=0))
+    assert not fold.overdue(WINDOW * 9)
+
+
+names = st.sampled_from([f"d{n}" for n in range(6)])
+decisions = st.builds(
+    lambda name, visitor, slot: decision(name, visitor=visitor, slot=slot),
+    names,
+    st.sampled_from([None, "v", "w"]),
+    st.integers(0, 1),
+)
+happenings = st.builds(
+    lambda name, kind, key: event(name, kind, key=key),
+    names,
+    st.sampled_from(["click", "impression", "like"]),
+    st.sampled_from([None, "x", "y"]),
+)
+
+
+@st.composite
+def logs(draw: st.DrawFn) -> Log:
+    """Any order, any repetition, any pauses: what a spool, a retry or a slow phone can do."""
+    ms = 0
+    log: Log = []
+    for seq, entry in enumerate(draw(st.lists(st.one_of(decisions, happenings), max_size=30))):
+        ms += draw(st.sampled_from([0, 1, 3_000, 11_000, 40_000]))
+        log.append((Position(ms, seq), entry))
+    log.append((Position(ms + 1_000_000, 0), Tick(at=0)))
+    return log
+
+
+rewards = st.fixed_dictionaries(
+    {
+        "aggregation": st.sampled_from(["earliest", "sum", "mean", "latest"]),
+        "counts": st.sampled_from(["answered", "seen"]),
+    }
+)
+
+
+@given(logs(), rewards)
+@settings(max_examples=300, deadline=None)
+def test_every_unit_closes_exactly_once_whatever_the_order(
+    log: Log, kind: dict[str, object]
+) -> None:
+    fold = join(**kind)
+
+    outcomes = [outcome for position, entry in log for outcome in fold.apply(position, entry)]
+
+    opened = fold.counts.decisions - fold.counts.repeated_views
+    closed = Counter(outcome.decision.id for outcome in outcomes)
+    assert len(outcomes) == opened
+    assert fold.counts.rewarded + fold.counts.defaulted + fold.counts.censored == opened
+    logged = Counter(entry.id for _, entry in log if isinstance(entry, Decision))
+    assert all(closed[name] <= logged[name] for name in closed)
+    assert fold.open_units == 0
+    assert all(a.closed <= b.closed for a, b in pairwise(outcomes))
+
+
+@given(logs(), rewards, st.integers(0, 31))
+@settings(max_examples=300, deadline=None)
+def test_stopping_anywhere_and_going_on_from_the_dump_gives_the_same_outcomes(
+    log: Log, kind: dict[str, object], cut: int
+) -> None:
+    whole, first, second = join(**kind), join(**kind), join(**kind)
+
+    expected = [outcome for position, entry in log for outcome in whole.apply(position, entry)]
+    got = [outcome for position, entry in log[:cut] for outcome in first.apply(position, entry)]
+    second.restore(msgspec.msgpack.decode(msgspec.msgpack.encode(first.dump()), type=JoinState))
+    got += [outcome for position, entry in log[cut:] for outcome in second.apply(position, entry)]
+
+    assert got == expected
+    assert second.dump() == whole.dump()

@@ -1,0 +1,862 @@
+"""What every store keeps, asked of each of them alike, and what Redis alone can break.
+
+``fakeredis`` runs Lua only where its extra is installed, so elsewhere it answers for everything but
+the two scripts (commit and publish); a real Redis answers for all.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import fakeredis
+import pytest
+import redis
+
+from bandit_service.errors import StorageError
+from bandit_service.events.entries import START, Position
+from bandit_service.storage import redis_store as adapter
+from bandit_service.storage.embedded import EmbeddedRedis
+from bandit_service.storage.memory import MemoryStore
+from bandit_service.storage.ports import (
+    PERSONAS_KEY,
+    Document,
+    Head,
+    Publication,
+    SiteStore,
+    Store,
+    entries_of,
+)
+from bandit_service.storage.redis_store import RedisStore
+
+MEMORY = pytest.param("memory", id="memory")
+FAKE = pytest.param("fakeredis", id="fakeredis")
+REAL = pytest.param("redis", id="redis", marks=pytest.mark.redis)
+LUA = importlib.util.find_spec("lupa") is not None
+
+SCRIPTED = [MEMORY, REAL, *([FAKE] if LUA else [])]
+scripted = pytest.mark.parametrize("store", SCRIPTED, indirect=True)
+
+
+@pytest.fixture(params=[MEMORY, FAKE, REAL])
+def store(request: pytest.FixtureRequest) -> Iterator[Store]:
+    """Each store in turn, empty."""
+    if request.param == "memory":
+        yield MemoryStore()
+    elif request.param == "redis":
+        yield request.getfixturevalue("redis_store")
+    else:
+        client = fakeredis.FakeRedis(server=fakeredis.FakeServer())
+        fake = RedisStore("redis://fake", client=client)
+        yield fake
+        fake.close()
+
+
+@pytest.fixture
+def site(store: Store) -> SiteStore:
+    return store.site("main")
+
+
+def name(digest: str, settings: str = "5e771265") -> str:
+    return f"1-1.{settings}.{digest}"
+
+
+def publication(
+    digest: str,
+    position: Position,
+    *,
+    generation: int = 1,
+    report: bytes | None = None,
+    checkpoint: bytes | None = None,
+) -> Publication:
+    head = Head(name(digest), position, generation)
+    return Publication(head, b"bytes of " + digest.encode(), b"settings", report, checkpoint)
+
+
+def in_threads(*works: Callable[[], None]) -> None:
+    """Run all at the same time; the first error of any is raised here."""
+    errors: list[BaseException] = []
+    start = threading.Barrier(len(works))
+
+    def run(work: Callable[[], None]) -> None:
+        try:
+            start.wait(timeout=10)
+            work()
+        except BaseException as exc:  # noqa: BLE001 - raised again below
+            errors.append(exc)
+
+    threads = [threading.Thread(target=run, args=(work,)) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
+    assert not any(thread.is_alive() for thread in threads)
+    if errors:
+        raise errors[0]
+
+
+# -- the log
+
+
+def test_an_empty_log_has_neither_entries_nor_a_tail(site: SiteStore) -> None:
+    assert site.length() == 0
+    assert site.tail() == START
+    assert site.read(START, limit=10) == []
+
+
+def test_entries_come_back_in_the_order_of_their_appending(site: SiteStore) -> None:
+    # when
+    first = site.append(b"one")
+    others = site.append_many([b"two", b"three", b"four"])
+    last = site.append(b"five")
+
+    # then
+    positions = [first, *others, last]
+    assert site.read(START, limit=10) == list(
+        zip(positions, [b"one", b"two", b"three", b"four", b"five"], strict=True)
+    )
+    assert positions == sorted(set(positions))
+    assert START < first
+    assert site.tail() == last
+    assert site.length() == 5
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [b"", bytes(range(256)), b"\r\n$-1\r\n", "ünïcode 🎬".encode(), b"x" * 1_000_000],
+    ids=["empty", "every byte", "protocol", "text", "a megabyte"],
+)
+def test_an_entry_comes_back_to_the_byte(site: SiteStore, entry: bytes) -> None:
+    site.append(entry)
+    site.append_many([entry])
+
+    assert [data for _, data in site.read(START, limit=10)] == [entry, entry]
+
+
+def test_nothing_can_be_appended_and_changes_nothing(site: SiteStore) -> None:
+    assert site.append_many([]) == []
+    assert site.length() == 0
+
+
+def test_a_read_starts_after_its_position_and_ends_at_its_limit(site: SiteStore) -> None:
+    # given
+    positions = site.append_many([b"%d" % n for n in range(5)])
+
+    # then
+    assert [d for _, d in site.read(START, limit=2)] == [b"0", b"1"]
+    assert [d for _, d in site.read(positions[1], limit=2)] == [b"2", b"3"]
+    assert [d for _, d in site.read(positions[3], limit=2)] == [b"4"]
+    assert site.read(positions[4], limit=2) == []
+    assert site.read(Position(positions[4].ms + 10**6, 0), limit=2) == []
+
+
+def test_a_read_that_may_wait_answers_at_once_when_there_is_something(site: SiteStore) -> None:
+    # given
+    positions = site.append_many([b"one", b"two"])
+
+    # then
+    assert [d for _, d in site.read(START, limit=9, block_ms=60_000)] == [b"one", b"two"]
+    assert site.read(positions[0], limit=9, block_ms=60_000) == [(positions[1], b"two")]
+
+
+def test_a_read_that_waited_in_vain_is_empty(site: SiteStore) -> None:
+    tail = site.append(b"one")
+
+    assert site.read(tail, limit=9, block_ms=5) == []
+
+
+def test_a_waiting_read_is_woken_by_an_entry(store: Store) -> None:
+    # given
+    reader, writer = store.site("main"), store.site("main")
+    tail = writer.append(b"before")
+    seen: list[bytes] = []
+
+    def read() -> None:
+        rows: list[tuple[Position, bytes]] = []
+        while not rows:
+            rows = reader.read(tail, limit=9, block_ms=2_000)
+        seen.extend(data for _, data in rows)
+
+    def write() -> None:
+        writer.append(b"after")
+        close = getattr(store, "_hot", None)
+        if close is not None:  # each thread has a connection of its own
+            close.close()
+
+    # when
+    in_threads(read, write)
+
+    # then
+    assert seen == [b"after"]
+
+
+def test_the_log_is_read_to_a_position_in_batches(site: SiteStore) -> None:
+    # given
+    positions = site.append_many([b"%d" % n for n in range(10)])
+
+    # when
+    rows = list(entries_of(site, after=positions[1], upto=positions[7], batch=3))
+
+    # then
+    assert rows == [(positions[n], b"%d" % n) for n in range(2, 8)]
+    assert list(entries_of(site, after=positions[9], upto=positions[9], batch=3)) == []
+
+
+def test_two_writers_append_every_entry_once(store: Store) -> None:
+    # given
+    def writer(mark: bytes) -> Callable[[], None]:
+        def write() -> None:
+            site = store.site("main")
+            for n in range(50):
+                site.append(mark + b"%d" % n)
+            hot = getattr(store, "_hot", None)
+            if hot is not None:
+                hot.close()
+
+        return write
+
+    # when
+    in_threads(writer(b"a"), writer(b"b"))
+
+    # then
+    entries = [data for _, data in store.site("main").read(START, limit=1000)]
+    assert sorted(entries) == sorted(m + b"%d" % n for m in (b"a", b"b") for n in range(50))
+    for mark in (b"a", b"b"):
+        assert [e for e in entries if e[:1] == mark] == [mark + b"%d" % n for n in range(50)]
+
+
+def test_a_clock_that_goes_back_does_not_take_the_log_with_it() -> None:
+    # given
+    times = iter([1000, 500, 1000, 2000])
+    site = MemoryStore(clock=lambda: next(times)).site("main")
+
+    # when
+    positions = site.append_many([b"a", b"b", b"c", b"d"])
+
+    # then
+    assert positions == [(1000, 0), (1000, 1), (1000, 2), (2000, 0)]
+
+
+# -- sites
+
+
+def test_sites_know_nothing_of_each_other(store: Store) -> None:
+    # when
+    store.site("one").append(b"x")
+    store.site("one").remember_visits({("v", "p"): b"seen"}, expire_seconds=60)
+
+    # then
+    other = store.site("two")
+    assert other.length() == 0
+    assert other.visits("v", ["p"]) == [None]
+    assert other.secret() != store.site("one").secret()
+
+
+def test_sites_are_known_once_registered(store: Store) -> None:
+    assert store.sites() == []
+
+    store.register("zoo")
+    store.register("abc")
+    store.register("zoo")
+
+    assert store.sites() == ["abc", "zoo"]
+
+
+def test_the_first_append_registers_a_site_and_reading_does_not(store: Store) -> None:
+    # when
+    reading = store.site("reading")
+    reading.read(START, limit=1)
+    reading.pulse()
+    store.site("one").append(b"x")
+    store.site("many").append_many([b"x", b"y"])
+
+    # then
+    assert store.sites() == ["many", "one"]
+
+
+@scripted
+def test_the_first_commit_or_publication_registers_a_site(store: Store) -> None:
+    store.site("edited").commit(Document("p", 1, b"{}"), replaces=0, entry=b"x")
+    store.site("learned").publish(publication("a", START), replaces=0, keep=3)
+
+    assert store.sites() == ["edited", "learned"]
+
+
+def test_the_secret_of_a_site_is_made_once(store: Store) -> None:
+    first = store.site("main").secret()
+
+    assert len(first) == 32
+    assert store.site("main").secret() == first
+
+
+def test_a_store_answers_and_says_where_it_is(store: Store) -> None:
+    store.ping()
+
+    assert store.describe()
+
+
+# -- keys
+
+
+def test_key_records_are_kept_by_digest_and_replaced(store: Store) -> None:
+    # given
+    assert store.keys() == {}
+    store.put_key("aa", b"first")
+    store.put_key("bb", b"second")
+
+    # when
+    store.put_key("aa", b"revoked")
+
+    # then
+    assert store.keys() == {"aa": b"revoked", "bb": b"second"}
+
+
+def test_the_pulse_beats_when_a_key_changes(store: Store) -> None:
+    # given
+    site = store.site("main")
+    before = site.pulse()
+
+    # when
+    store.put_key("aa", b"first")
+    between = site.pulse()
+    store.put_key("aa", b"revoked")
+
+    # then
+    assert len({before.keys, between.keys, site.pulse().keys}) == 3
+    assert site.pulse()._replace(keys=before.keys) == before
+
+
+# -- the catalog
+
+
+def test_a_new_site_has_no_catalog(site: SiteStore) -> None:
+    assert site.catalog(0) == (0, [])
+    assert site.document("film") is None
+    assert site.document("film", 1) is None
+    assert site.pulse().catalog == 0
+
+
+@scripted
+def test_a_commit_stores_the_document_and_its_entry(site: SiteStore) -> None:
+    # when
+    stored = site.commit(Document("film", 1, b"{1}"), replaces=0, entry=b"film is new")
+
+    # then
+    assert stored
+    assert site.document("film") == Document("film", 1, b"{1}")
+    assert [d for _, d in site.read(START, limit=9)] == [b"film is new"]
+    assert site.catalog(0) == (1, [Document("film", 1, b"{1}")])
+    assert site.pulse().catalog == 1
+
+
+@scripted
+@pytest.mark.parametrize("replaces", [0, 2, 99])
+def test_a_commit_on_another_revision_changes_nothing(site: SiteStore, replaces: int) -> None:
+    # given
+    site.commit(Document("film", 1, b"{1}"), replaces=0, entry=b"film is new")
+    before = (site.document("film"), site.catalog(0), site.pulse(), site.length())
+
+    # when
+    stored = site.commit(Document("film", 2, b"{2}"), replaces=replaces, entry=b"lost")
+
+    # then
+    assert not stored
+    assert (site.document("film"), site.catalog(0), site.pulse(), site.length()) == before
+    assert site.document("film", 2) is None
+
+
+@scripted
+def test_a_document_that_does_not_exist_cannot_be_replaced(site: SiteStore) -> None:
+    assert not site.commit(Document("film", 2, b"{2}"), replaces=1, entry=b"lost")
+    assert site.length() == 0
+
+
+@scripted
+def test_every_revision_of_a_document_stays_readable(site: SiteStore) -> None:
+    # when
+    for revision in (1, 2, 3):
+        data = b"{%d}" % revision
+        site.commit(Document("film", revision, data), replaces=revision - 1, entry=b"e")
+
+    # then
+    assert site.document("film") == Document("film", 3, b"{3}")
+    assert [site.document("film", n) for n in (1, 2, 3, 4)] == [
+        Document("film", 1, b"{1}"),
+        Document("film", 2, b"{2}"),
+        Document("film", 3, b"{3}"),
+        None,
+    ]
+
+
+@scripted
+def test_the_catalog_tells_what_changed_since_a_revision(site: SiteStore) -> None:
+    # given
+    personas = Document(PERSONAS_KEY, 1, b"personas")
+    site.commit(Document("a", 1, b"a1"), replaces=0, entry=b"e")
+    site.commit(Document("b", 1, b"b1"), replaces=0, entry=b"e")
+    site.commit(personas, replaces=0, entry=b"e")
+    site.commit(Document("a", 2, b"a2"), replaces=1, entry=b"e")
+
+    # then
+    revision, everything = site.catalog(0)
+    assert revision == 4
+    assert sorted(everything) == sorted(
+        [Document("a", 2, b"a2"), Document("b", 1, b"b1"), personas]
+    )
+    assert sorted(site.catalog(2)[1]) == sorted([Document("a", 2, b"a2"), personas])
+    assert site.catalog(3) == (4, [Document("a", 2, b"a2")])
+    assert site.catalog(4) == (4, [])
+
+
+@scripted
+def test_of_two_writers_each_revision_has_one(store: Store) -> None:
+    # given
+    wins: list[str] = []
+
+    def writer(mark: str) -> Callable[[], None]:
+        def write() -> None:
+            site, won = store.site("main"), 0
+            while won < 20:
+                present = site.document("film")
+                replaces = 0 if present is None else present.revision
+                entry = f"{mark}{replaces + 1}".encode()
+                document = Document("film", replaces + 1, entry)
+                if site.commit(document, replaces=replaces, entry=entry):
+                    wins.append(entry.decode())
+                    won += 1
+
+        return write
+
+    # when
+    in_threads(writer("a"), writer("b"))
+
+    # then
+    site = store.site("main")
+    entries = [data.decode() for _, data in site.read(START, limit=100)]
+    assert sorted(entries) == sorted(wins)
+    assert [int(entry[1:]) for entry in entries] == list(range(1, 41))
+    assert [site.document("film", n) for n in range(1, 41)] == [
+        Document("film", n, entries[n - 1].encode()) for n in range(1, 41)
+    ]
+
+
+# -- snapshots
+
+
+def test_a_new_site_serves_nothing(site: SiteStore) -> None:
+    assert site.head() is None
+    assert site.pulse().head is None
+    assert site.snapshot(name("a")) is None
+    assert site.settings("5e771265") is None
+    assert site.checkpoint() is None
+    assert site.report() is None
+
+
+@scripted
+def test_what_is_published_is_served(site: SiteStore) -> None:
+    # when
+    answer = site.publish(
+        publication("a", Position(5, 1), report=b"report", checkpoint=b"\x00checkpoint\xff"),
+        replaces=0,
+        keep=3,
+    )
+
+    # then
+    head = Head(name("a"), Position(5, 1), 1)
+    assert answer == "published"
+    assert site.head() == head
+    assert site.pulse().head == head
+    assert site.snapshot(name("a")) == b"bytes of a"
+    assert site.settings("5e771265") == b"settings"
+    assert site.report() == b"report"
+    assert site.checkpoint() == b"\x00checkpoint\xff"
+
+
+@scripted
+def test_a_publication_without_a_checkpoint_keeps_the_last_one(site: SiteStore) -> None:
+    # given
+    site.publish(publication("a", Position(5, 1), report=b"r", checkpoint=b"c"), replaces=0, keep=3)
+
+    # when
+    site.publish(publication("b", Position(6, 0)), replaces=1, keep=3)
+
+    # then
+    assert (site.report(), site.checkpoint()) == (b"r", b"c")
+
+
+@scripted
+@pytest.mark.parametrize("position", [Position(4, 99), Position(5, 1)])
+def test_a_publication_that_is_behind_changes_nothing(site: SiteStore, position: Position) -> None:
+    # given
+    site.publish(publication("a", Position(5, 2), checkpoint=b"c"), replaces=0, keep=3)
+
+    # when
+    answer = site.publish(publication("old", position, checkpoint=b"old"), replaces=1, keep=3)
+
+    # then
+    assert answer == "behind"
+    assert site.head() == Head(name("a"), Position(5, 2), 1)
+    assert site.snapshot(name("old")) is None
+    assert site.checkpoint() == b"c"
+
+
+@scripted
+@pytest.mark.parametrize("position", [Position(5, 2), Position(5, 10), Position(6, 0)])
+def test_a_publication_that_is_as_far_or_further_is_served(
+    site: SiteStore, position: Position
+) -> None:
+    site.publish(publication("a", Position(5, 2)), replaces=0, keep=3)
+
+    assert site.publish(publication("b", position), replaces=1, keep=3) == "published"
+    assert site.head() == Head(name("b"), position, 1)
+
+
+@scripted
+def test_a_rebuild_takes_over_and_its_predecessor_is_refused(site: SiteStore) -> None:
+    # given
+    site.publish(publication("a", Position(5, 2)), replaces=0, keep=3)
+
+    # when a rebuild switches over, though it has not read as far
+    rebuilt = publication("rebuilt", Position(3, 0), generation=2, checkpoint=b"new")
+    switched = site.publish(rebuilt, replaces=1, keep=3)
+    late = site.publish(publication("late", Position(9, 0), checkpoint=b"old"), replaces=1, keep=3)
+
+    # then
+    assert switched == "published"
+    assert late == "superseded"
+    assert site.head() == rebuilt.head
+    assert site.checkpoint() == b"new"
+    assert site.snapshot(name("late")) is None
+
+
+@scripted
+@pytest.mark.parametrize("replaces", [1, 2])
+def test_a_publisher_that_built_on_nothing_known_is_refused(site: SiteStore, replaces: int) -> None:
+    assert site.publish(publication("a", START), replaces=replaces, keep=3) == "superseded"
+    assert site.head() is None
+
+
+@scripted
+def test_the_newest_snapshots_stay_readable_and_all_settings(site: SiteStore) -> None:
+    # when
+    for n in range(5):
+        head = Head(name(f"d{n}", f"{n:08x}"), Position(n, 0), 1)
+        published = Publication(head, b"%d" % n, b"settings %d" % n)
+        site.publish(published, replaces=min(n, 1), keep=2)
+
+    # then
+    kept = [site.snapshot(name(f"d{n}", f"{n:08x}")) for n in range(5)]
+    assert kept == [None, None, None, b"3", b"4"]
+    assert [site.settings(f"{n:08x}") for n in range(5)] == [b"settings %d" % n for n in range(5)]
+
+
+@scripted
+def test_a_snapshot_published_twice_takes_one_place(site: SiteStore) -> None:
+    # when two learners derive the same snapshots
+    for n, digest in enumerate(["a", "a", "b", "b"]):
+        site.publish(publication(digest, Position(n, 0)), replaces=min(n, 1), keep=2)
+
+    # then
+    assert [site.snapshot(name(digest)) for digest in ("a", "b")] == [b"bytes of a", b"bytes of b"]
+
+
+# -- visitors
+
+
+def test_nothing_is_remembered_of_a_new_visitor(site: SiteStore) -> None:
+    assert site.visits("someone", ["film", "poster"]) == [None, None]
+    assert site.visits_of([("someone", "film")]) == [None]
+
+
+def test_nothing_asked_of_visitors_is_nothing_answered(site: SiteStore) -> None:
+    site.remember_visits({}, expire_seconds=60)
+
+    assert site.visits("someone", []) == []
+    assert site.visits_of([]) == []
+
+
+def test_visits_are_remembered_by_visitor_and_placement(site: SiteStore) -> None:
+    # given
+    site.remember_visits(
+        {("ann", "film"): b"1", ("ann", "ünï"): b"\xff", ("bob", "film"): b"3"}, expire_seconds=60
+    )
+
+    # when
+    site.remember_visits({("ann", "film"): b"2"}, expire_seconds=60)
+
+    # then
+    assert site.visits("ann", ["ünï", "poster", "film"]) == [b"\xff", None, b"2"]
+    assert site.visits_of([("bob", "film"), ("ann", "film"), ("bob", "poster")]) == [
+        b"3",
+        b"2",
+        None,
+    ]
+
+
+# -- Redis alone
+
+
+CALLS: dict[str, Callable[[SiteStore], object]] = {
+    "append": lambda s: s.append(b"x"),
+    "append_many": lambda s: s.append_many([b"x"]),
+    "read": lambda s: (s.read(START, limit=1), s.read(START, limit=1, block_ms=5)),
+    "tail": lambda s: s.tail(),
+    "length": lambda s: s.length(),
+    "catalog": lambda s: s.catalog(0),
+    "commit": lambda s: s.commit(Document("p", 1, b"{}"), replaces=0, entry=b"x"),
+    "document": lambda s: s.document("p"),
+    "publish": lambda s: s.publish(publication("a", START), replaces=0, keep=1),
+    "head": lambda s: s.head(),
+    "snapshot": lambda s: s.snapshot("a"),
+    "settings": lambda s: s.settings("a"),
+    "checkpoint": lambda s: s.checkpoint(),
+    "report": lambda s: s.report(),
+    "visits": lambda s: s.visits("v", ["p"]),
+    "visits_of": lambda s: s.visits_of([("v", "p")]),
+    "remember_visits": lambda s: s.remember_visits({("v", "p"): b"x"}, expire_seconds=1),
+    "secret": lambda s: s.secret(),
+    "pulse": lambda s: s.pulse(),
+}
+"""A call of every method of a site."""
+
+STORE_CALLS: dict[str, Callable[[Store], object]] = {
+    "sites": lambda s: s.sites(),
+    "register": lambda s: s.register("a"),
+    "put_key": lambda s: s.put_key("a", b"x"),
+    "keys": lambda s: s.keys(),
+    "ping": lambda s: s.ping(),
+}
+"""A call of every method of a store that reaches for the server."""
+
+
+def methods(protocol: type) -> set[str]:
+    found = inspect.getmembers(protocol, inspect.isfunction)
+    return {method for method, _ in found if not method.startswith("_")}
+
+
+def test_the_calls_below_are_all_there_are() -> None:
+    assert set(CALLS) == methods(SiteStore)
+    assert set(STORE_CALLS) | {"site", "describe", "close"} == methods(Store)
+
+
+@pytest.fixture
+def gone(tmp_path: Path) -> Iterator[RedisStore]:
+    """A store whose server has never been there."""
+    store = RedisStore(f"unix://{tmp_path}/none.sock")
+    yield store
+    store.close()
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_every_call_on_a_site_without_a_server_is_a_storage_error(
+    gone: RedisStore, call: str
+) -> None:
+    with pytest.raises(StorageError) as caught:
+        CALLS[call](gone.site("main"))
+
+    assert caught.value.hint
+    assert isinstance(caught.value.__cause__, redis.RedisError | OSError)
+
+
+@pytest.mark.parametrize("call", STORE_CALLS)
+def test_every_call_on_a_store_without_a_server_is_a_storage_error(
+    gone: RedisStore, call: str
+) -> None:
+    with pytest.raises(StorageError):
+        STORE_CALLS[call](gone)
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize("call", ["append", "read", "length", "tail", "visits", "pulse", "commit"])
+def test_a_key_of_another_type_is_a_storage_error(
+    redis_store: RedisStore, redis_url: str, call: str
+) -> None:
+    # given somebody else's values under our names
+    site = redis_store.site("main")
+    with redis.Redis.from_url(redis_url) as client:
+        for key in ("log", "pulse", "documents", "revisions", "visitor:v"):
+            client.set(f"bandit:{{main}}:{key}", "not ours")
+
+    # when, then
+    with pytest.raises(StorageError, match="WRONGTYPE"):
+        CALLS[call](site)
+
+    # and the connection is of use again
+    assert redis_store.site("other").append(b"x") > START
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "localhost:6379", "http://localhost", "redis://localhost:port", "redis://[::1"],
+)
+def test_a_wrong_address_is_a_storage_error_that_says_what_one_looks_like(url: str) -> None:
+    with pytest.raises(StorageError, match="REDIS_URL") as caught:
+        RedisStore(url)
+
+    assert "redis://host:6379" in str(caught.value.hint)
+
+
+class OldServer:
+    """As much of a client as telling the version takes."""
+
+    connection_pool = None
+
+    def __init__(self, version: str) -> None:
+        self.version = version
+
+    def info(self, section: str) -> dict[str, str]:
+        return {"redis_version": self.version}
+
+
+def store_of(version: str) -> RedisStore:
+    return RedisStore("redis://old", client=cast("redis.Redis", OldServer(version)))
+
+
+@pytest.mark.parametrize("version", ["2.8.24", "5.0.14", "6.0.16"])
+def test_a_server_that_is_too_old_is_refused(version: str) -> None:
+    with pytest.raises(StorageError, match=version) as caught:
+        store_of(version).check_version()
+
+    assert "6.2" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("version", ["6.2.0", "7.0.15", "8.2.3", "10.0.0", "255.255.255"])
+def test_a_server_that_is_new_enough_is_accepted(version: str) -> None:
+    assert store_of(version).check_version() == version
+
+
+@pytest.mark.redis
+def test_the_server_of_these_tests_is_new_enough(redis_store: RedisStore) -> None:
+    assert redis_store.check_version() >= "6.2"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://localhost:6379/0", "redis://localhost:6379/0"),
+        ("redis://user:pass@word@host/0", "redis://host/0"),
+        ("rediss://:word@host:1/2", "rediss://host:1/2"),
+        ("unix:///run/redis.sock?db=1&password=word", "unix:///run/redis.sock"),
+    ],
+)
+def test_the_address_is_shown_without_credentials(url: str, shown: str) -> None:
+    store = RedisStore(url)
+
+    assert store.describe() == shown
+
+
+@pytest.mark.redis
+def test_after_its_server_is_gone_for_a_while_a_store_goes_on(tmp_path: Path) -> None:
+    # given a store with open connections
+    server = EmbeddedRedis(data_dir=tmp_path / "data")
+    store = RedisStore(server.start())
+    site = store.site("main")
+    site.append(b"before")
+    site.commit(Document("film", 1, b"{1}"), replaces=0, entry=b"edit")
+    store.ping()
+
+    # when
+    server.stop()
+    failures = []
+    for call in (*CALLS.values(), lambda _: store.ping()):
+        with pytest.raises(StorageError) as caught:
+            call(site)
+        failures.append(caught.value)
+    server.start()
+
+    # then
+    assert len(failures) == len(CALLS) + 1
+    site.append(b"after")
+    assert site.commit(Document("film", 2, b"{2}"), replaces=1, entry=b"edit again")
+    assert [d for _, d in site.read(START, limit=9)] == [
+        b"before",
+        b"edit",
+        b"after",
+        b"edit again",
+    ]
+    store.close()
+    server.stop()
+
+
+@pytest.mark.redis
+def test_an_append_over_a_connection_that_died_fails_once(tmp_path: Path) -> None:
+    # given
+    server = EmbeddedRedis(data_dir=tmp_path / "data")
+    store = RedisStore(server.start())
+    site = store.site("main")
+    site.append(b"one")
+
+    # when
+    server.stop()
+    server.start()
+
+    # then nobody repeats it here: whether it arrived cannot be known
+    with pytest.raises(StorageError):
+        site.append(b"two")
+    site.append(b"three")
+    assert [d for _, d in site.read(START, limit=9)] == [b"one", b"three"]
+    store.close()
+    server.stop()
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_a_waiting_read_understands_both_protocols(redis_url: str, protocol: int) -> None:
+    # given
+    client = redis.Redis.from_url(redis_url, protocol=protocol)
+    client.flushall()
+    store = RedisStore(redis_url, client=client)
+    site = store.site("main")
+    position = site.append(b"x")
+
+    # then
+    assert site.read(START, limit=9, block_ms=50) == [(position, b"x")]
+    assert site.read(position, limit=9, block_ms=5) == []
+    store.close()
+
+
+@pytest.mark.redis
+def test_a_read_may_wait_longer_than_the_socket_does(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a socket that loses patience after a third of a second
+    monkeypatch.setattr(adapter, "TIMEOUT_SECONDS", 0.3)
+    store = RedisStore(redis_url)
+    site = store.site("main")
+    tail = site.append(b"x")
+
+    # then
+    assert site.read(tail, limit=9, block_ms=60_000) == []
+    store.close()
+
+
+@pytest.mark.redis
+def test_visitors_who_do_not_come_back_are_forgotten(
+    redis_store: RedisStore, redis_url: str
+) -> None:
+    # when
+    redis_store.site("main").remember_visits({("ann", "film"): b"1"}, expire_seconds=500)
+
+    # then
+    with redis.Redis.from_url(redis_url) as client:
+        left: Any = client.ttl("bandit:{main}:visitor:ann")
+    assert 490 < left <= 500
+
+
+@pytest.mark.redis
+def test_the_keys_of_a_site_stay_on_one_node_of_a_cluster(
+    redis_store: RedisStore, redis_url: str
+) -> None:
+    # given
+    for call in CALLS.values():
+        call(redis_store.site("main"))
+
+    # then
+    with redis.Redis.from_url(redis_url) as client:
+        keys: Any = client.keys("*")
+    assert {key for key in keys if b"{main}" not in key} == {b"bandit:sites"}
+    assert len(keys) > 5
