@@ -71,7 +71,7 @@ CATALOG: Final = {
         },
     ],
 }
-"""The catalog of ``services``: a placement with a choice, one without, and one with nothing live."""
+"""The catalog of ``services``: placements with a choice, without one, and with nothing live."""
 
 
 class Clock:
@@ -145,7 +145,7 @@ def client(app: Flask) -> FlaskClient:
 @pytest.fixture
 def auth(services: Services) -> dict[str, dict[str, str]]:
     """By role, the headers of a valid key of the site ``main``."""
-    headers = {}
+    headers: dict[str, dict[str, str]] = {}
     for role in ROLES:
         key, _ = services.create_key("main", role)
         headers[role] = {"Authorization": f"Bearer {key}"}

@@ -162,7 +162,11 @@ def _next(old: Placement | None, new: Placement) -> Placement:
 
 
 def _same(new: Placement | Personas, old: Placement | Personas) -> bool:
-    """Whether nothing changed. As JSON, because 1, 1.0 and true are equal to Python alone."""
-    return msgspec.json.encode(new, order="deterministic") == msgspec.json.encode(
-        old, order="deterministic"
-    )
+    """Whether nothing changed. To Python alone, an attribute of 1 is one of 1.0 and of true."""
+    return new == old and _scalars(new) == _scalars(old)
+
+
+def _scalars(value: Placement | Personas) -> list[str]:
+    if isinstance(value, Placement):
+        return [repr(sorted(variant.attributes.items())) for variant in value.variants]
+    return [repr(rule.any) for persona in value.personas for rule in persona.rules]

@@ -120,7 +120,7 @@ def test_entries_come_back_in_the_order_of_their_appending(site: SiteStore) -> N
         zip(positions, [b"one", b"two", b"three", b"four", b"five"], strict=True)
     )
     assert positions == sorted(set(positions))
-    assert START < first
+    assert first > START
     assert site.tail() == last
     assert site.length() == 5
 
@@ -762,14 +762,14 @@ def test_after_its_server_is_gone_for_a_while_a_store_goes_on(tmp_path: Path) ->
     # when
     server.stop()
     failures = []
-    for call in (*CALLS.values(), lambda _: store.ping()):
+    for call in CALLS.values():
         with pytest.raises(StorageError) as caught:
             call(site)
         failures.append(caught.value)
     server.start()
 
     # then
-    assert len(failures) == len(CALLS) + 1
+    assert len(failures) == len(CALLS)
     site.append(b"after")
     assert site.commit(Document("film", 2, b"{2}"), replaces=1, entry=b"edit again")
     assert [d for _, d in site.read(START, limit=9)] == [

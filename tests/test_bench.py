@@ -1,0 +1,116 @@
+"""The benchmarks run to their end and print their rows; how fast anything is, no test can say."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bandit_service.events.entries import Position, decode
+from bandit_service.folds.site import SiteFold
+from bandit_service.policy.settings import SiteSettings
+from bandit_service.policy.vowpal import VowpalModel
+from bench import fold
+from bench.freshness import Sighting, delays
+from bench.load import is_complete
+from bench.measures import Spread
+
+ROWS = {
+    "decide": ("no-op Flask view", "decide", "decide, learner on"),
+    "freshness": ("freshness",),
+    "fold": ("400 situations", "each its own situation"),
+    "price": ("draw", "distribution, kept", "append, the store", "append, redis-py"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.redis
+def test_every_benchmark_completes_and_prints_its_rows(tmp_path: Path) -> None:
+    path = tmp_path / "values.json"
+
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "--quick", "--json", str(path)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    for rows in ROWS.values():
+        assert all(row in done.stdout for row in rows)
+    written = json.loads(path.read_bytes())["results"]
+    assert set(written) == set(ROWS)
+    for name, rows in ROWS.items():
+        assert set(rows) <= {row["name"] for row in written[name]["rows"]}
+
+
+def test_a_section_that_does_not_exist_is_refused() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "fast"], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 2
+    assert "freshness" in done.stderr
+
+
+def test_the_driver_learns_what_the_fold_learns(tmp_path: Path) -> None:
+    settings = SiteSettings()
+    log = fold.make_log(300, profiles=20)
+    examples, saved = tmp_path / "examples.txt", tmp_path / "model.vw"
+
+    count = fold.write_examples(settings, log, examples)
+    fold.run_driver(settings, examples, "-f", str(saved))
+
+    text = examples.read_text()
+    assert text.count("\n\n") == count == fold.run_fold(settings, log)
+    assert count > 250
+    shared, *actions = text.split("\n\n")[7].splitlines()
+    unlabelled = [line[line.index("|") :] for line in actions]
+    theirs = VowpalModel(settings.policy, saved.read_bytes())
+    ours = VowpalModel(settings.policy, _model_of(settings, log))
+    assert theirs.predict(shared, unlabelled).rewards == ours.predict(shared, unlabelled).rewards
+    assert ours.predict(shared, unlabelled).rewards[0] != settings.policy.typical_reward
+    theirs.close()
+    ours.close()
+
+
+def test_a_click_is_fresh_at_the_first_answer_that_has_learned_it() -> None:
+    sightings = [
+        Sighting(1.0, Position(10, 0)),
+        Sighting(2.0, Position(20, 4)),
+        Sighting(3.0, Position(20, 5)),
+    ]
+
+    found = delays(
+        {"before": 1.5, "same": 1.5, "seen": 2.5},
+        {"before": Position(20, 4), "same": Position(20, 5), "seen": Position(10, 0)},
+        sightings,
+    )
+
+    assert found == [0.5, 1.5, 0.0]
+
+
+def test_a_ratio_is_taken_round_by_round() -> None:
+    spread = Spread.of_ratios([2.0, 6.0, 4.0], [1.0, 2.0, 4.0])
+
+    assert (spread.median, spread.low, spread.high) == (2.0, 1.0, 3.0)
+
+
+def test_an_answer_is_complete_with_its_last_byte() -> None:
+    whole = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody"
+
+    assert is_complete(whole)
+    assert not any(is_complete(whole[:cut]) for cut in range(len(whole)))
+
+
+def _model_of(settings: SiteSettings, log: fold.Log) -> bytes:
+    folded = SiteFold(settings)
+    for position, data in log:
+        folded.apply(position, decode(data))
+    model = folded.trainer.save()
+    folded.close()
+    return model
