@@ -30,7 +30,7 @@ SECTIONS: Final[Mapping[str, Callable[[Scale], Table]]] = MappingProxyType(
     }
 )
 
-_WIDTH: Final = 120
+_WIDTH: Final = 140
 """Least width of the tables, in characters."""
 
 
@@ -70,7 +70,7 @@ def main(
 def show(console: Console, table: Table) -> None:
     """Print one table and its notes."""
     drawn = rich.table.Table(title=table.title, title_justify="left")
-    drawn.add_column("")
+    drawn.add_column("", no_wrap=True)
     for column in table.columns:
         drawn.add_column(column, justify="right")
     for row in table.rows:

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from bandit_service.access import digest_of
 from bandit_service.events.entries import START, Decision, decode
 from bandit_service.folds.site import SiteFold
 from bandit_service.policy.settings import read_settings
@@ -231,10 +232,11 @@ def test_revoked_keys_are_refused_by_every_worker_within_two_seconds(program: Pr
     callers = [program.caller(key) for _ in range(8)]
     listed = program.run("keys", "list")
     assert key not in listed.stdout
+    assert digest_of(key)[:8] in listed.stdout
     for caller in callers:
         until(lambda c=caller: c.call("POST", "/v1/events", {"events": []})[0] == 202, 3)  # type: ignore[misc]
 
-    key_id = next(line for line in listed.stdout.splitlines() if " site " in line).split()[1]
+    key_id = digest_of(key)[:8]
     revoked = program.run("keys", "revoke", key_id)
 
     assert revoked.returncode == 0, revoked.stderr
