@@ -10,10 +10,12 @@ BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench lock clean
+.PHONY: help install demo test check bench lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
+
+install: $(VENV)/.installed ## build .venv from the lock file
 
 demo: $(VENV)/.installed ## start the service with simulated visitors and watch it learn
 	$(BIN)/bandit-service demo $(ARGS)

@@ -9,17 +9,20 @@ import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import pytest
 import redis
 from flask import Flask
 from flask.testing import FlaskClient
+from hypothesis import settings as hypothesis
+from werkzeug.test import TestResponse
 
 from bandit_service.access import ROLES
 from bandit_service.catalog.document import CatalogDocument
 from bandit_service.errors import StorageError
+from bandit_service.events.entries import START, Entry, decode
 from bandit_service.policy.settings import SiteSettings
 from bandit_service.services import Services
 from bandit_service.settings import ServiceSettings
@@ -28,6 +31,9 @@ from bandit_service.storage.memory import MemoryStore
 from bandit_service.storage.redis_binary import find_binary
 from bandit_service.storage.redis_store import RedisStore
 from bandit_service.web import create_app
+
+hypothesis.register_profile("tests", deadline=None)  # a busy machine proves nothing
+hypothesis.load_profile("tests")
 
 START_MS: Final = 1_900_000_000_000
 """Where clocks begin: a Wednesday in March 2030, in ms since the Unix epoch."""
@@ -74,6 +80,10 @@ CATALOG: Final = {
 """The catalog of ``services``: placements with a choice, without one, and with nothing live."""
 
 
+Headers = dict[str, dict[str, str]]
+"""Request headers, by the role of the key that they carry."""
+
+
 class Clock:
     """A clock that moves only when it is told to, in ms since the Unix epoch."""
 
@@ -85,6 +95,62 @@ class Clock:
 
     def advance(self, seconds: float) -> None:
         self.now += round(seconds * 1000)
+
+
+class Api:
+    """The client, with a website's key for hot calls and an editor's for all others."""
+
+    def __init__(self, client: FlaskClient, auth: Headers) -> None:
+        self.client = client
+        self.auth = auth
+
+    def post(self, path: str, body: Any) -> TestResponse:
+        return self.client.post(path, json=body, headers=self.auth["site"])
+
+    def decide(self, **body: Any) -> TestResponse:
+        return self.post("/v1/decide", {"placement": "film", **body})
+
+    def page(self, **body: Any) -> TestResponse:
+        return self.post("/v1/decide/page", body)
+
+    def events(self, *events: Any) -> TestResponse:
+        return self.post("/v1/events", {"events": list(events)})
+
+    def get(self, path: str) -> TestResponse:
+        return self.client.get(path, headers=self.auth["editor"])
+
+    def put(self, path: str, body: Any, **headers: str) -> TestResponse:
+        return self.client.put(path, json=body, headers=self._edit(headers))
+
+    def delete(self, path: str, **headers: str) -> TestResponse:
+        return self.client.delete(path, headers=self._edit(headers))
+
+    def _edit(self, headers: dict[str, str]) -> dict[str, str]:
+        """``If_Match`` and the like, as headers, beside the key."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return {**self.auth["editor"], **named}
+
+
+def body_of(response: TestResponse, status: int = 200) -> Any:
+    """The JSON of an answer that must have this status."""
+    assert response.status_code == status, response.text
+    assert response.mimetype == "application/json"
+    return response.json
+
+
+def error_of(response: TestResponse, status: int) -> dict[str, str]:
+    """What an answer of this status says went wrong, in the one shape that errors have."""
+    body = body_of(response, status)
+    assert set(body) == {"error"}
+    error: dict[str, str] = body["error"]
+    assert {"code", "message"} <= set(error) <= {"code", "message", "field", "hint"}
+    assert all(isinstance(value, str) and value for value in error.values())
+    return error
+
+
+def logged(services: Services, site: str = "main") -> list[Entry]:
+    """Everything in the log of a site."""
+    return [decode(data) for _, data in services.store.site(site).read(START, limit=100_000)]
 
 
 @pytest.fixture(scope="session")
@@ -143,11 +209,16 @@ def client(app: Flask) -> FlaskClient:
 
 
 @pytest.fixture
-def auth(services: Services) -> dict[str, dict[str, str]]:
+def auth(services: Services) -> Headers:
     """By role, the headers of a valid key of the site ``main``."""
-    headers: dict[str, dict[str, str]] = {}
+    headers: Headers = {}
     for role in ROLES:
         key, _ = services.create_key("main", role)
         headers[role] = {"Authorization": f"Bearer {key}"}
     services.refresh()
     return headers
+
+
+@pytest.fixture
+def api(client: FlaskClient, auth: Headers) -> Api:
+    return Api(client, auth)

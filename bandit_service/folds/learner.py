@@ -33,6 +33,8 @@ BATCH: Final = 1_000
 """Entries folded between two looks at the clock."""
 KEEP_SNAPSHOTS: Final = 300
 """Snapshots whose bytes stay in the store; older ones can be derived from the log."""
+TICK_MS: Final = 300
+"""How long the end of a window waits for another entry to notice it before a tick does, in ms."""
 CHECKPOINT_SHARE: Final = 20
 """A checkpoint is written at most so often that it takes 1 / 20 of the time."""
 
@@ -78,7 +80,7 @@ class SiteLearner:
             self._fold.apply(position, entry)
             self._visitors.note(entry)
         now = self._clock()
-        if not rows and self._fold.join.overdue(int(now * 1000)):
+        if not rows and self._fold.join.overdue(int(now * 1000) - TICK_MS):
             self._store.append(encode(Tick(at=int(now * 1000))))
         if now - self._published_at >= self._publish_every:
             self.publish()

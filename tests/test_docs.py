@@ -1,0 +1,144 @@
+"""What exists is documented, and what is documented exists."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import msgspec
+import pytest
+
+from bandit_service import errors
+from bandit_service.cli import main
+from bandit_service.outcomes.rewards import RewardSettings
+from bandit_service.policy.settings import (
+    PolicySettings,
+    SiteSettings,
+    differences,
+    read_settings,
+)
+from bandit_service.settings import ServiceSettings, table
+from bandit_service.web.routes import ROUTES
+
+ROOT = Path(__file__).parent.parent
+NOBODY = "\N{EN DASH}"
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def commands(group: click.Group = main, path: str = "") -> Iterator[tuple[str, click.Command]]:
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{path}{name} ")
+        yield f"{path}{name}", command
+
+
+@pytest.mark.parametrize(("name", "command"), list(commands()))
+def test_every_command_has_help_with_an_example(name: str, command: click.Command) -> None:
+    assert command.help
+    assert "Example: bandit-service" in command.help
+    assert name.split(maxsplit=1)[0] in command.help
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, command in commands() if not isinstance(command, click.Group)]
+)
+def test_every_command_is_in_the_readme(name: str) -> None:
+    assert f"`{name}`" in README
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+def test_every_route_is_in_the_readmes_table_with_its_role(route: object) -> None:
+    method, path, role = route[:3]  # type: ignore[index]
+    rows = [
+        line
+        for line in README.splitlines()
+        if line.startswith("|") and method in line and re.search(rf"{re.escape(path)}[`,]", line)
+    ]
+    assert len(rows) == 1
+    assert f"| {role or NOBODY} |" in rows[0]
+
+
+@pytest.mark.parametrize("row", table(), ids=lambda row: row.name)
+def test_every_setting_of_the_processes_is_in_the_readme_and_has_help(row: object) -> None:
+    name, variable, default, help_text = row  # type: ignore[misc]
+    documented = next(
+        line for line in README.splitlines() if line.startswith("|") and f"`{variable}`" in line
+    )
+    assert f"`{name}`" in documented
+    assert help_text
+    if default not in ("", None):
+        assert f"`{str(default).lower()}`" in documented
+
+
+@pytest.mark.parametrize(
+    ("part", "kind"), [("rewards", RewardSettings), ("policy", PolicySettings)]
+)
+def test_every_setting_of_a_site_is_in_the_readme_with_its_default(
+    part: str, kind: type[msgspec.Struct]
+) -> None:
+    for field in msgspec.structs.fields(kind):
+        rows = [line for line in README.splitlines() if f"| `{part}.{field.name}` |" in line]
+        assert len(rows) == 1, field.name
+        default = field.default
+        if isinstance(default, int | float):
+            assert f"| {default:g} |" in rows[0]
+        elif isinstance(default, str):
+            assert f"`{default}`" in rows[0]
+
+
+def test_the_shipped_site_settings_are_the_defaults_and_name_every_one() -> None:
+    data = (ROOT / "config" / "site.toml").read_bytes()
+
+    assert differences(SiteSettings(), read_settings(data, name="site.toml")) == []
+    tree = tomllib.loads(data.decode())
+    assert set(tree["policy"]) == set(PolicySettings.__struct_fields__)
+    assert set(tree["rewards"]) == set(RewardSettings.__struct_fields__)
+
+
+@pytest.mark.parametrize("name", ["demo/site.toml", "demo/obd.toml"])
+def test_the_demos_settings_can_be_read(name: str) -> None:
+    read_settings((ROOT / "config" / name).read_bytes(), name=name)
+
+
+def test_the_shipped_service_settings_can_be_read() -> None:
+    data = tomllib.loads((ROOT / "config" / "service.toml").read_text(encoding="utf-8"))
+    msgspec.convert(data, ServiceSettings)
+
+
+def test_every_error_says_when_it_is_raised_and_stands_in_the_tree() -> None:
+    tree = errors.__doc__ or ""
+    found = [
+        e for _, e in inspect.getmembers(errors, inspect.isclass) if e.__module__ == errors.__name__
+    ]
+
+    for error in found:
+        assert error.__name__ in tree
+        if error is not errors.BanditError:
+            assert (error.__doc__ or "").startswith("Raised when")
+    codes = [error.code for error in found]
+    assert len(codes) == len(set(codes))
+
+
+def test_every_module_begins_with_what_it_is() -> None:
+    for path in (ROOT / "bandit_service").rglob("*.py"):
+        assert path.read_text(encoding="utf-8").startswith(('"""', 'r"""')), path
+
+
+def test_every_file_named_in_the_readme_exists() -> None:
+    for name in re.findall(r"`((?:config|tests|bandit_service|simulations)/[\w./-]+)`", README):
+        assert (ROOT / name).exists(), name
+    for prefix in set(re.findall(r"`(test_\d_)…`", README)):
+        assert f"def {prefix}" in (ROOT / "tests" / "test_invariants.py").read_text()
+
+
+def test_nothing_committed_names_an_index_or_a_machine() -> None:
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+
+    assert "index-url" not in lock
+    assert "find-links" not in lock
+    assert "://" not in lock
+    assert "file:" not in lock
