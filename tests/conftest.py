@@ -142,10 +142,10 @@ def error_of(response: TestResponse, status: int) -> dict[str, str]:
     """What an answer of this status says went wrong, in the one shape that errors have."""
     body = body_of(response, status)
     assert set(body) == {"error"}
-    error: dict[str, str] = body["error"]
+    error = body["error"]
     assert {"code", "message"} <= set(error) <= {"code", "message", "field", "hint"}
     assert all(isinstance(value, str) and value for value in error.values())
-    return error
+    return dict(error)
 
 
 def logged(services: Services, site: str = "main") -> list[Entry]:

@@ -21,8 +21,8 @@ from bandit_service.policy.settings import (
     differences,
     read_settings,
 )
-from bandit_service.settings import ServiceSettings, table
-from bandit_service.web.routes import ROUTES
+from bandit_service.settings import ServiceSettings, SettingHelp, table
+from bandit_service.web.routes import ROUTES, Route
 
 ROOT = Path(__file__).parent.parent
 NOBODY = "\N{EN DASH}"
@@ -51,8 +51,8 @@ def test_every_command_is_in_the_readme(name: str) -> None:
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
-def test_every_route_is_in_the_readmes_table_with_its_role(route: object) -> None:
-    method, path, role = route[:3]  # type: ignore[index]
+def test_every_route_is_in_the_readmes_table_with_its_role(route: Route) -> None:
+    method, path, role = route[:3]
     rows = [
         line
         for line in README.splitlines()
@@ -63,8 +63,8 @@ def test_every_route_is_in_the_readmes_table_with_its_role(route: object) -> Non
 
 
 @pytest.mark.parametrize("row", table(), ids=lambda row: row.name)
-def test_every_setting_of_the_processes_is_in_the_readme_and_has_help(row: object) -> None:
-    name, variable, default, help_text = row  # type: ignore[misc]
+def test_every_setting_of_the_processes_is_in_the_readme_and_has_help(row: SettingHelp) -> None:
+    name, variable, default, help_text = row
     documented = next(
         line for line in README.splitlines() if line.startswith("|") and f"`{variable}`" in line
     )
@@ -112,7 +112,9 @@ def test_the_shipped_service_settings_can_be_read() -> None:
 def test_every_error_says_when_it_is_raised_and_stands_in_the_tree() -> None:
     tree = errors.__doc__ or ""
     found = [
-        e for _, e in inspect.getmembers(errors, inspect.isclass) if e.__module__ == errors.__name__
+        error
+        for error in vars(errors).values()
+        if inspect.isclass(error) and issubclass(error, errors.BanditError)
     ]
 
     for error in found:

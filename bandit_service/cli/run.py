@@ -36,7 +36,7 @@ def serve(parent: int | None, **options: Any) -> None:
     stop_with_parent(parent)
     with opened_store(settings) as store:
         click.echo(_which_redis(settings, store))
-        _prepare(Services(settings, store))
+        _prepare(Services(settings, store), first_steps=parent is None)
         learner = _learner(settings, store.url) if settings.learn else None
         try:
             click.echo(f"Serving http://{settings.host}:{settings.port} (site {settings.site})")
@@ -65,14 +65,14 @@ def learn(parent: int | None, **options: Any) -> None:
         Services(settings, store).learn(stop)
 
 
-def _prepare(services: Services) -> None:
+def _prepare(services: Services, *, first_steps: bool) -> None:
     """Make the site ready to decide, and say what a first-time user needs to know."""
     settings = services.settings
     services.ensure_snapshot(settings.site)
     if settings.seed_catalog and (count := services.seed(settings.site)):
         source = settings.config_path / "catalog.toml"
         click.echo(f"Site {settings.site} was empty: registered {count} placements of {source}")
-    if not services.key_records():
+    if first_steps and not services.key_records():
         click.echo("There are no keys yet: bandit-service keys create --role editor")
 
 

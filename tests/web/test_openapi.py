@@ -1,0 +1,228 @@
+"""The description of the API is valid, and every answer is what it says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from openapi_schema_validator import OAS31Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from werkzeug.test import TestResponse
+
+from bandit_service.services import Services
+from bandit_service.web.routes import ROUTES
+from tests.conftest import Api, Clock, body_of
+
+
+@pytest.fixture
+def described(client: FlaskClient) -> Any:
+    return body_of(client.get("/openapi.json"))
+
+
+def operation(described: Any, method: str, path: str) -> tuple[str, Any]:
+    """The templated path and the operation that a request is one of."""
+    for template, operations in described["paths"].items():
+        pattern = re.sub(
+            r"{\w+}", "[^/]+", re.escape(template).replace(r"\{", "{").replace(r"\}", "}")
+        )
+        if re.fullmatch(pattern, path) and method.lower() in operations:
+            return template, operations[method.lower()]
+    raise AssertionError(f"{method} {path} is not described")
+
+
+def violations(described: Any, schema: Any, value: Any) -> list[str]:
+    whole = {**schema, "components": described["components"]}
+    return [error.message for error in OAS31Validator(whole).iter_errors(value)]
+
+
+def check(described: Any, response: TestResponse) -> str:
+    """Hold an answer against its description; which operation and status it was."""
+    request = response.request
+    template, described_as = operation(described, request.method, request.path)
+    status = str(response.status_code)
+    assert status in described_as["responses"], f"{request.method} {template} may not give {status}"
+    content = described_as["responses"][status].get("content")
+    if content is None:
+        assert response.data == b""
+    else:
+        ((media, body),) = content.items()
+        assert response.mimetype == media
+        if media == "application/json":
+            assert violations(described, body["schema"], response.json) == []
+    return f"{request.method} {template} {status}"
+
+
+# -- the document
+
+
+def test_the_description_is_valid_openapi(described: Any) -> None:
+    assert [error.message for error in OpenAPIV31SpecValidator(described).iter_errors()] == []
+
+
+def test_every_route_is_described(described: Any) -> None:
+    found = {
+        (method.upper(), path)
+        for path, operations in described["paths"].items()
+        for method in operations
+    }
+
+    assert found == {(route.method, route.path) for route in ROUTES}
+
+
+def test_every_operation_has_a_name_of_its_own(described: Any) -> None:
+    names = [op["operationId"] for path in described["paths"].values() for op in path.values()]
+
+    assert len(set(names)) == len(names) == len(ROUTES)
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+def test_an_operation_says_who_may_call_it_and_how_it_fails(described: Any, route: Any) -> None:
+    op = described["paths"][route.path][route.method.lower()]
+
+    assert op["security"] == ([{"key": []}] if route.role else [])
+    assert {int(status) for status in op["responses"]} == {route.status, *route.errors}
+    assert ("requestBody" in op) == (route.takes is not None)
+    assert {p["name"] for p in op["parameters"] if p["in"] == "path"} == set(
+        re.findall(r"{(\w+)}", route.path)
+    )
+    assert ("If-Match" in {p["name"] for p in op["parameters"]}) == route.conditional
+
+
+def test_every_reference_leads_somewhere(described: Any) -> None:
+    def references(node: Any) -> Iterator[str]:
+        if isinstance(node, dict):
+            if isinstance(node.get("$ref"), str):
+                yield node["$ref"]
+            for value in node.values():
+                yield from references(value)
+        elif isinstance(node, list):
+            for value in node:
+                yield from references(value)
+
+    names = {reference.removeprefix("#/components/schemas/") for reference in references(described)}
+
+    assert names == set(described["components"]["schemas"])
+
+
+# -- the answers
+
+
+def test_every_answer_of_a_session_is_as_described(
+    api: Api, described: Any, services: Services, clock: Clock
+) -> None:
+    film = "/v1/placements/film"
+    card = {
+        "kind": "card",
+        "name": "Card",
+        "tags": ["t"],
+        "variants": [
+            {
+                "id": "a",
+                "headline": "A",
+                "image_url": "/a.jpg",
+                "alt": "a",
+                "target_url": "/a",
+                "tags": ["x"],
+                "attributes": {"n": 1, "f": 0.5, "b": True, "s": "s"},
+                "status": "live",
+                "min_share": 0.2,
+                "max_share": 0.8,
+            }
+        ],
+    }
+    answers: list[TestResponse] = []
+
+    def then(*responses: TestResponse) -> TestResponse:
+        answers.extend(responses)
+        return responses[-1]
+
+    # given a website that decides and reports
+    first = then(api.decide(visitor="ann", traits={"genres": ["romance"], "age": 3}))
+    then(api.decide(placement="poster"), api.decide(candidates=[{"id": "x", "headline": "X"}]))
+    then(api.page(visitor="ann", slots=[{"placement": "film"}, {"placement": "poster"}]))
+    decision = body_of(first)["decision"]
+    then(api.events({"decision": decision, "type": "click", "id": "1"}, {"decision": "forged"}))
+
+    # and is wrong at times
+    then(api.decide(placement="nowhere"), api.decide(placement="dark"), api.decide(persona="x"))
+    then(api.decide(candidates=[{"id": "x", "image_url": "nonsense"}]))
+    then(api.page(slots=[{"placement": "nowhere"}]), api.page(slots="many"), api.page())
+    then(api.post("/v1/events", {}), api.post("/v1/events", []))
+
+    # and an editor who creates, reads, changes and retires
+    then(api.put("/v1/placements/card", card), api.get("/v1/placements/card"))
+    then(api.put("/v1/placements/card/variants/b", {"headline": "B", "image_url": "/b"}))
+    then(api.get("/v1/placements/card/variants/a"), api.get("/v1/placements"))
+    then(api.delete("/v1/placements/card/variants/b"), api.delete("/v1/placements/card"))
+    rules = [{"trait": "t", "any": ["a", 1, True, 0.5]}, {"trait": "n", "at_least": 1}]
+    then(api.put("/v1/personas", {"personas": [{"id": "p", "rules": rules}]}))
+    then(api.get("/v1/personas"))
+
+    # and is wrong at times
+    then(api.put(film, {"kind": "banner"}), api.put(film, {"kind": "card"}))
+    then(api.put(film, {"kind": "headline"}, If_Match='"stale"'), api.get("/v1/placements/x"))
+    then(api.put(film, {"kind": "headline"}, Content_Type="text/plain"))
+    then(api.put(film + "/variants/x", {"mood": 1}), api.put(film + "/variants/x y", {}))
+    then(api.put(film + "/variants/x", {}, If_Match="*"), api.get(film + "/variants/x"))
+    then(api.put("/v1/placements/x/variants/y", {}), api.delete("/v1/placements/x"))
+    then(api.put(film + "/variants/x", {}, Content_Type="text/plain"))
+    then(api.delete(film, If_Match='"stale"'), api.delete(film + "/variants/x"))
+    then(api.delete(film + "/variants/kiss", If_Match='"stale"'))
+    then(api.put("/v1/personas", {"personas": 1}), api.put("/v1/personas", {}, If_Match='"x"'))
+    then(api.put("/v1/personas", {"personas": []}, If_Match='"x"'))
+    then(api.put("/v1/personas", {"personas": []}, Content_Type="text/plain"))
+    then(api.put("/v1/personas", {"personas": [{"id": "unknown"}]}))
+
+    # and reports, before and after something was learned
+    reports = ("personas", "placements/film", "placements/x", "learning")
+    then(*(api.get(f"/v1/reports/{report}") for report in reports))
+    clock.advance(3600)
+    learner = services.learner("main")
+    while learner.step():
+        pass
+    learner.finish()
+    services.refresh()
+    then(*(api.get(f"/v1/reports/{report}") for report in reports))
+
+    # and bodies that are too large, keys that are missing or do not reach
+    for route in ROUTES:
+        path = route.path.format(placement="film", variant="kiss")
+        if route.takes:
+            headers = api.auth["admin"]
+            then(api.client.open(path, method=route.method, data=b"x" * 2**21, headers=headers))
+            answers.pop() if answers[-1].status_code == 415 else None
+        then(api.client.open(path, method=route.method))
+        if route.role == "editor":
+            then(api.client.open(path, method=route.method, headers=api.auth["site"]))
+
+    # when each is held against the description
+    seen = {check(described, answer) for answer in answers}
+
+    # then every success was among them, and every failure but those of a broken store
+    every = {
+        f"{route.method} {route.path} {status}"
+        for route in ROUTES
+        for status in (route.status, *route.errors)
+        if status != 503
+    }
+    assert every - seen == {
+        "POST /v1/decide 403",
+        "POST /v1/decide/page 403",
+        "POST /v1/events 403",
+    }
+
+
+def test_a_wrong_answer_would_be_noticed(api: Api, described: Any) -> None:
+    # given
+    _, op = operation(described, "POST", "/v1/decide")
+    schema = op["responses"]["200"]["content"]["application/json"]["schema"]
+    answer = body_of(api.decide())
+    assert violations(described, schema, answer) == []
+
+    # then
+    assert violations(described, schema, {**answer, "probability": "high"})
+    assert violations(described, schema, {k: v for k, v in answer.items() if k != "decision"})
+    assert violations(described, schema, {**answer, "variant": {}})
