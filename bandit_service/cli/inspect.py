@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
-from rich.table import Table
 
 from bandit_service.cli.options import progress_bar, services_from, shared_options, site_option
 from bandit_service.errors import InvalidInput, SnapshotError
@@ -99,7 +99,8 @@ def _print(found: explaining.Explanation, console: Console) -> None:
         ("features", found.shared),
     ):
         console.print(f"  {label:10} {value}", soft_wrap=True, markup=False, highlight=False)
-    console.print(_candidates(found))
+    for line in _candidates(found):
+        console.print(f"  {line}", soft_wrap=True, markup=False, highlight=False)
     where = "the holdout, drawn uniformly" if logged.holdout else "what was learned"
     console.print(f"  drawn from {where}; reason: {logged.reason}")
     console.print(f"  outcome    {_outcome(found)}", soft_wrap=True, markup=False)
@@ -107,19 +108,17 @@ def _print(found: explaining.Explanation, console: Console) -> None:
     console.print(f"  derived again from log and snapshot: {verdict}")
 
 
-def _candidates(found: explaining.Explanation) -> Table:
-    table = Table("arm", "features", "expected", "learned", "logged", "derived", "")
-    for index, arm in enumerate(found.decision.arms):
-        table.add_row(
-            arm,
-            found.lines[index],
-            f"{found.derived.rewards[index]:.5f}",
-            f"{found.derived.learned[index]:.6f}",
-            repr(found.decision.probabilities[index]),
-            repr(found.derived.overall[index]),
-            "shown" if index == found.decision.chosen else "",
+def _candidates(found: explaining.Explanation) -> Iterator[str]:
+    logged, derived = found.decision, found.derived
+    width = max(len(arm) for arm in logged.arms)
+    yield f"{'candidate':{width}}  expected   learned   logged probability     derived probability"
+    for n, arm in enumerate(logged.arms):
+        shown = "  shown" if n == logged.chosen else ""
+        yield (
+            f"{arm:{width}}  {derived.rewards[n]:<9.5f}  {derived.learned[n]:<8.5f}  "
+            f"{logged.probabilities[n]!r:21}  {derived.overall[n]!r:21}{shown}"
         )
-    return table
+        yield f"{'':{width}}  {found.lines[n]}"
 
 
 def _outcome(found: explaining.Explanation) -> str:

@@ -63,7 +63,10 @@ def services_from(options: dict[str, Any]) -> Iterator[Services]:
 
 @contextmanager
 def progress_bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A progress bar on standard error; call what it gives with each advance."""
+    """A progress bar on standard error; call what it gives with each advance.
+
+    It appears with the first advance, so that work that turns out to be short shows none.
+    """
     bar = Progress(
         TextColumn(label),
         BarColumn(),
@@ -71,9 +74,16 @@ def progress_bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
         TimeRemainingColumn(),
         console=Console(stderr=True),
     )
-    with bar:
-        task = bar.add_task(label, total=total)
-        yield lambda count: bar.advance(task, count)
+    task = bar.add_task(label, total=total)
+
+    def advance(count: int) -> None:
+        bar.start()
+        bar.advance(task, count)
+
+    try:
+        yield advance
+    finally:
+        bar.stop()
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:
