@@ -49,19 +49,31 @@ _BEGAN: Final = 1_900_000_000_000
 Log = list[tuple[Position, bytes]]
 
 
+class Run(msgspec.Struct, frozen=True):
+    """One turn: outcomes a second, and processor time of all threads per outcome in µs."""
+
+    per_second: float
+    cpu_us: float
+
+
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """The two, round by round, in outcomes a second."""
+    """The two, turn by turn."""
 
     name: str
     outcomes: int
     entries: int
-    ours: list[float]
-    driver: list[float]
+    ours: list[Run]
+    driver: list[Run]
 
     @property
     def ratio(self) -> Spread:
-        """Ours over the driver's."""
-        return Spread.of_ratios(self.ours, self.driver)
+        """Our outcomes a second over the driver's."""
+        return Spread.of_ratios(_rates(self.ours), _rates(self.driver))
+
+    @property
+    def cpu_ratio(self) -> Spread:
+        """The driver's processor time over ours."""
+        return Spread.of_ratios(_costs(self.driver), _costs(self.ours))
 
 
 def measure(scale: Scale) -> Table:
@@ -79,11 +91,11 @@ def _compare(name: str, profiles: int, scale: Scale, folder: Path) -> Comparison
     log = make_log(scale.outcomes, profiles=profiles)
     examples = folder / "examples.txt"
     outcomes = write_examples(settings, log, examples)
-    ours: list[float] = []
-    driver: list[float] = []
+    ours: list[Run] = []
+    driver: list[Run] = []
     for _ in range(scale.rounds):
-        driver.append(outcomes / _timed(lambda: run_driver(settings, examples)))
-        ours.append(outcomes / _timed(lambda: run_fold(settings, log)))
+        driver.append(_timed(outcomes, lambda: run_driver(settings, examples)))
+        ours.append(_timed(outcomes, lambda: run_fold(settings, log)))
     return Comparison(name=name, outcomes=outcomes, entries=len(log), ours=ours, driver=driver)
 
 
@@ -161,32 +173,52 @@ def _visit(services: Services, now: list[int], asked: list[dict[str, object]]) -
             view.store.append(encode(click))
 
 
-def _timed(run: Callable[[], object]) -> float:
-    started = time.perf_counter()
+def _timed(outcomes: int, run: Callable[[], object]) -> Run:
+    started, spent = time.perf_counter(), time.process_time()
     run()
-    return time.perf_counter() - started
+    spent, took = time.process_time() - spent, time.perf_counter() - started
+    return Run(outcomes / took, spent / outcomes * 1e6)
+
+
+def _rates(runs: list[Run]) -> list[float]:
+    return [run.per_second for run in runs]
+
+
+def _costs(runs: list[Run]) -> list[float]:
+    return [run.cpu_us for run in runs]
 
 
 def _table(compared: list[Comparison]) -> Table:
     return Table(
         title="fold: outcomes a second, from the log's bytes to the model",
-        columns=("outcomes", "log entries", "fold /s", "driver /s", "ratio"),
+        columns=(
+            "outcomes",
+            "fold /s",
+            "driver /s",
+            "ratio",
+            "fold CPU µs",
+            "driver CPU µs",
+            "CPU ratio",
+        ),
         rows=tuple(
             Row(
                 one.name,
                 (
                     f"{one.outcomes:,}",
-                    f"{one.entries:,}",
-                    Spread.of(one.ours).shown(0),
-                    Spread.of(one.driver).shown(0),
+                    Spread.of(_rates(one.ours)).shown(0),
+                    Spread.of(_rates(one.driver)).shown(0),
                     one.ratio.shown(),
+                    Spread.of(_costs(one.ours)).shown(1),
+                    Spread.of(_costs(one.driver)).shown(1),
+                    one.cpu_ratio.shown(),
                 ),
             )
             for one in compared
         ),
         notes=(
             f"target: a ratio of at least {TARGET:g}; median (least to largest round)",
-            "driver: Vowpal Wabbit reading the same examples from a text file, two threads",
+            "driver: Vowpal Wabbit reading the same examples from a text file, in two threads",
+            "CPU: processor time of all threads per outcome, which other programs disturb less",
         ),
         values=compared,
     )

@@ -17,7 +17,6 @@ from typing import Any, Final, NamedTuple
 import msgspec
 import redis
 
-from bandit_service.catalog.personas import resolve
 from bandit_service.events.entries import Decision, decode, encode
 from bandit_service.events.identity import DECISION_ENTROPY
 from bandit_service.events.visits import features as visit_features
@@ -155,7 +154,7 @@ def _whole(bench: Bench) -> list[Part]:
 
 
 def _resolved(view: SiteView, request: DecideRequest) -> object:
-    return resolve(view.personas, request.traits, tags_of=view.tags_of)
+    return view.personas.resolve(request.traits, tags_of=view.tags_of)
 
 
 def _decision(bench: Bench, request: DecideRequest) -> Decision:

@@ -22,6 +22,9 @@ from bandit_service.catalog.model import Personas, Rule, TraitValue
 
 UNKNOWN: Final = "unknown"
 
+TagsOf = Callable[[str], Iterable[str]]
+Condition = Callable[[list[object], TagsOf], bool]
+
 
 class Resolution(NamedTuple):
     """A persona and the confidence, in [0, 1], with which it was found."""
@@ -30,55 +33,66 @@ class Resolution(NamedTuple):
     confidence: float
 
 
-def resolve(
-    personas: Personas,
-    traits: Mapping[str, TraitValue],
-    *,
-    tags_of: Callable[[str], Iterable[str]],
-) -> Resolution:
-    """The persona that the traits speak for; ``tags_of`` gives the tags of a placement's id."""
-    if not traits or not personas.personas:
-        return Resolution(UNKNOWN, 0.0)
-    weights = {
-        persona.id: sum(rule.weight for rule in persona.rules if _fires(rule, traits, tags_of))
-        for persona in personas.personas
-    }
-    total = personas.prior_weight + sum(weights.values())
-    best = max(weights, key=lambda persona: weights[persona])
-    confidence = weights[best] / total if total > 0 else 0.0
-    believed = confidence >= personas.threshold and weights[best] > 0
-    return Resolution(best if believed else UNKNOWN, confidence)
+class Resolver:
+    """The personas of a site, prepared once for many visitors."""
+
+    def __init__(self, personas: Personas) -> None:
+        self.personas = personas
+        self._known = {persona.id for persona in personas.personas}
+        self._rules = [
+            (persona.id, [(rule.trait, rule.weight, _condition(rule)) for rule in persona.rules])
+            for persona in personas.personas
+        ]
+
+    def resolve(self, traits: Mapping[str, TraitValue], *, tags_of: TagsOf) -> Resolution:
+        """The persona that the traits speak for; ``tags_of`` gives the tags of a placement's id."""
+        best, most, total = UNKNOWN, 0.0, self.personas.prior_weight
+        if not traits:
+            return Resolution(UNKNOWN, 0.0)
+        given = {trait: _values(value) for trait, value in traits.items() if value is not None}
+        for persona, rules in self._rules:
+            weight = 0.0
+            for trait, rule_weight, fires in rules:
+                if trait in given and fires(given[trait], tags_of):
+                    weight += rule_weight
+            total += weight
+            if weight > most:
+                best, most = persona, weight
+        if most == 0.0:
+            return Resolution(UNKNOWN, 0.0)
+        confidence = most / total
+        believed = confidence >= self.personas.threshold
+        return Resolution(best if believed else UNKNOWN, confidence)
+
+    def named(self, persona: str) -> Resolution | None:
+        """The site's own word for the persona: certain if it is declared, None if it is not."""
+        if persona == UNKNOWN or persona in self._known:
+            return Resolution(persona, 1.0)
+        return None
 
 
-def named(personas: Personas, persona: str) -> Resolution | None:
-    """The site's own word for the persona: certain if it is declared, None if it is not."""
-    if persona == UNKNOWN:
-        return Resolution(UNKNOWN, 1.0)
-    if any(declared.id == persona for declared in personas.personas):
-        return Resolution(persona, 1.0)
-    return None
+def _values(value: TraitValue) -> list[object]:
+    return list(value) if isinstance(value, list) else [value]
 
 
-def _fires(
-    rule: Rule, traits: Mapping[str, TraitValue], tags_of: Callable[[str], Iterable[str]]
-) -> bool:
-    value = traits.get(rule.trait)
-    if value is None:
-        return False
-    values: list[object] = list(value) if isinstance(value, list) else [value]
+def _folded(value: object) -> object:
+    """Text in one case, and true and false apart from 1 and 0; anything else as it is."""
+    if isinstance(value, bool):
+        return (value,)
+    return value.casefold() if isinstance(value, str) else value
+
+
+def _condition(rule: Rule) -> Condition:
+    """The rule as a function of a trait's values."""
     if rule.any is not None:
-        wanted = {_fold(item) for item in rule.any}
-        return any(_fold(item) in wanted for item in values)
+        wanted = frozenset(map(_folded, rule.any))
+        return lambda values, _: any(_folded(item) in wanted for item in values)
     if rule.tagged is not None:
-        tags = {tag for item in values if isinstance(item, str) for tag in tags_of(item)}
-        return not tags.isdisjoint(rule.tagged)
-    return any(_within(rule, item) for item in values)
-
-
-def _fold(value: object) -> object:
-    if isinstance(value, str):
-        return value.casefold()
-    return isinstance(value, bool), value  # to Python alone, true is 1
+        tagged = frozenset(rule.tagged)
+        return lambda values, tags_of: any(
+            not tagged.isdisjoint(tags_of(item)) for item in values if isinstance(item, str)
+        )
+    return lambda values, _: any(_within(rule, item) for item in values)
 
 
 def _within(rule: Rule, value: object) -> bool:

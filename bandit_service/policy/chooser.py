@@ -30,7 +30,7 @@ class Candidates:
         """``lines`` are the candidates' feature lines, in the order of ``variants``."""
         self.variants = tuple(variants)
         self.lines = tuple(lines)
-        self.arms = tuple(variant.arm for variant in variants)
+        self.arms = [variant.arm for variant in variants]
         self.lower = tuple(variant.min_share for variant in variants)
         self.upper = tuple(variant.max_share for variant in variants)
         self.key = (self.lines, self.lower, self.upper)

@@ -21,6 +21,7 @@ can add a feature, a namespace, a label or a line.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Final
 from urllib.parse import quote
 
@@ -45,8 +46,9 @@ def escape(text: str) -> str:
     return quote(text, safe="/", errors="surrogatepass")
 
 
+@lru_cache(maxsize=65_536)
 def feature(name: str, value: str) -> str:
-    """One categorical feature."""
+    """One categorical feature; few differ, so they are kept."""
     return f"{escape(name)}={escape(value)}"
 
 

@@ -18,7 +18,7 @@ from bandit_service.catalog.model import (
     Variant,
     check_variant,
 )
-from bandit_service.catalog.personas import Resolution, named, resolve
+from bandit_service.catalog.personas import Resolution
 from bandit_service.errors import InvalidInput, NotFound, NothingToShow, PayloadTooLarge
 from bandit_service.events import visits
 from bandit_service.events.entries import Decision, Reason, encode, unit_of
@@ -57,6 +57,13 @@ class _Offer(NamedTuple):
     revision: int
     kind: Kind | None
     """The placement's kind, or None where candidates are inline and say it themselves."""
+
+
+class _Guest(NamedTuple):
+    """A visitor in front of a placement, and what is remembered of both."""
+
+    pseudonym: str
+    visit: visits.Visit | None
 
 
 class _Made(NamedTuple):
@@ -104,57 +111,58 @@ def _make(
 ) -> list[_Made]:
     for request in requests:
         check_request(request)
-    known = _visits(view, requests)
+    guests = _guests(view, requests)
     return [
-        _choose(view, request, visit, now, entropy)
-        for request, visit, entropy in zip(requests, known, entropies, strict=True)
+        _choose(view, request, guest, now, entropy)
+        for request, guest, entropy in zip(requests, guests, entropies, strict=True)
     ]
 
 
-def _visits(view: SiteView, requests: Sequence[DecideRequest]) -> list[visits.Visit | None]:
+def _guests(view: SiteView, requests: Sequence[DecideRequest]) -> list[_Guest | None]:
+    """Who asks, for each of some requests of one visitor; None for nobody in particular."""
     visitor = requests[0].visitor
     if visitor is None:
         return [None] * len(requests)
     pseudonym = view.secret.pseudonym(visitor)
     rows = view.store.visits(pseudonym, [request.placement for request in requests])
-    return [visits.decode_visit(row) for row in rows]
+    return [_Guest(pseudonym, visits.decode_visit(row)) for row in rows]
 
 
 def _choose(
-    view: SiteView, request: DecideRequest, visit: visits.Visit | None, now: int, entropy: bytes
+    view: SiteView, request: DecideRequest, guest: _Guest | None, now: int, entropy: bytes
 ) -> _Made:
     offer = _offer(view, request)
-    chooser, policy = view.chooser, view.settings.policy
+    chooser = view.chooser  # read once: a snapshot may be swapped in at any moment
+    policy = view.defaults.policy if chooser is None else chooser.policy
     resolution = _persona(view, request)
     traits = features.declared(request.traits)
     context = features.situation(request.context, now)
     decision_id = view.secret.new_decision(now, entropy)
-    pseudonym, slot, unit = None, None, decision_id
-    if request.visitor is not None:
-        pseudonym = view.secret.pseudonym(request.visitor)
-        slot = slot_of(pseudonym, now, policy.slot_ms)
-        unit = unit_of(pseudonym, request.placement, slot)
-        context |= visits.features(visit, slot, now)
+    unit, slot, repeated = decision_id, None, False
+    if guest is not None:
+        slot = slot_of(guest.pseudonym, now, policy.slot_ms)
+        unit = unit_of(guest.pseudonym, request.placement, slot)
+        context |= visits.features(guest.visit, slot, now)
+        repeated = visits.seen_in(guest.visit, slot)
     if chooser is None:
         given = without_knowledge(policy, offer.candidates)
     else:
         shared = shared_line(resolution.persona, traits, context)
         given = chooser.distribution(offer.candidates, shared)
     choice = draw(policy, view.secret.salt, unit, offer.candidates, given)
-    repeated = slot is not None and visits.seen_in(visit, slot)
     entry = Decision(
         id=decision_id,
         at=now,
         placement=request.placement,
         revision=offer.revision,
-        arms=list(offer.candidates.arms),
+        arms=offer.candidates.arms,
         probabilities=given.overall,
         chosen=choice.chosen,
         snapshot=NO_SNAPSHOT if chooser is None else chooser.name,
         reason=_reason(chooser, given, choice, repeated=repeated),
         persona=resolution.persona,
         confidence=resolution.confidence,
-        visitor=pseudonym,
+        visitor=None if guest is None else guest.pseudonym,
         slot=slot,
         holdout=choice.holdout,
         context=context,
@@ -227,8 +235,8 @@ def _check_distinct(variants: Sequence[Variant]) -> None:
 
 def _persona(view: SiteView, request: DecideRequest) -> Resolution:
     if request.persona is None:
-        return resolve(view.personas, request.traits, tags_of=view.tags_of)
-    known = named(view.personas, request.persona)
+        return view.personas.resolve(request.traits, tags_of=view.tags_of)
+    known = view.personas.named(request.persona)
     if known is None:
         raise InvalidInput(
             f"there is no persona {request.persona[:80]!r}",

@@ -12,6 +12,7 @@ import msgspec
 import structlog
 
 from bandit_service.catalog.model import Personas, Placement
+from bandit_service.catalog.personas import Resolver
 from bandit_service.errors import SnapshotError
 from bandit_service.events.identity import SiteSecret
 from bandit_service.policy.chooser import Candidates, Chooser
@@ -45,18 +46,18 @@ class SiteView:
         self.store = store
         self.secret = SiteSecret(store.secret())
         self.shelves: dict[str, Shelf] = {}
-        self.personas = Personas()
+        self.personas = Resolver(Personas())
         self.chooser: Chooser | None = None
         self._retired: Chooser | None = None
         self._refused = ""
-        self._defaults = defaults
+        self.defaults = defaults
         self._catalog = 0
 
     @property
     def settings(self) -> SiteSettings:
         """The settings of the snapshot that serves, or the defaults where none does."""
         chooser = self.chooser
-        return self._defaults if chooser is None else chooser.settings
+        return self.defaults if chooser is None else chooser.settings
 
     def tags_of(self, placement: str) -> tuple[str, ...]:
         """The tags of a placement's content; none if it does not exist."""
@@ -81,7 +82,7 @@ class SiteView:
         shelves = dict(self.shelves)
         for document in documents:
             if document.key == PERSONAS_KEY:
-                self.personas = msgspec.json.decode(document.data, type=Personas)
+                self.personas = Resolver(msgspec.json.decode(document.data, type=Personas))
             else:
                 placement = msgspec.json.decode(document.data, type=Placement)
                 shelves[placement.id] = Shelf(placement)

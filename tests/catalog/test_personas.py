@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bandit_service.catalog.model import Personas
-from bandit_service.catalog.personas import UNKNOWN, Resolution, named, resolve
+from bandit_service.catalog.personas import UNKNOWN, Resolution, Resolver
 
 TAGS = {"the-long-summer": ("romance",), "pratfall": ("comedy", "family")}
 
@@ -26,7 +26,7 @@ def personas(*declared: tuple[str, list[dict[str, Any]]], **fields: Any) -> Pers
 
 
 def resolved(declared: Personas, **traits: Any) -> Resolution:
-    return resolve(declared, traits, tags_of=tags_of)
+    return Resolver(declared).resolve(traits, tags_of=tags_of)
 
 
 ROMANTIC = ("romantic", [{"trait": "genres", "any": ["romance"], "weight": 3.0}])
@@ -86,7 +86,7 @@ def test_a_tie_goes_to_the_persona_declared_first() -> None:
 
     for order in (("a", "b"), ("b", "a")):
         declared = personas(*((persona, rule) for persona in order), threshold=0.4)
-        assert resolve(declared, traits, tags_of=tags_of).persona == order[0]
+        assert Resolver(declared).resolve(traits, tags_of=tags_of).persona == order[0]
 
 
 def fires(rule: dict[str, Any], value: Any) -> bool:
@@ -129,10 +129,10 @@ def test_a_rule_fires_when_its_condition_holds(
 
 
 def test_the_site_may_name_the_persona_itself() -> None:
-    assert named(BOTH, "comedy") == ("comedy", 1.0)
-    assert named(BOTH, UNKNOWN) == (UNKNOWN, 1.0)
-    assert named(BOTH, "western") is None
-    assert named(Personas(), "") is None
+    assert Resolver(BOTH).named("comedy") == ("comedy", 1.0)
+    assert Resolver(BOTH).named(UNKNOWN) == (UNKNOWN, 1.0)
+    assert Resolver(BOTH).named("western") is None
+    assert Resolver(Personas()).named("") is None
 
 
 values = st.sampled_from(["romance", "comedy", "western", "pratfall", 1, True, None])
@@ -154,7 +154,7 @@ def test_whatever_the_traits_the_confidence_is_a_share_and_the_threshold_holds(
     }
 
     # when
-    persona, confidence = resolve(declared, clean, tags_of=tags_of)
+    persona, confidence = Resolver(declared).resolve(clean, tags_of=tags_of)
 
     # then
     assert 0.0 <= confidence <= 1.0
