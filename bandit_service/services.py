@@ -15,24 +15,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-import msgspec
 import structlog
 
-from bandit_service.access import (
-    KeyRecord,
-    KeyRing,
-    Role,
-    check_site,
-    digest_of,
-    make_key,
-    random_part,
-)
+from bandit_service.access import KeyRecord, KeyRing, Role, check_site
 from bandit_service.catalog.document import CatalogDocument, read_document
 from bandit_service.errors import (
     BanditError,
     InvalidInput,
     NotAuthenticated,
-    NotFound,
     SettingsError,
     StorageError,
 )
@@ -40,6 +30,7 @@ from bandit_service.folds.learner import SiteLearner, publish
 from bandit_service.policy.settings import SiteSettings, read_settings
 from bandit_service.policy.snapshot import genesis
 from bandit_service.serving.editing import CatalogEditor
+from bandit_service.serving.keys import KeyKeeper
 from bandit_service.serving.view import SiteView
 from bandit_service.settings import ServiceSettings
 from bandit_service.storage.embedded import EmbeddedRedis
@@ -77,7 +68,8 @@ class Services:
         self.clock = clock
         self.entropy = entropy
         self.site_settings = site_settings or site_settings_of(settings)
-        self._keys = KeyRing({})
+        self.keys = KeyKeeper(store, clock=clock)
+        self._ring = KeyRing({})
         self._keys_revision = -1
         self._keys_read_at = 0.0
         self._views: dict[str, SiteView] = {}
@@ -104,12 +96,12 @@ class Services:
         most once every KEYS_SECONDS, before it is refused.
         """
         try:
-            return self._keys.authenticate(authorization, role)
+            return self._ring.authenticate(authorization, role)
         except NotAuthenticated:
             if authorization is None or time.monotonic() - self._keys_read_at < KEYS_SECONDS:
                 raise
             self._read_keys()
-            return self._keys.authenticate(authorization, role)
+            return self._ring.authenticate(authorization, role)
 
     def refresh(self) -> None:
         """Look once for changed keys, catalogs and snapshots.
@@ -149,37 +141,6 @@ class Services:
     def editor(self, site: str, *, by: str) -> CatalogEditor:
         """Changes to a site's catalog on behalf of ``by``."""
         return CatalogEditor(self.store.site(check_site(site)), by=by, clock=self.clock)
-
-    def create_key(self, site: str, role: Role, *, label: str = "") -> tuple[str, KeyRecord]:
-        """Make a key; it is returned this once and stored as a digest."""
-        key, record = make_key(site, role, label=label, at=self.clock(), entropy=random_part())
-        self.store.register(site)
-        self.store.put_key(digest_of(key), msgspec.json.encode(record))
-        return key, record
-
-    def key_records(self) -> dict[str, KeyRecord]:
-        """Every key's record by digest, revoked ones included."""
-        stored = self.store.keys()
-        return {d: msgspec.json.decode(data, type=KeyRecord) for d, data in stored.items()}
-
-    def revoke_key(self, key_id: str) -> KeyRecord:
-        """Revoke a key by its id (or a prefix of its digest of at least 8 digits).
-
-        Raises:
-            NotFound: if there is no such key.
-            InvalidInput: if more than one key begins so.
-        """
-        matching = {d: r for d, r in self.key_records().items() if d.startswith(key_id)}
-        if not matching or len(key_id) < 8:
-            raise NotFound(
-                f"there is no key {key_id!r}", hint="bandit-service keys list shows their ids"
-            )
-        if len(matching) > 1:
-            raise InvalidInput(f"{key_id!r} is not one key but {len(matching)}")
-        ((digest, record),) = matching.items()
-        revoked = msgspec.structs.replace(record, revoked=record.revoked or self.clock())
-        self.store.put_key(digest, msgspec.json.encode(revoked))
-        return revoked
 
     def seed(self, site: str) -> int:
         """Fill a site that has no catalog from ``catalog.toml``; how many placements that made."""
@@ -236,7 +197,7 @@ class Services:
 
     def _read_keys(self) -> None:
         self._keys_read_at = time.monotonic()
-        self._keys = KeyRing(self.store.keys())
+        self._ring = KeyRing(self.store.keys())
 
     def _open(self, site: str) -> SiteView:
         return open_view(self.store.site(site), self.site_settings)

@@ -157,7 +157,7 @@ def test_more_keys_than_are_remembered_are_still_let_in() -> None:
 
 
 def test_a_key_made_elsewhere_is_let_in_at_the_next_look(services: Services) -> None:
-    key, record = services.create_key("main", "editor", label="laptop")
+    key, record = services.keys.create("main", "editor", label="laptop")
 
     services.refresh()
 
@@ -168,12 +168,12 @@ def test_a_key_made_elsewhere_is_let_in_at_the_next_look(services: Services) -> 
 
 def test_a_revoked_key_is_refused_from_the_next_look_on(services: Services) -> None:
     # given
-    key, record = services.create_key("main", "site")
+    key, record = services.keys.create("main", "site")
     services.refresh()
     services.authenticate(f"Bearer {key}", "site")
 
     # when
-    revoked = services.revoke_key(record.id)
+    revoked = services.keys.revoke(record.id)
     services.refresh()
 
     # then
@@ -183,17 +183,17 @@ def test_a_revoked_key_is_refused_from_the_next_look_on(services: Services) -> N
 
 
 def test_revoking_twice_keeps_the_first_time(services: Services) -> None:
-    _, record = services.create_key("main", "site")
-    first = services.revoke_key(record.id)
+    _, record = services.keys.create("main", "site")
+    first = services.keys.revoke(record.id)
 
-    again = services.revoke_key(record.id)
+    again = services.keys.revoke(record.id)
 
     assert again == first
 
 
 @pytest.mark.parametrize("key_id", ["", "1234567", "zzzzzzzz"])
 def test_a_key_that_does_not_exist_cannot_be_revoked(services: Services, key_id: str) -> None:
-    services.create_key("main", "site")
+    services.keys.create("main", "site")
 
     with pytest.raises(NotFound):
-        services.revoke_key(key_id)
+        services.keys.revoke(key_id)

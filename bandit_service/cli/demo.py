@@ -141,8 +141,8 @@ def _keys(settings: ServiceSettings) -> tuple[str, str]:
     """Make the demo's keys; the running server's Redis is found by its folder."""
     with opened_store(settings) as store:
         services = Services(settings, store)
-        site, _ = services.create_key(_SITE, "site", label="demo")
-        editor, _ = services.create_key(_SITE, "editor", label="demo")
+        site, _ = services.keys.create(_SITE, "site", label="demo")
+        editor, _ = services.keys.create(_SITE, "editor", label="demo")
     return site, editor
 
 

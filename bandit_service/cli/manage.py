@@ -85,7 +85,7 @@ def create_key(role: Role, label: str, **options: Any) -> None:
     Example: bandit-service keys create --role editor --label "marketing"
     """
     with services_from(options) as services:
-        key, record = services.create_key(services.settings.site, role, label=label)
+        key, record = services.keys.create(services.settings.site, role, label=label)
     click.echo(key)
     click.echo(f"{record.role} key {record.id} of site {record.site}; keep it safe.", err=True)
 
@@ -99,7 +99,7 @@ def list_keys(**options: Any) -> None:
     Example: bandit-service keys list
     """
     with services_from(options) as services:
-        records = sorted(services.key_records().values(), key=lambda r: (r.site, r.created))
+        records = sorted(services.keys.records().values(), key=lambda r: (r.site, r.created))
     shown = Table("id", "site", "role", "label", "created", "revoked")
     for record in records:
         shown.add_row(
@@ -123,7 +123,7 @@ def revoke_key(key_id: str, **options: Any) -> None:
     Example: bandit-service keys revoke 1f2e3d4c
     """
     with services_from(options) as services:
-        record = services.revoke_key(key_id)
+        record = services.keys.revoke(key_id)
     click.echo(f"Revoked the {record.role} key {record.id} of site {record.site}.")
 
 

@@ -72,7 +72,7 @@ def _prepare(services: Services, *, first_steps: bool) -> None:
     if settings.seed_catalog and (count := services.seed(settings.site)):
         source = settings.config_path / "catalog.toml"
         click.echo(f"Site {settings.site} was empty: registered {count} placements of {source}")
-    if first_steps and not services.key_records():
+    if first_steps and not services.keys.records():
         click.echo("There are no keys yet: bandit-service keys create --role editor")
 
 
