@@ -30,7 +30,7 @@ from bandit_service.storage.embedded import EmbeddedRedis
 from bandit_service.storage.memory import MemoryStore
 from bandit_service.storage.redis_binary import find_binary
 from bandit_service.storage.redis_store import RedisStore
-from bandit_service.web import create_app
+from bandit_service.web.app import create_app
 
 hypothesis.register_profile("tests", deadline=None)  # a busy machine proves nothing
 hypothesis.load_profile("tests")
@@ -213,7 +213,7 @@ def auth(services: Services) -> Headers:
     """By role, the headers of a valid key of the site ``main``."""
     headers: Headers = {}
     for role in ROLES:
-        key, _ = services.create_key("main", role)
+        key, _ = services.keys.create("main", role)
         headers[role] = {"Authorization": f"Bearer {key}"}
     services.refresh()
     return headers

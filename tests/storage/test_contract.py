@@ -10,6 +10,7 @@ import importlib.util
 import inspect
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, cast
 
@@ -749,58 +750,51 @@ def test_the_address_is_shown_without_credentials(url: str, shown: str) -> None:
     assert store.describe() == shown
 
 
-@pytest.mark.redis
-def test_after_its_server_is_gone_for_a_while_a_store_goes_on(tmp_path: Path) -> None:
-    # given a store with open connections
-    server = EmbeddedRedis(data_dir=tmp_path / "data")
-    store = RedisStore(server.start())
-    site = store.site("main")
-    site.append(b"before")
-    site.commit(Document("film", 1, b"{1}"), replaces=0, entry=b"edit")
-    store.ping()
-
-    # when
-    server.stop()
-    failures = []
-    for call in CALLS.values():
-        with pytest.raises(StorageError) as caught:
-            call(site)
-        failures.append(caught.value)
-    server.start()
-
-    # then
-    assert len(failures) == len(CALLS)
-    site.append(b"after")
-    assert site.commit(Document("film", 2, b"{2}"), replaces=1, entry=b"edit again")
-    assert [d for _, d in site.read(START, limit=9)] == [
-        b"before",
-        b"edit",
-        b"after",
-        b"edit again",
-    ]
-    store.close()
-    server.stop()
+@pytest.fixture
+def server(redis_url: str, tmp_path: Path) -> Iterator[EmbeddedRedis]:
+    """A server of this test's own, to be stopped and started again."""
+    with EmbeddedRedis(data_dir=tmp_path / "data") as embedded:
+        yield embedded
 
 
 @pytest.mark.redis
-def test_an_append_over_a_connection_that_died_fails_once(tmp_path: Path) -> None:
-    # given
-    server = EmbeddedRedis(data_dir=tmp_path / "data")
-    store = RedisStore(server.start())
-    site = store.site("main")
-    site.append(b"one")
+def test_after_its_server_is_gone_for_a_while_a_store_goes_on(server: EmbeddedRedis) -> None:
+    with closing(RedisStore(server.url)) as store:
+        # given a store with open connections
+        site = store.site("main")
+        site.append(b"before")
+        site.commit(Document("film", 1, b"{1}"), replaces=0, entry=b"edit")
 
-    # when
-    server.stop()
-    server.start()
+        # when the server is away, every call fails in the one way
+        server.stop()
+        for call in CALLS.values():
+            with pytest.raises(StorageError):
+                call(site)
 
-    # then nobody repeats it here: whether it arrived cannot be known
-    with pytest.raises(StorageError):
-        site.append(b"two")
-    site.append(b"three")
-    assert [d for _, d in site.read(START, limit=9)] == [b"one", b"three"]
-    store.close()
-    server.stop()
+        # then nothing is left of that when it is back
+        server.start()
+        site.append(b"after")
+        assert site.commit(Document("film", 2, b"{2}"), replaces=1, entry=b"again")
+        entries = [data for _, data in site.read(START, limit=9)]
+        assert entries == [b"before", b"edit", b"after", b"again"]
+
+
+@pytest.mark.redis
+def test_an_append_over_a_connection_that_died_fails_once(server: EmbeddedRedis) -> None:
+    with closing(RedisStore(server.url)) as store:
+        # given
+        site = store.site("main")
+        site.append(b"one")
+
+        # when
+        server.stop()
+        server.start()
+
+        # then nobody repeats it here: whether it arrived cannot be known
+        with pytest.raises(StorageError):
+            site.append(b"two")
+        site.append(b"three")
+        assert [data for _, data in site.read(START, limit=9)] == [b"one", b"three"]
 
 
 @pytest.mark.redis

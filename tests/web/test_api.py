@@ -24,7 +24,7 @@ from bandit_service.policy.snapshot import SnapshotName
 from bandit_service.services import Services
 from bandit_service.storage.memory import MemoryStore
 from bandit_service.storage.ports import entries_of
-from bandit_service.web import create_app
+from bandit_service.web.app import create_app
 from tests.conftest import CATALOG, START_MS, Api, Clock, Headers, body_of, error_of, logged
 
 FILM_LIVE = {"kiss", "joke", "chase"}
@@ -199,7 +199,7 @@ def test_without_a_snapshot_decisions_fall_back(clock: Clock, services: Services
     # given a site that no learner has seen
     editor = services.editor("new", by="test")
     editor.put_document(msgspec.convert(CATALOG, CatalogDocument))
-    key, _ = services.create_key("new", "site")
+    key, _ = services.keys.create("new", "site")
     services.view("new")
     services.refresh()
     client = create_app(services).test_client()
@@ -472,7 +472,7 @@ def test_a_placement_is_created_read_changed_and_retired(api: Api, services: Ser
 
 def test_changes_are_logged_with_the_key_that_made_them(api: Api, services: Services) -> None:
     # given
-    (editor,) = [record for record in services.key_records().values() if record.role == "editor"]
+    (editor,) = [record for record in services.keys.records().values() if record.role == "editor"]
 
     # when
     body_of(api.put(KISS, {"headline": "Changed", "status": "live"}))

@@ -42,8 +42,8 @@ def ask(client: FlaskClient, route: Route, headers: dict[str, str]) -> TestRespo
 @pytest.fixture
 def holders(services: Services, auth: Headers) -> Headers:
     """Headers by who sends them: those with a key of each role, and those who should not get in."""
-    key, record = services.create_key("main", "admin")
-    services.revoke_key(record.id)
+    key, record = services.keys.create("main", "admin")
+    services.keys.revoke(record.id)
     services.refresh()
     stranger = {"Authorization": "Bearer bk_main_" + "x" * 43}
     return {
@@ -94,7 +94,7 @@ def test_who_may_not_change_the_catalog_changes_nothing(
 
 def test_a_key_reaches_its_own_site_alone(client: FlaskClient, services: Services) -> None:
     # given an editor of another site
-    key, _ = services.create_key("other", "admin")
+    key, _ = services.keys.create("other", "admin")
     services.refresh()
     headers = {"Authorization": f"Bearer {key}"}
 
