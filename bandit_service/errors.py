@@ -8,6 +8,7 @@
     ├── NotAuthenticated            no key, or one that is unknown or revoked (HTTP 401)
     ├── NotAllowed                  the key's role does not reach this far (HTTP 403)
     ├── NotFound                    nothing by that name (HTTP 404)
+    ├── MethodNotAllowed            the path exists, but not for that method (HTTP 405)
     ├── Conflict                    the thing changed since it was read (HTTP 409 / 412)
     ├── NothingToShow               a placement without a live variant (HTTP 409)
     ├── StorageError                Redis refused, failed or cannot be reached (HTTP 503)
@@ -107,6 +108,13 @@ class NotFound(BanditError):
     code = "not_found"
     status = 404
     exit_code = 4
+
+
+class MethodNotAllowed(BanditError):
+    """Raised when a path does not take the method of a request."""
+
+    code = "method_not_allowed"
+    status = 405
 
 
 class Conflict(BanditError):

@@ -30,7 +30,7 @@ SECTIONS: Final[Mapping[str, Callable[[Scale], Table]]] = MappingProxyType(
     }
 )
 
-_WIDTH: Final = 140
+_WIDTH: Final = 160
 """Least width of the tables, in characters."""
 
 

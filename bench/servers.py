@@ -75,7 +75,7 @@ def service(*, learn: bool, window_seconds: float = 600.0) -> Iterator[Service]:
         folder = Path(name)
         settings = settings_in(folder, window_seconds=window_seconds)
         with opened_store(settings) as store:
-            key, _ = Services(settings, store).create_key(SITE, "site", label="bench")
+            key, _ = Services(settings, store).keys.create(SITE, "site", label="bench")
         port = free_port()
         with (
             _running(_serve_command(settings, port, learn=learn), port) as server,

@@ -172,7 +172,7 @@ def decode(data: bytes) -> Entry:
     """
     try:
         entry: Entry = _decoder.decode(data)
-    except msgspec.MsgspecError as exc:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
         raise LogError(
             f"an entry of the log cannot be read: {exc}",
             hint="was it written by a newer version? run that one, or restore the log",

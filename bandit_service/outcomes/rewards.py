@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Final, Literal
 
 import msgspec
@@ -19,6 +18,8 @@ DEFAULT_WORTH: Final = {
     "dislike": -1.0,
     "convert": 1.0,
 }
+MAX_WORTH: Final = 1e6
+"""Largest reward of one event, either way, so that no model can be driven out of its range."""
 MAX_WINDOW_SECONDS: Final = 30 * 86_400.0
 
 
@@ -63,8 +64,12 @@ def check_rewards(rewards: RewardSettings) -> RewardSettings:
             hint=f"use 1 to {MAX_WINDOW_SECONDS:g} (30 days)",
         )
     for name, worth in (*rewards.worth.items(), ("default_reward", rewards.default_reward)):
-        if not math.isfinite(worth):
-            raise SettingsError(f"the reward of {name!r} is not finite", field="rewards.worth")
+        if not abs(worth) <= MAX_WORTH:
+            raise SettingsError(
+                f"the reward of {name!r} is {worth:g}",
+                field="rewards.worth",
+                hint=f"use -{MAX_WORTH:g} to {MAX_WORTH:g}",
+            )
     return rewards
 
 

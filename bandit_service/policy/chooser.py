@@ -2,11 +2,13 @@
 
 Live serving, ``explain`` and offline replay all choose through ``Chooser``; there is no second
 copy. Probabilities depend on the snapshot, the candidates and the shared line alone, and repeat,
-so they are kept.
+so they are kept. A model that has been driven out of the range of numbers knows nothing: where its
+prediction is not finite the choice is uniform, and a decision is always possible.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
@@ -103,6 +105,8 @@ class Chooser:
 
     def _distribution(self, candidates: Candidates, shared: str) -> Distribution:
         prediction = self._model.predict(shared, candidates.lines)
+        if not math.isfinite(sum(prediction.probabilities) + sum(prediction.rewards)):
+            return without_knowledge(self.policy, candidates)
         return distribute(self.policy, candidates, prediction)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import structlog
 from flask import Blueprint, Flask, Response, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import MethodNotAllowed as WrongMethod
 
-from bandit_service.errors import BanditError, NotFound, StorageError
+from bandit_service.errors import BanditError, MethodNotAllowed, StorageError
 from bandit_service.services import Services
 from bandit_service.serving.requests import MAX_BODY
 from bandit_service.web.api import management, no_such_route
@@ -74,11 +75,13 @@ def _answer_errors(app: Flask, metrics: Metrics) -> None:
             return shaped(too_large(), 413)
         if error.code == 404:
             return shaped(no_such_route(request.path), 404)
-        named = NotFound(error.description or error.name, code=error.name.lower().replace(" ", "_"))
-        response = shaped(named, error.code or 500)
-        if error.code == 405:
-            response.headers["Allow"] = ", ".join(getattr(error, "valid_methods", None) or [])
-        return response
+        if isinstance(error, WrongMethod):
+            refused = MethodNotAllowed(f"{request.path} does not take {request.method}")
+            response = shaped(refused, 405)
+            response.headers["Allow"] = ", ".join(error.valid_methods or [])
+            return response
+        code = error.name.lower().replace(" ", "_")
+        return shaped(BanditError(error.description or error.name, code=code), error.code or 500)
 
     @app.errorhandler(Exception)
     def unexpected(error: Exception) -> Response:

@@ -15,7 +15,7 @@ import msgspec
 import structlog
 
 from bandit_service.access import KeyRecord
-from bandit_service.errors import BanditError, InvalidInput
+from bandit_service.errors import BanditError, InvalidInput, MethodNotAllowed
 from bandit_service.events.identity import DECISION_ENTROPY
 from bandit_service.services import Services
 from bandit_service.serving.decide import decide, decide_page
@@ -34,11 +34,14 @@ Handler = Callable[[KeyRecord, bytes], tuple[str, bytes]]
 MAX_DRAINED: Final = 16 * 1_048_576
 """How much of a body over the limit is read before the connection is given up, in bytes."""
 
+_NO_STORE: Final = ("Cache-Control", "no-store")
+_ALLOW: Final = ("Allow", "POST")
 _STATUS: Final = {
     400: "400 Bad Request",
     401: "401 Unauthorized",
     403: "403 Forbidden",
     404: "404 Not Found",
+    405: "405 Method Not Allowed",
     409: "409 Conflict",
     413: "413 Content Too Large",
     422: "422 Unprocessable Content",
@@ -67,10 +70,12 @@ class HotPath:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
         handler = self._handlers.get(environ["PATH_INFO"])
-        if handler is None or environ["REQUEST_METHOD"] != "POST":
+        if handler is None:
             return self._behind(environ, start_response)
         try:
             data = _read(environ)
+            if environ["REQUEST_METHOD"] != "POST":
+                raise MethodNotAllowed(f"{environ['PATH_INFO']} takes POST alone")
             key = self._services.authenticate(environ.get("HTTP_AUTHORIZATION"), "site")
             status, body = handler(key, data)
         except BanditError as exc:
@@ -78,14 +83,8 @@ class HotPath:
         except Exception:
             log.exception("internal_error", path=environ["PATH_INFO"])
             status, body = self._error(BanditError("something went wrong inside the service"))
-        start_response(
-            status,
-            [
-                ("Content-Type", JSON),
-                ("Content-Length", str(len(body))),
-                ("Cache-Control", "no-store"),
-            ],
-        )
+        headers = [("Content-Type", JSON), ("Content-Length", str(len(body))), _NO_STORE]
+        start_response(status, [*headers, _ALLOW] if status.startswith("405") else headers)
         return [body]
 
     def _decide(self, key: KeyRecord, data: bytes) -> tuple[str, bytes]:

@@ -234,10 +234,6 @@ def test_what_is_no_entry_is_a_log_error_that_says_what_to_do(data: bytes) -> No
     ],
     ids=["not UTF-8", "nested too deeply"],
 )
-@pytest.mark.xfail(
-    strict=True,
-    reason="msgspec reports these two as UnicodeDecodeError and RecursionError, not as its own",
-)
 def test_what_json_itself_cannot_carry_is_a_log_error_too(data: bytes) -> None:
     with pytest.raises(LogError):
         decode(data)

@@ -752,6 +752,14 @@ def test_a_method_that_a_path_does_not_take_says_which_it_does(client: FlaskClie
     assert "GET" in response.headers["Allow"]
 
 
+@pytest.mark.parametrize("path", ["/v1/decide", "/v1/decide/page", "/v1/events"])
+def test_the_calls_of_websites_take_post_alone(client: FlaskClient, path: str) -> None:
+    response = client.get(path)
+
+    assert error_of(response, 405)["code"] == "method_not_allowed"
+    assert response.headers["Allow"] == "POST"
+
+
 def test_answers_of_hot_calls_are_never_cached(api: Api) -> None:
     assert api.decide().headers["Cache-Control"] == "no-store"
     assert api.decide(placement="nowhere").headers["Cache-Control"] == "no-store"
