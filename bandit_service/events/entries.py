@@ -14,6 +14,9 @@ float back: propensities survive to the bit. Position and time of an entry are t
 Redis stream id, ``milliseconds-sequence``), never the entry's: they cannot run backwards when the
 clock of a server does. Times inside entries are milliseconds since the Unix epoch, as the serving
 process saw them. Visitors appear under pseudonyms only.
+
+Decisions and events hold no cycles and are many while they are open, so they are kept from the
+garbage collector (``gc=False``).
 """
 
 from __future__ import annotations
@@ -31,7 +34,13 @@ IMPRESSION: Final = "impression"
 
 
 class Decision(
-    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="t", tag="decision"
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    omit_defaults=True,
+    gc=False,
+    tag_field="t",
+    tag="decision",
 ):
     """One answer to "which variant?", with everything needed to draw it again.
 
@@ -84,7 +93,13 @@ class Decision(
 
 
 class Event(
-    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="t", tag="event"
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    omit_defaults=True,
+    gc=False,
+    tag_field="t",
+    tag="event",
 ):
     """Something a visitor did. ``at`` is when it happened, ``received`` when we heard of it."""
 

@@ -58,7 +58,7 @@ class JoinCounts(msgspec.Struct):
     censored: int = 0
 
 
-class Unit(msgspec.Struct):
+class Unit(msgspec.Struct, gc=False):
     """An open unit, or one that has closed and is remembered. Closed ones drop their decision."""
 
     decision: Decision | None
@@ -71,7 +71,7 @@ class Unit(msgspec.Struct):
     event_ids: list[str] = []
 
 
-class View(msgspec.Struct):
+class View(msgspec.Struct, gc=False):
     """One decision id, waiting for its window to end."""
 
     unit: Unit

@@ -74,7 +74,7 @@ def mixed(learned: Sequence[float], uniform: Sequence[float], holdout: float) ->
 
 def held_out(salt: bytes, unit: str, holdout: float) -> bool:
     """Whether this unit is drawn uniformly: true for a share ``holdout`` of all units."""
-    return _uniform(salt, unit, "\x00holdout") < holdout
+    return _uniform(_stream(salt, unit), "\x00holdout") < holdout
 
 
 def race(salt: bytes, unit: str, arms: Sequence[str], probabilities: Sequence[float]) -> int:
@@ -84,10 +84,11 @@ def race(salt: bytes, unit: str, arms: Sequence[str], probabilities: Sequence[fl
         InvalidInput: if no candidate has a positive probability.
     """
     best, first = -1, math.inf
+    stream = _stream(salt, unit)
     for index, (arm, probability) in enumerate(zip(arms, probabilities, strict=True)):
         if probability <= 0.0:
             continue
-        finish = -math.log(_uniform(salt, unit, arm)) / probability
+        finish = -math.log(_uniform(stream, arm)) / probability
         if finish < first:
             best, first = index, finish
     if best < 0:
@@ -104,10 +105,16 @@ def shuffled(seed: str, count: int) -> list[int]:
     return sorted(range(count), key=lambda index: words[8 * index : 8 * index + 8])
 
 
-def _uniform(salt: bytes, unit: str, what: str) -> float:
+def _stream(salt: bytes, unit: str) -> blake2b:
+    """What the random numbers of a unit are derived from."""
+    return blake2b(f"{unit}\x00".encode("utf-8", "surrogatepass"), key=salt, digest_size=8)
+
+
+def _uniform(stream: blake2b, what: str) -> float:
     """A number in (0, 1) with 53 random bits."""
-    digest = blake2b(f"{unit}\x00{what}".encode("utf-8", "surrogatepass"), key=salt, digest_size=8)
-    return ((int.from_bytes(digest.digest(), "big") >> 11) + 0.5) / _TWO_53
+    hashed = stream.copy()
+    hashed.update(what.encode("utf-8", "surrogatepass"))
+    return ((int.from_bytes(hashed.digest(), "big") >> 11) + 0.5) / _TWO_53
 
 
 def _scale(weights: Sequence[float], lower: Sequence[float], upper: Sequence[float]) -> float:

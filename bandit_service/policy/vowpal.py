@@ -10,34 +10,33 @@ What this module takes care of, so that nobody else needs to know:
   weighting, so labels always say p = 1; the true propensity is in the log.
 - *Order.* Callers shuffle candidates before learning (``sampling.shuffled``).
 - *Counters.* ``--gamma_exponent 0``: greed does not grow with the traffic of other placements.
-- *Parsing.* It is most of VW's cost. Shared lines and candidates' lines repeat, so each distinct
-  line is parsed once and the parsed example used again; predictions and weights are the same to
-  the bit (there is a test).
-- *Memory.* A parsed example takes some 30 KB and is leaked unless it is handed back, which counts
-  in the header of the model. So when there are too many, the model moves to a new workspace, and
-  the old one takes them back and is closed. Handing back a shared example by itself reads past the
-  end of its last prediction and may crash; it is given one that fits first.
-- *Bytes.* ``save`` of a model that only ever learned is a function of what it learned, in order.
-  Predicting moves counters in the header: a model that is saved must not predict, so serving and
-  learning load their own copies.
+- *Parsing.* It is most of VW's cost, and the Python wrapper around it more still: examples go
+  through the bindings underneath (``pylibvw``), as one text, and are handed back at once.
+- *Bytes.* What ``save`` gives is a function of what was learned, in order, wherever the model was
+  saved and loaded on the way. A model that never was loaded writes a few other bytes in its header,
+  so the bytes are those that a loaded copy writes. Predicting moves counters in the header: a model
+  that is saved must not predict, so serving and learning load their own copies.
 """
 
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
+import pylibvw
 import vowpalwabbit
 
 from bandit_service.errors import SnapshotError
 from bandit_service.policy.features import NAMESPACES
 from bandit_service.policy.settings import PolicySettings
 
-MAX_PARSED_LINES: Final = 2_000
-"""Distinct lines kept parsed, at some 30 KB each, before all are let go."""
+# The wrappers in ``vowpalwabbit.pyvw`` check and convert for longer than VW learns.
+_parse = pylibvw.vw._parse  # noqa: SLF001 - the bindings name it so
+_learn = pylibvw.vw.learn_multi
+_predict = pylibvw.vw.predict_multi
+_finish = pylibvw.vw._finish_example_multi_ex  # noqa: SLF001 - as above
 
 
 class Prediction:
@@ -60,26 +59,26 @@ class VowpalModel:
         Raises:
             SnapshotError: if VW cannot load ``data``.
         """
-        self._settings = settings
         self._typical = settings.typical_reward
-        self._shared: dict[str, Any] = {}
-        self._actions: dict[str, Any] = {}
-        self._vw = _workspace(settings, data)
+        self._vw = _new(settings) if data is None else _loaded(data)
 
     def learn(self, shared: str, actions: Sequence[str], chosen: int, reward: float) -> None:
         """Learn that the candidate at index ``chosen`` earned ``reward``."""
         cost = (self._typical - reward) / self._typical
-        label = f"0:{cost:.9g}:1 "
-        lines = [label + line if n == chosen else line for n, line in enumerate(actions)]
-        examples = self._examples(shared, lines)
-        self._vw.learn(examples)
+        lines = [shared, *actions]
+        lines[chosen + 1] = f"0:{cost:.9g}:1 {actions[chosen]}"
+        examples = _parse(self._vw, "\n".join(lines))
+        _learn(self._vw, examples)
+        _finish(self._vw, examples)
 
     def predict(self, shared: str, actions: Sequence[str]) -> Prediction:
         """Probabilities and expected rewards of the candidates."""
-        examples = self._examples(shared, actions)
-        probabilities = self._vw.predict(examples)
+        examples = _parse(self._vw, "\n".join((shared, *actions)))
+        _predict(self._vw, examples)
+        probabilities: list[float] = examples[0].get_action_scores()
+        costs: list[float] = [example.get_partial_prediction() for example in examples[1:]]
+        _finish(self._vw, examples)
         total = sum(probabilities)
-        costs = (example.get_partial_prediction() for example in examples[1:])
         return Prediction(
             [p / total for p in probabilities],
             [self._typical * (1.0 - cost) for cost in costs],
@@ -87,42 +86,15 @@ class VowpalModel:
 
     def save(self) -> bytes:
         """The model as bytes that the constructor reads back."""
-        with tempfile.TemporaryDirectory(prefix="bandit-service-") as folder:
-            path = Path(folder) / "model.vw"
-            self._vw.save(str(path))
-            return path.read_bytes()
+        copy = _loaded(_saved(self._vw))
+        try:
+            return _saved(copy)
+        finally:
+            copy.finish()
 
     def close(self) -> None:
         """Free what VW holds; the model cannot be used afterwards."""
-        for shared in self._shared.values():
-            fitting = [shared, self._vw.parse(["|a nothing"])[0]]
-            self._vw.predict(fitting)
-            self._vw.finish_example(fitting)
-            time.sleep(0)  # let a thread that serves have the interpreter
-        for action in self._actions.values():
-            self._vw.finish_example([action])
-        self._shared.clear()
-        self._actions.clear()
         self._vw.finish()
-
-    def _examples(self, shared: str, actions: Sequence[str]) -> list[Any]:
-        if len(self._shared) + len(self._actions) > MAX_PARSED_LINES:
-            self._move()
-        return [
-            self._parsed(self._shared, shared),
-            *(self._parsed(self._actions, line) for line in actions),
-        ]
-
-    def _parsed(self, kept: dict[str, Any], line: str) -> Any:
-        example = kept.get(line)
-        if example is None:
-            example = kept[line] = self._vw.parse([line])[0]
-        return example
-
-    def _move(self) -> None:
-        data = self.save()
-        self.close()
-        self._vw = _workspace(self._settings, data)
 
 
 def arguments(settings: PolicySettings) -> str:
@@ -141,9 +113,11 @@ def arguments(settings: PolicySettings) -> str:
     ).strip()
 
 
-def _workspace(settings: PolicySettings, data: bytes | None) -> Any:
-    if data is None:
-        return vowpalwabbit.Workspace(f"{arguments(settings)} --quiet")
+def _new(settings: PolicySettings) -> Any:
+    return vowpalwabbit.Workspace(f"{arguments(settings)} --quiet")
+
+
+def _loaded(data: bytes) -> Any:
     with tempfile.TemporaryDirectory(prefix="bandit-service-") as folder:
         path = Path(folder) / "model.vw"
         path.write_bytes(data)
@@ -154,3 +128,10 @@ def _workspace(settings: PolicySettings, data: bytes | None) -> Any:
                 f"Vowpal Wabbit cannot load the model: {exc}",
                 hint="rebuild it from the log: bandit-service rebuild",
             ) from exc
+
+
+def _saved(workspace: Any) -> bytes:
+    with tempfile.TemporaryDirectory(prefix="bandit-service-") as folder:
+        path = Path(folder) / "model.vw"
+        workspace.save(str(path))
+        return path.read_bytes()

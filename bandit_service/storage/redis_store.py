@@ -50,24 +50,36 @@ def translated(call: Callable[P, R]) -> Callable[P, R]:
 
 
 class _HotConnection(threading.local):
-    """One plain connection a thread, for the few commands that visitors wait for."""
+    """One plain connection a thread, for the commands that visitors wait for.
+
+    redis-py opens it (address, TLS, password, database); from then on commands are packed and
+    replies parsed by hiredis on the bare socket.
+    """
 
     def __init__(self, pool: redis.ConnectionPool) -> None:
         self._pool = pool
-        # redis-py leaves the methods of its connections untyped.
         self._connection: Any = None
+        self._reader = hiredis.Reader()
         self._process = 0
 
     def call(self, *commands: tuple[Any, ...]) -> list[Any]:
-        """Send commands in one write and return their replies; raises the first error reply."""
-        connection = self._open()
+        """Send commands in one write and return their replies.
+
+        Raises:
+            redis.ResponseError: the first error among the replies.
+            OSError: if the connection fails; which commands took effect is not known.
+        """
+        socket = self._open()
         try:
-            packed = b"".join(hiredis.pack_command(command) for command in commands)
-            connection.send_packed_command([packed], check_health=False)
-            return [connection.read_response(disable_decoding=True) for _ in commands]
-        except (redis.RedisError, OSError):
+            socket.sendall(b"".join(hiredis.pack_command(command) for command in commands))
+            replies = [self._reply(socket) for _ in commands]
+        except BaseException:
             self.close()
             raise
+        for reply in replies:
+            if isinstance(reply, hiredis.ReplyError):
+                raise redis.ResponseError(str(reply))
+        return replies
 
     def close(self) -> None:
         """Drop the connection; the next call opens another."""
@@ -78,15 +90,39 @@ class _HotConnection(threading.local):
     def _open(self) -> Any:
         if self._connection is None or self._process != os.getpid():
             self._process = os.getpid()
-            self._connection = self._pool.make_connection()
-            self._connection.connect()
-        return self._connection
+            self._reader = hiredis.Reader()
+            connection: Any = self._pool.make_connection()
+            connection.connect()
+            self._connection = connection
+        return self._connection._sock  # noqa: SLF001 - redis-py has no public name for it
+
+    def _reply(self, socket: Any) -> Any:
+        while (reply := self._reader.gets()) is False:
+            received = socket.recv(65_536)
+            if not received:
+                raise ConnectionError("Redis closed the connection")
+            self._reader.feed(received)
+        return reply
+
+
+class _ClientConnection:
+    """The same calls through a client that was given, which need not have a socket."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def call(self, *commands: tuple[Any, ...]) -> list[Any]:
+        """Send commands and return their replies."""
+        return [self._client.execute_command(*command) for command in commands]
+
+    def close(self) -> None:
+        """Nothing of its own to drop."""
 
 
 class RedisSite:
     """One site of a ``RedisStore``."""
 
-    def __init__(self, site: str, client: Any, hot: _HotConnection) -> None:
+    def __init__(self, site: str, client: Any, hot: _HotConnection | _ClientConnection) -> None:
         """Use ``RedisStore.site`` rather than this."""
         self.site = site
         self._client = client
@@ -241,22 +277,20 @@ class RedisSite:
     @translated
     def visits_of(self, pairs: Sequence[tuple[str, str]]) -> list[bytes | None]:
         """See ``SiteStore.visits_of``."""
-        pipeline = self._client.pipeline(transaction=False)
-        for visitor, placement in pairs:
-            pipeline.hget(self._visitor + visitor.encode(), placement)
-        return list(pipeline.execute())
+        return self._hot.call(
+            *((b"HGET", self._visitor + v.encode(), placement) for v, placement in pairs)
+        )
 
     @translated
     def remember_visits(
         self, visits: Mapping[tuple[str, str], bytes], *, expire_seconds: int
     ) -> None:
         """See ``SiteStore.remember_visits``."""
-        pipeline = self._client.pipeline(transaction=False)
+        commands: list[tuple[Any, ...]] = []
         for (visitor, placement), value in visits.items():
             key = self._visitor + visitor.encode()
-            pipeline.hset(key, placement, value)
-            pipeline.expire(key, expire_seconds)
-        pipeline.execute()
+            commands += [(b"HSET", key, placement, value), (b"EXPIRE", key, expire_seconds)]
+        self._hot.call(*commands)
 
     @translated
     def secret(self) -> bytes:
@@ -295,7 +329,11 @@ class RedisStore:
         self.url = url
         # redis-py's types allow for text, bytes and asyncio at once; this client gives bytes.
         self._client: Any = client or _client(url)
-        self._hot = _HotConnection(self._client.connection_pool)
+        self._hot: _HotConnection | _ClientConnection = (
+            _HotConnection(self._client.connection_pool)
+            if client is None
+            else _ClientConnection(client)
+        )
 
     def site(self, name: str) -> RedisSite:
         """See ``Store.site``."""

@@ -74,8 +74,7 @@ class HotPath:
             return self._behind(environ, start_response)
         try:
             data = _read(environ)
-            if environ["REQUEST_METHOD"] != "POST":
-                raise MethodNotAllowed(f"{environ['PATH_INFO']} takes POST alone")
+            _require_post(environ)
             key = self._services.authenticate(environ.get("HTTP_AUTHORIZATION"), "site")
             status, body = handler(key, data)
         except BanditError as exc:
@@ -124,6 +123,11 @@ class HotPath:
     def _error(self, error: BanditError) -> tuple[str, bytes]:
         self._metrics.errors.labels(error.specific_code).inc()
         return _STATUS.get(error.status, _STATUS[500]), error_body(error)
+
+
+def _require_post(environ: dict[str, Any]) -> None:
+    if environ["REQUEST_METHOD"] != "POST":
+        raise MethodNotAllowed(f"{environ['PATH_INFO']} takes POST alone")
 
 
 def _read(environ: dict[str, Any]) -> bytes:

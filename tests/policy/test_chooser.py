@@ -10,8 +10,9 @@ from bandit_service.policy.vowpal import Prediction, VowpalModel
 POLICY = PolicySettings(floor=0.1, holdout=0.2)
 
 
-def candidates(**shares: float) -> Candidates:
-    return Candidates.inline("film", [Variant(id=v, version=1, **shares) for v in "abcd"])
+def candidates(low: float = 0.0, high: float = 1.0) -> Candidates:
+    shares = [Variant(id=v, version=1, min_share=low, max_share=high) for v in "abcd"]
+    return Candidates.inline("film", shares)
 
 
 def test_every_candidate_keeps_its_floor_and_the_holdout_its_share() -> None:
@@ -23,7 +24,7 @@ def test_every_candidate_keeps_its_floor_and_the_holdout_its_share() -> None:
 
 
 def test_shares_bound_what_is_learned_and_the_holdout_alike() -> None:
-    bounded = candidates(min_share=0.2, max_share=0.3)
+    bounded = candidates(low=0.2, high=0.3)
 
     given = distribute(POLICY, bounded, Prediction([1.0, 0.0, 0.0, 0.0], [0.0] * 4))
 

@@ -4,7 +4,6 @@ import pytest
 import vowpalwabbit
 
 from bandit_service.errors import SnapshotError
-from bandit_service.policy import vowpal
 from bandit_service.policy.settings import Exploration, PolicySettings
 from bandit_service.policy.vowpal import VowpalModel, arguments
 
@@ -48,18 +47,7 @@ def test_saving_restoring_and_going_on_gives_the_same_bytes(exploration: Explora
     assert trained(settings, data) == trained(settings, data, stop=700)
 
 
-def test_letting_go_of_parsed_lines_midway_gives_the_same_bytes(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    data = examples(1_500, contexts=300)
-    whole = trained(PolicySettings(), data)
-
-    monkeypatch.setattr(vowpal, "MAX_PARSED_LINES", 50)
-
-    assert trained(PolicySettings(), data) == whole
-
-
-def test_reusing_parsed_lines_predicts_what_parsing_each_example_does() -> None:
+def test_the_bindings_predict_what_the_wrappers_around_them_do() -> None:
     settings = PolicySettings(learning_rate=0.05)
     data = examples(2_000)
     plain = vowpalwabbit.Workspace(f"{arguments(settings)} --quiet")
