@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -26,6 +25,7 @@ import vowpalwabbit
 from bandit_service.events.entries import START, Event, Position, Tick, decode, encode
 from bandit_service.events.identity import DECISION_ENTROPY
 from bandit_service.folds.site import SiteFold
+from bandit_service.policy import vowpal
 from bandit_service.policy.settings import SiteSettings
 from bandit_service.policy.vowpal import arguments
 from bandit_service.services import Services
@@ -118,30 +118,31 @@ def make_log(count: int, *, profiles: int) -> Log:
 def write_examples(settings: SiteSettings, log: Log, path: Path) -> int:
     """Write what the trainer feeds to Vowpal Wabbit; returns how many outcomes that is."""
     with path.open("w", encoding="utf-8") as file:
-        recording = partial(_Recording, file=file)
-        with mock.patch("vowpalwabbit.Workspace", recording):
+        recorder = _Recorder(file)
+        with (
+            mock.patch.object(vowpal, "_parse", recorder.parse),
+            mock.patch.object(vowpal, "_learn", recorder.learn),
+        ):
             return run_fold(settings, log)
 
 
-class _Recording(vowpalwabbit.Workspace):  # type: ignore[misc] # it ships no types
-    """Writes the text of what it learns; a blank line ends an example."""
+class _Recorder:
+    """Stands where the bindings are called; a blank line ends an example."""
 
-    def __init__(self, *args: Any, file: TextIO, **options: Any) -> None:
+    def __init__(self, file: TextIO) -> None:
         self._file = file
-        self._texts: dict[int, str] = {}
-        super().__init__(*args, **options)
+        self._parse, self._learn = vowpal._parse, vowpal._learn  # noqa: SLF001
+        self._text = ""
 
-    def parse(self, lines: list[str], *args: Any) -> Any:
-        """Parse, and remember the text of each line by the example that it became."""
-        examples = super().parse(lines, *args)
-        self._texts |= {id(each): line for each, line in zip(examples, lines, strict=True)}
-        return examples
+    def parse(self, workspace: Any, text: str) -> Any:
+        """Parse, and remember the text."""
+        self._text = text
+        return self._parse(workspace, text)
 
-    def learn(self, examples: list[Any]) -> None:
-        """Learn, and write the lines."""
-        self._file.writelines(f"{self._texts[id(each)]}\n" for each in examples)
-        self._file.write("\n")
-        super().learn(examples)
+    def learn(self, workspace: Any, examples: Any) -> None:
+        """Learn, and write the text."""
+        self._file.write(f"{self._text}\n\n")
+        self._learn(workspace, examples)
 
 
 def run_fold(settings: SiteSettings, log: Log) -> int:
