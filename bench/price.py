@@ -130,7 +130,7 @@ def _storing(bench: Bench) -> list[Part]:
         ("append, the store", lambda: store.append(data)),
         (f"append, the store, {_PIPELINED} at once", lambda: store.append_many(many)),
         ("append, redis-py", lambda: client.xadd(_CLIENT_STREAM, {b"e": data})),
-        ("read the visits of a visitor", lambda: store.visits(pseudonym, [PLACEMENT])),
+        ("read the visits of a visitor", lambda: store.visits(pseudonym)),
     ]
 
 

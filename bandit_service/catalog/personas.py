@@ -15,7 +15,7 @@ a site has visitors.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from bandit_service.catalog.model import Personas, Rule, TraitValue
@@ -23,7 +23,6 @@ from bandit_service.catalog.model import Personas, Rule, TraitValue
 UNKNOWN: Final = "unknown"
 
 TagsOf = Callable[[str], Iterable[str]]
-Condition = Callable[[list[object], TagsOf], bool]
 
 
 class Resolution(NamedTuple):
@@ -39,30 +38,34 @@ class Resolver:
     def __init__(self, personas: Personas) -> None:
         self.personas = personas
         self._known = {persona.id for persona in personas.personas}
-        self._rules = [
-            (persona.id, [(rule.trait, rule.weight, _condition(rule)) for rule in persona.rules])
-            for persona in personas.personas
-        ]
+        self._conditions: dict[str, _Conditions] = {}
+        for persona in personas.personas:
+            for rule in persona.rules:
+                conditions = self._conditions.setdefault(rule.trait, _Conditions())
+                conditions.add(persona.id, rule)
 
     def resolve(self, traits: Mapping[str, TraitValue], *, tags_of: TagsOf) -> Resolution:
         """The persona that the traits speak for; ``tags_of`` gives the tags of a placement's id."""
-        best, most, total = UNKNOWN, 0.0, self.personas.prior_weight
-        if not traits:
+        weights: dict[str, float] = {}
+        for trait, value in traits.items():
+            conditions = self._conditions.get(trait)
+            if conditions is not None and value is not None:
+                values = value if isinstance(value, list) else [value]
+                for persona, weight in conditions.fired(values, tags_of):
+                    weights[persona] = weights.get(persona, 0.0) + weight
+        if not weights:
             return Resolution(UNKNOWN, 0.0)
-        given = {trait: _values(value) for trait, value in traits.items() if value is not None}
-        for persona, rules in self._rules:
-            weight = 0.0
-            for trait, rule_weight, fires in rules:
-                if trait in given and fires(given[trait], tags_of):
-                    weight += rule_weight
-            total += weight
-            if weight > most:
-                best, most = persona, weight
-        if most == 0.0:
-            return Resolution(UNKNOWN, 0.0)
-        confidence = most / total
+        best = self._first_of_the_heaviest(weights)
+        confidence = weights[best] / (self.personas.prior_weight + sum(weights.values()))
         believed = confidence >= self.personas.threshold
         return Resolution(best if believed else UNKNOWN, confidence)
+
+    def _first_of_the_heaviest(self, weights: Mapping[str, float]) -> str:
+        heaviest = max(weights.values())
+        tied = [persona for persona, weight in weights.items() if weight == heaviest]
+        if len(tied) == 1:
+            return tied[0]
+        return next(persona.id for persona in self.personas.personas if persona.id in tied)
 
     def named(self, persona: str) -> Resolution | None:
         """The site's own word for the persona: certain if it is declared, None if it is not."""
@@ -71,8 +74,30 @@ class Resolver:
         return None
 
 
-def _values(value: TraitValue) -> list[object]:
-    return list(value) if isinstance(value, list) else [value]
+class _Conditions:
+    """The rules on one trait, found by the values that they want where they want values."""
+
+    def __init__(self) -> None:
+        self._rules: list[tuple[str, float]] = []
+        self._wanted: dict[object, list[int]] = {}
+        self._others: list[tuple[int, Rule]] = []
+
+    def add(self, persona: str, rule: Rule) -> None:
+        """Take in a rule of a persona."""
+        number = len(self._rules)
+        self._rules.append((persona, rule.weight))
+        if rule.any is None:
+            self._others.append((number, rule))
+        for value in {_folded(item) for item in rule.any or ()}:
+            self._wanted.setdefault(value, []).append(number)
+
+    def fired(self, values: Sequence[object], tags_of: TagsOf) -> Iterator[tuple[str, float]]:
+        """The persona and weight of each rule that one of the values fires, each rule once."""
+        numbers = {n for item in values for n in self._wanted.get(_folded(item), ())}
+        for number, rule in self._others:
+            if any(_matches(rule, item, tags_of) for item in values):
+                numbers.add(number)
+        return (self._rules[number] for number in sorted(numbers))
 
 
 def _folded(value: object) -> object:
@@ -82,17 +107,10 @@ def _folded(value: object) -> object:
     return value.casefold() if isinstance(value, str) else value
 
 
-def _condition(rule: Rule) -> Condition:
-    """The rule as a function of a trait's values."""
-    if rule.any is not None:
-        wanted = frozenset(map(_folded, rule.any))
-        return lambda values, _: any(_folded(item) in wanted for item in values)
-    if rule.tagged is not None:
-        tagged = frozenset(rule.tagged)
-        return lambda values, tags_of: any(
-            not tagged.isdisjoint(tags_of(item)) for item in values if isinstance(item, str)
-        )
-    return lambda values, _: any(_within(rule, item) for item in values)
+def _matches(rule: Rule, value: object, tags_of: TagsOf) -> bool:
+    if rule.tagged is None:
+        return _within(rule, value)
+    return isinstance(value, str) and not set(rule.tagged).isdisjoint(tags_of(value))
 
 
 def _within(rule: Rule, value: object) -> bool:

@@ -1,9 +1,8 @@
 """The fold over outcomes that trains the model.
 
 One outcome is one example: the decision's shared line, a line for each candidate, and the reward
-of the one that was shown. Candidates are shuffled by a hash of the decision's id, so that nothing
-can be learned from their order. Censored outcomes teach nothing. Held-out decisions teach like any
-other: they are the least biased examples there are.
+of the one that was shown. Censored outcomes teach nothing. Held-out decisions teach like any other:
+they are the least biased examples there are.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ from bandit_service.events.catalog_history import CatalogHistory
 from bandit_service.events.entries import Decision
 from bandit_service.outcomes.join import Outcome
 from bandit_service.policy.features import action_line, shared_line
-from bandit_service.policy.sampling import shuffled
 from bandit_service.policy.settings import PolicySettings
 from bandit_service.policy.vowpal import VowpalModel
 
@@ -45,10 +43,8 @@ class Trainer:
         lines = self._candidates(decision)
         if lines is None:
             return False
-        order = shuffled(decision.id, len(lines))
         shared = shared_line(decision.persona, decision.traits, decision.context)
-        actions = [lines[index] for index in order]
-        self._model.learn(shared, actions, order.index(decision.chosen), outcome.reward)
+        self._model.learn(shared, lines, decision.chosen, outcome.reward)
         self.outcomes += 1
         return True
 
@@ -75,6 +71,7 @@ class Trainer:
                 variant.arm: action_line(placement.id, placement.tags, variant)
                 for variant in placement.variants
             }
-        if not all(arm in known for arm in decision.arms):
+        try:
+            return [known[arm] for arm in decision.arms]
+        except KeyError:
             return None
-        return [known[arm] for arm in decision.arms]

@@ -215,6 +215,9 @@ class Join:
 
 def _take_older(views: dict[str, View], before: int) -> list[tuple[str, View]]:
     """Remove and return the views that arrived before ``before`` (ms); oldest are first."""
+    oldest = next(iter(views.values()), None)
+    if oldest is None or oldest.arrived >= before:
+        return []
     taken = []
     for key, view in views.items():
         if view.arrived >= before:

@@ -26,7 +26,7 @@ MAX_KEPT: Final = 20_000
 class Candidates:
     """What may be shown: variants with their arms and feature lines, prepared once."""
 
-    __slots__ = ("arms", "key", "lines", "lower", "upper", "variants")
+    __slots__ = ("arms", "key", "lines", "lower", "uniform", "upper", "variants")
 
     def __init__(self, variants: Sequence[Variant], lines: Sequence[str]) -> None:
         """``lines`` are the candidates' feature lines, in the order of ``variants``."""
@@ -36,6 +36,7 @@ class Candidates:
         self.lower = tuple(variant.min_share for variant in variants)
         self.upper = tuple(variant.max_share for variant in variants)
         self.key = (self.lines, self.lower, self.upper)
+        self.uniform = bounded([1.0] * len(self.arms), self.lower, self.upper) if self.arms else []
 
     @classmethod
     def of(cls, placement: Placement, exclude: Iterable[str] = ()) -> Candidates:
@@ -118,9 +119,8 @@ def distribute(
     lower = [max(share, policy.floor / count) for share in candidates.lower]
     lower = [min(low, high) for low, high in zip(lower, candidates.upper, strict=True)]
     learned = bounded(prediction.probabilities, lower, candidates.upper)
-    uniform = bounded([1.0 / count] * count, candidates.lower, candidates.upper)
-    overall = mixed(learned, uniform, policy.holdout)
-    return Distribution(learned, uniform, overall, prediction.rewards)
+    overall = mixed(learned, candidates.uniform, policy.holdout)
+    return Distribution(learned, candidates.uniform, overall, prediction.rewards)
 
 
 def without_knowledge(policy: PolicySettings, candidates: Candidates) -> Distribution:

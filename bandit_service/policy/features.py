@@ -56,14 +56,17 @@ def shared_line(
     persona: str, traits: Mapping[str, Iterable[str]], context: Mapping[str, str]
 ) -> str:
     """The shared line of a decision. The order of keys in the mappings does not matter."""
-    parts = [f"shared |p {feature('persona', persona)}"]
-    declared = sorted(feature(k, v) for k, values in traits.items() for v in values)
-    visitor = sorted(feature(k, v) for k, v in context.items() if k in VISITOR_KEYS)
-    situation = sorted(feature(k, v) for k, v in context.items() if k not in VISITOR_KEYS)
-    for namespace, features in (("t", declared), ("v", visitor), ("s", situation)):
-        if features:
-            parts.append(f"|{namespace} {' '.join(features)}")
-    return " ".join(parts)
+    line = f"shared |p {feature('persona', persona)}"
+    declared = [feature(k, v) for k, values in traits.items() for v in values]
+    if declared:
+        line += f" |t {' '.join(sorted(declared))}"
+    visitor = [feature(k, v) for k, v in context.items() if k in VISITOR_KEYS]
+    if visitor:
+        line += f" |v {' '.join(sorted(visitor))}"
+    if len(context) > len(visitor):
+        situation = [feature(k, v) for k, v in context.items() if k not in VISITOR_KEYS]
+        line += f" |s {' '.join(sorted(situation))}"
+    return line
 
 
 def action_line(placement: str, content_tags: Iterable[str], variant: Variant) -> str:

@@ -50,6 +50,9 @@ def bounded(
     total = sum(probabilities)
     if not total > 0 or not math.isfinite(total):
         raise InvalidInput("no candidate has a positive probability")
+    even = [p / total for p in probabilities]
+    if all(low <= p <= high for p, low, high in zip(even, lower, upper, strict=True)):
+        return _normalised(even)
     floor, ceiling = sum(lower), sum(upper)
     if floor >= 1.0:
         return [low / floor for low in lower]
@@ -94,15 +97,6 @@ def race(salt: bytes, unit: str, arms: Sequence[str], probabilities: Sequence[fl
     if best < 0:
         raise InvalidInput("no candidate has a positive probability")
     return best
-
-
-def shuffled(seed: str, count: int) -> list[int]:
-    """The numbers 0 .. count - 1 in an order that depends on ``seed`` alone."""
-    key = seed.encode()
-    # Eight random bytes for each number; a CRC would do for mixing but is linear, and biased.
-    blocks = (blake2b(b"%s/%d" % (key, n), digest_size=64) for n in range((count + 7) // 8))
-    words = b"".join(block.digest() for block in blocks)
-    return sorted(range(count), key=lambda index: words[8 * index : 8 * index + 8])
 
 
 def _stream(salt: bytes, unit: str) -> blake2b:

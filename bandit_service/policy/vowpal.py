@@ -8,7 +8,8 @@ What this module takes care of, so that nobody else needs to know:
 - *Propensities in labels.* In VW 9.11 ``--squarecb`` with ``mtr`` applies the importance weight
   1/p to the last listed action alone. The model is a regression of reward on features and needs no
   weighting, so labels always say p = 1; the true propensity is in the log.
-- *Order.* Callers shuffle candidates before learning (``sampling.shuffled``).
+- *Order.* With p = 1 the order in which candidates are listed teaches nothing: the weights are the
+  same to the bit (there is a test), so nobody needs to shuffle them.
 - *Counters.* ``--gamma_exponent 0``: greed does not grow with the traffic of other placements.
 - *Parsing.* It is most of VW's cost, and the Python wrapper around it more still: examples go
   through the bindings underneath (``pylibvw``), as one text, and are handed back at once.

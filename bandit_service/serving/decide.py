@@ -84,6 +84,7 @@ def decide(view: SiteView, request: DecideRequest, *, now: int, entropy: bytes) 
     """
     (made,) = _make(view, [request], now, [entropy])
     view.store.append(encode(made.entry))
+    view.visits.saw(made.entry)
     return made.answer
 
 
@@ -103,6 +104,8 @@ def decide_page(
         return PageAnswer(slots=[])
     made = _make(view, page.requests(), now, entropies)
     view.store.append_many([encode(one.entry) for one in made])
+    for one in made:
+        view.visits.saw(one.entry)
     return PageAnswer(slots=[one.answer for one in made])
 
 
@@ -111,21 +114,21 @@ def _make(
 ) -> list[_Made]:
     for request in requests:
         check_request(request)
-    guests = _guests(view, requests)
+    guests = _guests(view, requests, now)
     return [
         _choose(view, request, guest, now, entropy)
         for request, guest, entropy in zip(requests, guests, entropies, strict=True)
     ]
 
 
-def _guests(view: SiteView, requests: Sequence[DecideRequest]) -> list[_Guest | None]:
+def _guests(view: SiteView, requests: Sequence[DecideRequest], now: int) -> list[_Guest | None]:
     """Who asks, for each of some requests of one visitor; None for nobody in particular."""
     visitor = requests[0].visitor
     if visitor is None:
         return [None] * len(requests)
     pseudonym = view.secret.pseudonym(visitor)
-    rows = view.store.visits(pseudonym, [request.placement for request in requests])
-    return [_Guest(pseudonym, visits.decode_visit(row)) for row in rows]
+    known = view.visits.of(pseudonym, now)
+    return [_Guest(pseudonym, known.get(request.placement)) for request in requests]
 
 
 def _choose(

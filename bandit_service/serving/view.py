@@ -18,6 +18,7 @@ from bandit_service.events.identity import SiteSecret
 from bandit_service.policy.chooser import Candidates, Chooser
 from bandit_service.policy.settings import SiteSettings
 from bandit_service.policy.snapshot import load_snapshot
+from bandit_service.serving.visitors import Visitors
 from bandit_service.storage.ports import PERSONAS_KEY, Pulse, SiteStore
 
 log = structlog.get_logger(__name__)
@@ -45,6 +46,7 @@ class SiteView:
         self.site = store.site
         self.store = store
         self.secret = SiteSecret(store.secret())
+        self.visits = Visitors(store)
         self.shelves: dict[str, Shelf] = {}
         self.personas = Resolver(Personas())
         self.chooser: Chooser | None = None

@@ -143,9 +143,9 @@ class MemorySite:
         """See ``SiteStore.report``."""
         return self._report
 
-    def visits(self, visitor: str, placements: Sequence[str]) -> list[bytes | None]:
+    def visits(self, visitor: str) -> dict[str, bytes]:
         """See ``SiteStore.visits``."""
-        return self.visits_of([(visitor, placement) for placement in placements])
+        return {place: data for (who, place), data in self._visits.items() if who == visitor}
 
     def visits_of(self, pairs: Sequence[tuple[str, str]]) -> list[bytes | None]:
         """See ``SiteStore.visits_of``."""

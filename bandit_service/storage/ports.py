@@ -110,8 +110,8 @@ class SiteStore(Protocol):
     def report(self) -> bytes | None:
         """The counters as of the last publication."""
 
-    def visits(self, visitor: str, placements: Sequence[str]) -> list[bytes | None]:
-        """What is remembered of a visitor and each of some placements."""
+    def visits(self, visitor: str) -> dict[str, bytes]:
+        """What is remembered of a visitor, by placement."""
 
     def visits_of(self, pairs: Sequence[tuple[str, str]]) -> list[bytes | None]:
         """What is remembered of each (visitor, placement)."""

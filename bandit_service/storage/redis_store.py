@@ -266,13 +266,11 @@ class RedisSite:
         return cast("bytes | None", self._client.get(self._key["report"]))
 
     @translated
-    def visits(self, visitor: str, placements: Sequence[str]) -> list[bytes | None]:
+    def visits(self, visitor: str) -> dict[str, bytes]:
         """See ``SiteStore.visits``."""
-        if not placements:
-            return []
-        key = self._visitor + visitor.encode()
-        (reply,) = self._hot.call((b"HMGET", key, *(p.encode() for p in placements)))
-        return list(reply)
+        (reply,) = self._hot.call((b"HGETALL", self._visitor + visitor.encode()))
+        rows = reply.items() if isinstance(reply, dict) else zip(*[iter(reply)] * 2, strict=True)
+        return {place.decode(): data for place, data in rows}
 
     @translated
     def visits_of(self, pairs: Sequence[tuple[str, str]]) -> list[bytes | None]:

@@ -136,12 +136,12 @@ def test_visits_are_remembered_once_however_often_the_log_is_read() -> None:
         world.pass_time(20)
     world.learner().step()
     pseudonym = world.view.secret.pseudonym("ann")
-    once = world.log.visits(pseudonym, ["film"])
+    once = world.log.visits(pseudonym)
 
     world.learner().step()
 
-    assert world.log.visits(pseudonym, ["film"]) == once
-    visit = decode_visit(once[0])
+    assert world.log.visits(pseudonym) == once
+    visit = decode_visit(once["film"])
     assert visit is not None
     assert visit.earlier == 2
 

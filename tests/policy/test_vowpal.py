@@ -71,6 +71,21 @@ def test_the_bindings_predict_what_the_wrappers_around_them_do() -> None:
     plain.finish()
 
 
+@pytest.mark.parametrize("exploration", ["squarecb", "softmax", "epsilon"])
+def test_the_order_in_which_candidates_are_listed_teaches_nothing(
+    exploration: Exploration,
+) -> None:
+    settings = PolicySettings(exploration=exploration, learning_rate=0.05)
+    data = examples(2_000)
+    rng = random.Random(9)
+    reordered = []
+    for shared, lines, chosen, reward in data:
+        order = rng.sample(range(len(lines)), len(lines))
+        reordered.append((shared, [lines[n] for n in order], order.index(chosen), reward))
+
+    assert trained(settings, reordered) == trained(settings, data)
+
+
 def test_an_untrained_model_expects_the_typical_reward_and_chooses_evenly() -> None:
     settings = PolicySettings(typical_reward=0.04)
     model = VowpalModel(settings)

@@ -332,7 +332,8 @@ def test_a_slot_is_answered_as_if_it_were_asked_alone(api: Api) -> None:
         api.page(visitor="ann", context={"device": "tv"}, slots=[{"placement": "film"}])
     )["slots"]
 
-    differing = {"decision"}
+    differing = {"decision", "reason"}
+    assert slot["reason"] == "sticky"
     assert {k: v for k, v in slot.items() if k not in differing} == {
         k: v for k, v in alone.items() if k not in differing
     }

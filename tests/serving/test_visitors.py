@@ -1,0 +1,93 @@
+import pytest
+
+from bandit_service.events.entries import Decision
+from bandit_service.events.visits import Visit, encode_visit
+from bandit_service.serving import visitors as module
+from bandit_service.serving.visitors import KEEP_MS, Visitors
+from bandit_service.storage.memory import MemorySite, MemoryStore
+
+ANN = Visit(7, 1_000, 3, 500)
+
+
+class Counting(MemoryStore):
+    """Knows how often visits were read."""
+
+    reads = 0
+
+    def site(self, name: str) -> MemorySite:
+        site = super().site(name)
+        read = site.visits
+
+        def counted(visitor: str) -> dict[str, bytes]:
+            self.reads += 1
+            return read(visitor)
+
+        site.visits = counted  # type: ignore[method-assign]
+        return site
+
+
+@pytest.fixture
+def store() -> Counting:
+    made = Counting()
+    made.site("main").remember_visits({("ann", "film"): encode_visit(ANN)}, expire_seconds=60)
+    return made
+
+
+def decision(slot: int, at: int) -> Decision:
+    return Decision(
+        id="d",
+        at=at,
+        placement="film",
+        revision=1,
+        arms=["a@1"],
+        probabilities=[1.0],
+        chosen=0,
+        snapshot="none",
+        reason="only",
+        persona="unknown",
+        confidence=0.0,
+        visitor="ann",
+        slot=slot,
+    )
+
+
+def test_a_visitor_is_read_once_for_a_stretch_of_requests(store: Counting) -> None:
+    visitors = Visitors(store.site("main"))
+
+    for now in (0, 1_000, KEEP_MS - 1):
+        assert visitors.of("ann", now) == {"film": ANN}
+    assert store.reads == 1
+
+    visitors.of("ann", KEEP_MS)
+    assert store.reads == 2
+
+
+def test_a_clock_that_went_back_reads_again(store: Counting) -> None:
+    visitors = Visitors(store.site("main"))
+    visitors.of("ann", 10_000)
+
+    visitors.of("ann", 9_999)
+
+    assert store.reads == 2
+
+
+def test_what_was_shown_here_is_known_at_once(store: Counting) -> None:
+    visitors = Visitors(store.site("main"))
+    visitors.of("ann", 2_000)
+
+    visitors.saw(decision(slot=8, at=2_000))
+
+    assert visitors.of("ann", 2_001)["film"] == Visit(8, 2_000, 4, 1_000)
+    assert store.reads == 1
+
+
+def test_the_visitors_kept_are_bounded(store: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_VISITORS", 2)
+    visitors = Visitors(store.site("main"))
+    for name in ("ann", "bob", "cid"):
+        visitors.of(name, 0)
+
+    visitors.of("cid", 0)
+    assert store.reads == 3
+    visitors.of("ann", 0)
+    assert store.reads == 4
