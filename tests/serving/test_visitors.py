@@ -9,27 +9,20 @@ from bandit_service.storage.memory import MemorySite, MemoryStore
 ANN = Visit(7, 1_000, 3, 500)
 
 
-class Counting(MemoryStore):
+class Counting(MemorySite):
     """Knows how often visits were read."""
 
     reads = 0
 
-    def site(self, name: str) -> MemorySite:
-        site = super().site(name)
-        read = site.visits
-
-        def counted(visitor: str) -> dict[str, bytes]:
-            self.reads += 1
-            return read(visitor)
-
-        site.visits = counted  # type: ignore[method-assign]
-        return site
+    def visits(self, visitor: str) -> dict[str, bytes]:
+        self.reads += 1
+        return super().visits(visitor)
 
 
 @pytest.fixture
 def store() -> Counting:
-    made = Counting()
-    made.site("main").remember_visits({("ann", "film"): encode_visit(ANN)}, expire_seconds=60)
+    made = Counting("main", clock=lambda: 0, shared=MemoryStore())
+    made.remember_visits({("ann", "film"): encode_visit(ANN)}, expire_seconds=60)
     return made
 
 
@@ -52,7 +45,7 @@ def decision(slot: int, at: int) -> Decision:
 
 
 def test_a_visitor_is_read_once_for_a_stretch_of_requests(store: Counting) -> None:
-    visitors = Visitors(store.site("main"))
+    visitors = Visitors(store)
 
     for now in (0, 1_000, KEEP_MS - 1):
         assert visitors.of("ann", now) == {"film": ANN}
@@ -63,7 +56,7 @@ def test_a_visitor_is_read_once_for_a_stretch_of_requests(store: Counting) -> No
 
 
 def test_a_clock_that_went_back_reads_again(store: Counting) -> None:
-    visitors = Visitors(store.site("main"))
+    visitors = Visitors(store)
     visitors.of("ann", 10_000)
 
     visitors.of("ann", 9_999)
@@ -72,7 +65,7 @@ def test_a_clock_that_went_back_reads_again(store: Counting) -> None:
 
 
 def test_what_was_shown_here_is_known_at_once(store: Counting) -> None:
-    visitors = Visitors(store.site("main"))
+    visitors = Visitors(store)
     visitors.of("ann", 2_000)
 
     visitors.saw(decision(slot=8, at=2_000))
@@ -83,7 +76,7 @@ def test_what_was_shown_here_is_known_at_once(store: Counting) -> None:
 
 def test_the_visitors_kept_are_bounded(store: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_VISITORS", 2)
-    visitors = Visitors(store.site("main"))
+    visitors = Visitors(store)
     for name in ("ann", "bob", "cid"):
         visitors.of(name, 0)
 
