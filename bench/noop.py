@@ -2,8 +2,7 @@
 
     python -m bench.noop PORT WORKERS
 
-The view takes a POST, parses nothing, and returns a small JSON object. The settings of granian are
-those of ``bandit_service.web.server``.
+The view takes a POST, parses nothing, and returns a small JSON object.
 """
 
 from __future__ import annotations
@@ -11,9 +10,8 @@ from __future__ import annotations
 import sys
 
 from flask import Flask
-from granian import Granian
-from granian.constants import Interfaces
-from granian.log import LogLevels
+
+from bandit_service.web.server import serve
 
 
 def worker() -> Flask:
@@ -31,23 +29,6 @@ def worker() -> Flask:
     return app
 
 
-def serve(port: int, workers: int) -> None:
-    """Serve until SIGTERM."""
-    Granian(
-        "bench.noop:worker",
-        factory=True,
-        address="127.0.0.1",
-        port=port,
-        interface=Interfaces.WSGI,
-        workers=workers,
-        blocking_threads=1,
-        respawn_failed_workers=True,
-        respawn_interval=0.5,
-        workers_kill_timeout=8,
-        log_level=LogLevels.warning,
-        process_name=None,
-    ).serve()
-
-
 if __name__ == "__main__":
-    serve(int(sys.argv[1]), int(sys.argv[2]))
+    port, workers = map(int, sys.argv[1:])
+    serve("bench.noop:worker", host="127.0.0.1", port=port, workers=workers)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import msgspec
 
+from bandit_service.catalog.checks import check_personas, check_placement, require_id
 from bandit_service.catalog.model import (
     Personas,
     PersonasSpec,
@@ -18,9 +19,6 @@ from bandit_service.catalog.model import (
     PlacementSpec,
     Variant,
     VariantSpec,
-    check_personas,
-    check_placement,
-    require_id,
 )
 from bandit_service.errors import InvalidCatalog, NotFound
 

@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from bandit_service.catalog import edit
+from bandit_service.catalog.checks import check_id
 from bandit_service.catalog.document import CatalogDocument
 from bandit_service.catalog.model import (
     Personas,
@@ -22,7 +23,6 @@ from bandit_service.catalog.model import (
     PlacementSpec,
     Variant,
     VariantSpec,
-    check_id,
 )
 from bandit_service.errors import Conflict, InvalidCatalog, NotFound
 from bandit_service.events.entries import PersonasChanged, PlacementChanged, encode

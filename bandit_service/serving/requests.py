@@ -12,7 +12,8 @@ from typing import Any, Final
 
 import msgspec
 
-from bandit_service.catalog.model import MAX_BITS, Scalar, TraitValue, VariantSpec
+from bandit_service.catalog.checks import MAX_BITS
+from bandit_service.catalog.model import Scalar, TraitValue, VariantSpec
 from bandit_service.errors import InvalidInput, PayloadTooLarge
 
 MAX_BODY: Final = 1_048_576

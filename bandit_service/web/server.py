@@ -32,19 +32,28 @@ def run(settings: ServiceSettings, redis_url: str) -> None:
     os.environ[SETTINGS_VARIABLE] = msgspec.json.encode(known).decode()
     os.environ[_SHARED_FIGURES] = str(figures)
     try:
-        Granian(
+        serve(
             "bandit_service.web.worker:application",
-            factory=True,
-            address=settings.host,
+            host=settings.host,
             port=settings.port,
-            interface=Interfaces.WSGI,
             workers=settings.worker_count,
-            blocking_threads=1,
-            respawn_failed_workers=True,
-            respawn_interval=0.5,
-            workers_kill_timeout=8,
-            log_level=LogLevels.warning,
-            process_name=None,
-        ).serve()
+        )
     finally:
         shutil.rmtree(figures, ignore_errors=True)
+
+
+def serve(application: str, *, host: str, port: int, workers: int) -> None:
+    """Serve, until told to stop, what the function at ``module:name`` makes."""
+    Granian(
+        application,
+        factory=True,
+        address=host,
+        port=port,
+        interface=Interfaces.WSGI,
+        workers=workers,
+        blocking_threads=1,
+        respawn_failed_workers=True,
+        respawn_interval=0.5,
+        workers_kill_timeout=8,
+        log_level=LogLevels.warning,
+    ).serve()

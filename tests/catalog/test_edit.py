@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bandit_service.catalog.checks import MAX_TAGS, MAX_TEXT, MAX_URL, MAX_VARIANTS
 from bandit_service.catalog.edit import (
     put_personas,
     put_placement,
@@ -17,10 +18,6 @@ from bandit_service.catalog.edit import (
     retire_variant,
 )
 from bandit_service.catalog.model import (
-    MAX_TAGS,
-    MAX_TEXT,
-    MAX_URL,
-    MAX_VARIANTS,
     Personas,
     PersonasSpec,
     Placement,

@@ -10,13 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bandit_service.catalog.model import (
-    Persona,
-    Personas,
-    Placement,
-    Rule,
-    Variant,
-)
+from bandit_service.catalog.model import Persona, Personas, Placement, Rule, Variant
 from bandit_service.errors import LogError
 from bandit_service.events.entries import (
     START,

@@ -1,0 +1,247 @@
+"""The limits that placements, variants and personas keep, each refused by name with its remedy."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+
+from bandit_service.catalog.model import Kind, Personas, Placement, Rule, Scalar, Variant
+from bandit_service.errors import InvalidCatalog, InvalidInput
+
+CATALOG_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+MAX_INLINE_ID: Final = 256
+"""Longest id of a variant sent inline with a request, in characters."""
+MAX_TAGS: Final = 32
+MAX_TAG_LENGTH: Final = 64
+MAX_ATTRIBUTES: Final = 32
+MAX_TEXT: Final = 1_000
+"""Longest headline, alternative text or attribute, in characters."""
+MAX_URL: Final = 2_048
+MAX_BITS: Final = 63
+"""Largest whole number as an attribute or a trait, in bits: what every encoding can carry."""
+MAX_VARIANTS: Final = 500
+"""Most variants, retired ones included, that one placement may hold."""
+
+
+def check_id(value: str, field: str) -> str:
+    """Return ``value`` if it may name a placement, variant or persona of the catalog.
+
+    Raises:
+        InvalidCatalog: with the field's name.
+    """
+    if not CATALOG_ID.fullmatch(value):
+        shown = value if len(value) <= 80 else value[:77] + "..."
+        raise InvalidCatalog(
+            f"{field} {shown!r} is not a valid id",
+            field=field,
+            hint="use 1 to 64 letters, digits, '.', '_' or '-', starting with a letter or digit",
+        )
+    return value
+
+
+def check_variant(variant: Variant, kind: Kind | None, field: str) -> Variant:
+    """Return ``variant`` if it keeps every rule for a placement of this kind (None: of any).
+
+    Raises:
+        InvalidCatalog: naming the offending field below ``field``.
+    """
+    if kind in ("headline", "card") and not (variant.headline or "").strip():
+        raise InvalidCatalog(
+            f"a {kind} needs a headline", field=f"{field}.headline", hint="give its text"
+        )
+    if kind in ("thumbnail", "card") and not variant.image_url:
+        raise InvalidCatalog(
+            f"a {kind} needs an image", field=f"{field}.image_url", hint="give the image's URL"
+        )
+    for name in ("headline", "alt"):
+        _check_length(getattr(variant, name), MAX_TEXT, f"{field}.{name}")
+    for name in ("image_url", "target_url"):
+        _check_url(getattr(variant, name), f"{field}.{name}")
+    check_tags(variant.tags, f"{field}.tags")
+    check_attributes(variant.attributes, f"{field}.attributes")
+    _check_shares(variant, field)
+    return variant
+
+
+def check_tags(tags: tuple[str, ...], field: str) -> None:
+    """Raise InvalidCatalog unless there are few, short, non-empty, distinct tags."""
+    if len(tags) > MAX_TAGS:
+        raise InvalidCatalog(
+            f"{len(tags)} tags are too many", field=field, hint=f"at most {MAX_TAGS}"
+        )
+    for tag in tags:
+        if not tag.strip() or len(tag) > MAX_TAG_LENGTH:
+            raise InvalidCatalog(
+                f"tag {tag[:80]!r} is empty or too long",
+                field=field,
+                hint=f"1 to {MAX_TAG_LENGTH} characters",
+            )
+    if len(set(tags)) != len(tags):
+        raise InvalidCatalog("a tag is listed twice", field=field, hint="list each tag once")
+
+
+def check_attributes(attributes: dict[str, Scalar], field: str) -> None:
+    """Raise InvalidCatalog unless there are few attributes with short names and finite values."""
+    if len(attributes) > MAX_ATTRIBUTES:
+        raise InvalidCatalog(
+            f"{len(attributes)} attributes are too many",
+            field=field,
+            hint=f"at most {MAX_ATTRIBUTES}",
+        )
+    for name, value in attributes.items():
+        if not name or len(name) > MAX_TAG_LENGTH:
+            raise InvalidCatalog(
+                f"attribute name {name[:80]!r} is empty or too long",
+                field=field,
+                hint=f"1 to {MAX_TAG_LENGTH} characters",
+            )
+        if isinstance(value, str):
+            _check_length(value, MAX_TEXT, f"{field}.{name}")
+        elif isinstance(value, float) and not math.isfinite(value):
+            raise InvalidCatalog(
+                f"attribute {name!r} is not a finite number", field=f"{field}.{name}"
+            )
+        elif isinstance(value, int) and value.bit_length() > MAX_BITS:
+            raise InvalidCatalog(
+                f"attribute {name!r} is a number of {value.bit_length()} bits",
+                field=f"{field}.{name}",
+                hint=f"use at most {MAX_BITS}, or give it as text",
+            )
+
+
+def check_placement(placement: Placement) -> Placement:
+    """Return ``placement`` if it and its variants keep every rule.
+
+    Raises:
+        InvalidCatalog: naming the first offending field.
+    """
+    check_id(placement.id, "placement")
+    _check_length(placement.name, MAX_TEXT, "name")
+    check_tags(placement.tags, "tags")
+    if len(placement.variants) > MAX_VARIANTS:
+        raise InvalidCatalog(
+            f"{len(placement.variants)} variants are too many",
+            field="variants",
+            hint=f"a placement holds at most {MAX_VARIANTS}; use another placement",
+        )
+    ids = [variant.id for variant in placement.variants]
+    for variant_id in ids:
+        check_id(variant_id, "variants.id")
+    if len(set(ids)) != len(ids):
+        twice = next(i for i in ids if ids.count(i) > 1)
+        raise InvalidCatalog(
+            f"variant {twice!r} is listed twice", field="variants", hint="give each its own id"
+        )
+    for variant in placement.variants:
+        check_variant(variant, placement.kind, f"variants.{variant.id}")
+    reserved = sum(variant.min_share for variant in placement.live())
+    if reserved > 1.0:
+        raise InvalidCatalog(
+            f"the min_share of the live variants add up to {reserved:g}",
+            field="variants.min_share",
+            hint="lower them until they add up to 1 at most",
+        )
+    return placement
+
+
+def check_personas(personas: Personas) -> Personas:
+    """Return ``personas`` if every persona and rule can be used.
+
+    Raises:
+        InvalidCatalog: naming the first offending field.
+    """
+    if not 0.0 <= personas.threshold <= 1.0:
+        raise InvalidCatalog("threshold is outside [0, 1]", field="threshold")
+    if not (personas.prior_weight >= 0.0 and math.isfinite(personas.prior_weight)):
+        raise InvalidCatalog("prior_weight is negative or not finite", field="prior_weight")
+    seen: set[str] = set()
+    for persona in personas.personas:
+        check_id(persona.id, "personas.id")
+        if persona.id == "unknown" or persona.id in seen:
+            raise InvalidCatalog(
+                f"persona {persona.id!r} is reserved or listed twice",
+                field="personas.id",
+                hint="'unknown' is what a visitor is below the threshold; give each its own id",
+            )
+        seen.add(persona.id)
+        for rule in persona.rules:
+            _check_rule(rule, f"personas.{persona.id}.rules")
+    return personas
+
+
+def _check_rule(rule: Rule, field: str) -> None:
+    numeric = rule.at_least is not None or rule.at_most is not None
+    conditions = (rule.any is not None) + (rule.tagged is not None) + numeric
+    if not rule.trait or conditions != 1:
+        raise InvalidCatalog(
+            "a rule needs a trait and exactly one condition",
+            field=field,
+            hint="give one of: any, tagged, at_least and/or at_most",
+        )
+    if not (rule.weight > 0 and math.isfinite(rule.weight)):
+        raise InvalidCatalog(
+            f"the weight of a rule on {rule.trait!r} is not a positive number", field=field
+        )
+    numbers = (*(rule.any or ()), rule.at_least, rule.at_most)
+    if any(isinstance(value, float) and not math.isfinite(value) for value in numbers):
+        raise InvalidCatalog(
+            f"a rule on {rule.trait!r} compares with a number that is not finite", field=field
+        )
+
+
+def _check_length(text: str | None, limit: int, field: str) -> None:
+    if text is not None and len(text) > limit:
+        raise InvalidCatalog(
+            f"{field} has {len(text)} characters", field=field, hint=f"at most {limit}"
+        )
+
+
+def _check_url(url: str | None, field: str) -> None:
+    if url is None:
+        return
+    _check_length(url, MAX_URL, field)
+    parts = _split_url(url, field)
+    absolute = parts.scheme in ("http", "https") and parts.netloc
+    relative = not parts.scheme and not parts.netloc and url.startswith("/")
+    if not (absolute or relative) or any(c.isspace() or ord(c) < 32 for c in url):
+        raise InvalidCatalog(
+            f"{field} is not a web address",
+            field=field,
+            hint="use http://, https:// or a path that starts with one '/'",
+        )
+
+
+def _split_url(url: str, field: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError as exc:
+        raise InvalidCatalog(f"{field} is not a web address", field=field) from exc
+
+
+def _check_shares(variant: Variant, field: str) -> None:
+    if not 0.0 <= variant.min_share <= variant.max_share <= 1.0 or variant.max_share == 0.0:
+        raise InvalidCatalog(
+            f"shares {variant.min_share:g} to {variant.max_share:g} are not a range within (0, 1]",
+            field=f"{field}.min_share",
+            hint="0 <= min_share <= max_share <= 1, and pause a variant rather than cap it at 0",
+        )
+
+
+def require_id(value: str | None, expected: str | None, field: str) -> str:
+    """The id from a path or body; refuses a body that names another one than its path.
+
+    Raises:
+        InvalidInput: if neither or both differently are given.
+    """
+    if value is not None and expected is not None and value != expected:
+        raise InvalidInput(
+            f"the body names {value!r}, the path {expected!r}",
+            field=field,
+            hint="leave the id out of the body",
+        )
+    chosen = expected if expected is not None else value
+    if chosen is None:
+        raise InvalidInput(f"{field} is missing", field=field, hint="give it an id")
+    return chosen
