@@ -1,1 +1,1 @@
-"""Simulated worlds whose truth is known, to watch the service learn and to measure how well."""
+"""Visitors from outside: an audience whose truth is known, and the log of a real one."""

@@ -20,7 +20,9 @@ import pytest
 from rich.console import Console
 
 from simulations.audience import TASTES, Audience, load_placements
-from simulations.demo import CATALOG, Crowd, NoDecisionError, picture, run
+from simulations.crowd import Crowd
+from simulations.demo import CATALOG, NoDecisionError, run
+from simulations.scoreboard import picture
 from simulations.stats import Board, Clicks, lift, wilson
 
 Reply = tuple[int, object]
