@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Final
 
@@ -41,6 +41,8 @@ log = structlog.get_logger(__name__)
 
 KEYS_SECONDS: Final = 0.5
 """How often at most an unknown key makes a process read the keys again."""
+REST_SECONDS: Final = 1.0
+"""How long the learner waits for a store or a site that is in trouble."""
 IDLE_SECONDS: Final = 0.02
 """How long the learner rests when no site had anything new."""
 
@@ -71,7 +73,7 @@ class Services:
         self.keys = KeyKeeper(store, clock=clock)
         self._ring = KeyRing({})
         self._keys_revision = -1
-        self._keys_read_at = 0.0
+        self._doubted_at = -KEYS_SECONDS
         self._views: dict[str, SiteView] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -98,8 +100,10 @@ class Services:
         try:
             return self._ring.authenticate(authorization, role)
         except NotAuthenticated:
-            if authorization is None or time.monotonic() - self._keys_read_at < KEYS_SECONDS:
+            now = time.monotonic()
+            if authorization is None or now - self._doubted_at < KEYS_SECONDS:
                 raise
+            self._doubted_at = now
             self._read_keys()
             return self._ring.authenticate(authorization, role)
 
@@ -152,10 +156,7 @@ class Services:
 
     def ensure_snapshot(self, site: str) -> None:
         """Give a new site the snapshot of an empty log, so that decisions can name it."""
-        store = self.store.site(site)
-        if store.head() is None:
-            snapshot = genesis(self.site_settings)
-            publish(store, snapshot, generation=1, replaces=0, checkpoint=None, report=None)
+        ensure_snapshot(self.store.site(site), self.site_settings)
 
     # -- learning
 
@@ -175,32 +176,50 @@ class Services:
         that was acknowledged is in the log.
         """
         learners: dict[str, SiteLearner] = {}
+        resting: dict[str, float] = {}
         while not stop.is_set():
             try:
-                busy = self._learn_once(learners)
+                sites = self.store.sites()
             except StorageError as exc:
                 log.warning("store_unavailable", error=exc.message)
-                stop.wait(1.0)
+                stop.wait(REST_SECONDS)
                 continue
-            if not busy:
+            now = time.monotonic()
+            awake = [site for site in sites if resting.get(site, 0.0) <= now]
+            if not any([self._learn_site(site, learners, resting) for site in awake]):  # noqa: C419 - each site its turn
                 stop.wait(IDLE_SECONDS)
-        for learner in learners.values():
-            learner.finish()
+        for site, learner in learners.items():
+            try:
+                learner.finish()
+            except BanditError as exc:
+                log.warning("checkpoint_not_left", site=site, error=exc.message)
 
-    def _learn_once(self, learners: dict[str, SiteLearner]) -> bool:
-        for site in self.store.sites():
+    def _learn_site(
+        self, site: str, learners: dict[str, SiteLearner], resting: dict[str, float]
+    ) -> bool:
+        """One step of one site; what is wrong with it keeps no other site from learning."""
+        try:
             if site not in learners:
                 learners[site] = self.learner(site)
-        return sum(learner.step() for learner in learners.values()) > 0
+            return learners[site].step() > 0
+        except BanditError as exc:
+            log.warning("learning_stopped", site=site, error=exc.message, hint=exc.hint)
+            resting[site] = time.monotonic() + REST_SECONDS
+            return False
 
     # -- inside
 
     def _read_keys(self) -> None:
-        self._keys_read_at = time.monotonic()
-        self._ring = KeyRing(self.store.keys())
+        """Read and swap in one piece: an older reading must never take a newer one's place."""
+        with self._lock:
+            self._ring = KeyRing(self.store.keys())
 
     def _open(self, site: str) -> SiteView:
-        return open_view(self.store.site(site), self.site_settings)
+        store = self.store.site(site)
+        ensure_snapshot(store, self.site_settings)
+        view = SiteView(store, self.site_settings)
+        view.refresh()
+        return view
 
     def _watch(self) -> None:
         while not self._stop.wait(self.settings.poll_seconds):
@@ -208,13 +227,16 @@ class Services:
                 self.refresh()
             except BanditError as exc:
                 log.warning("refresh_failed", error=exc.message)
+            except Exception:
+                # Whatever it is, this process must go on looking: it also learns of revoked keys.
+                log.exception("refresh_failed")
 
 
-def open_view(store: SiteStore, defaults: SiteSettings) -> SiteView:
-    """A view of a site, up to date."""
-    view = SiteView(store, defaults)
-    view.refresh()
-    return view
+def ensure_snapshot(store: SiteStore, settings: SiteSettings) -> None:
+    """Publish the snapshot of an empty log if the site has none."""
+    if store.head() is None:
+        snapshot = genesis(settings)
+        publish(store, snapshot, generation=1, replaces=0, checkpoint=None, report=None)
 
 
 def site_settings_of(settings: ServiceSettings) -> SiteSettings:
@@ -249,8 +271,11 @@ def catalog_from(path: Path) -> CatalogDocument:
 
 
 @contextmanager
-def opened_store(settings: ServiceSettings) -> Iterator[RedisStore]:
+def opened_store(settings: ServiceSettings, *, guarded: bool = False) -> Iterator[RedisStore]:
     """The Redis of the settings, or one of our own for as long as the context lasts.
+
+    ``guarded`` is for what runs long: an embedded Redis that dies, or whose owner leaves, is
+    brought up again at the same place.
 
     Raises:
         StorageError: if Redis cannot be reached or started, or is too old.
@@ -262,8 +287,29 @@ def opened_store(settings: ServiceSettings) -> Iterator[RedisStore]:
     with (
         EmbeddedRedis(data_dir=settings.data_path, fsync=settings.fsync) as embedded,
         closing_store(embedded.url) as store,
+        _guard(embedded) if guarded else nullcontext(),
     ):
         yield store
+
+
+@contextmanager
+def _guard(embedded: EmbeddedRedis) -> Iterator[None]:
+    stop = threading.Event()
+
+    def watch() -> None:
+        while not stop.wait(REST_SECONDS):
+            try:
+                embedded.start()
+            except StorageError as exc:
+                log.warning("redis_not_restarted", error=exc.message, hint=exc.hint)
+
+    guard = threading.Thread(target=watch, name="redis-guard", daemon=True)
+    guard.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        guard.join()
 
 
 @contextmanager

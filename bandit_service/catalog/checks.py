@@ -23,6 +23,8 @@ MAX_BITS: Final = 63
 """Largest whole number as an attribute or a trait, in bits: what every encoding can carry."""
 MAX_VARIANTS: Final = 500
 """Most variants, retired ones included, that one placement may hold."""
+MAX_WEIGHT: Final = 1e6
+"""Largest weight of a persona's rule, and of the prior."""
 
 
 def check_id(value: str, field: str) -> str:
@@ -154,8 +156,12 @@ def check_personas(personas: Personas) -> Personas:
     """
     if not 0.0 <= personas.threshold <= 1.0:
         raise InvalidCatalog("threshold is outside [0, 1]", field="threshold")
-    if not (personas.prior_weight >= 0.0 and math.isfinite(personas.prior_weight)):
-        raise InvalidCatalog("prior_weight is negative or not finite", field="prior_weight")
+    if not 0.0 <= personas.prior_weight <= MAX_WEIGHT:
+        raise InvalidCatalog(
+            f"prior_weight is {personas.prior_weight:g}",
+            field="prior_weight",
+            hint=f"use 0 to {MAX_WEIGHT:g}",
+        )
     seen: set[str] = set()
     for persona in personas.personas:
         check_id(persona.id, "personas.id")
@@ -180,9 +186,11 @@ def _check_rule(rule: Rule, field: str) -> None:
             field=field,
             hint="give one of: any, tagged, at_least and/or at_most",
         )
-    if not (rule.weight > 0 and math.isfinite(rule.weight)):
+    if not 0.0 < rule.weight <= MAX_WEIGHT:
         raise InvalidCatalog(
-            f"the weight of a rule on {rule.trait!r} is not a positive number", field=field
+            f"the weight of a rule on {rule.trait!r} is {rule.weight:g}",
+            field=field,
+            hint=f"use a positive number up to {MAX_WEIGHT:g}",
         )
     numbers = (*(rule.any or ()), rule.at_least, rule.at_most)
     if any(isinstance(value, float) and not math.isfinite(value) for value in numbers):

@@ -34,7 +34,7 @@ def serve(parent: int | None, **options: Any) -> None:
     """
     settings = settings_from(options)
     stop_with_parent(parent)
-    with opened_store(settings) as store:
+    with opened_store(settings, guarded=True) as store:
         click.echo(_which_redis(settings, store))
         _prepare(Services(settings, store), first_steps=parent is None)
         learner = _learner(settings, store.url) if settings.learn else None
@@ -59,7 +59,7 @@ def learn(parent: int | None, **options: Any) -> None:
     stop = threading.Event()
     stop_on_signals(stop)
     stop_with_parent(parent)
-    with opened_store(settings) as store:
+    with opened_store(settings, guarded=True) as store:
         if parent is None:
             click.echo(_which_redis(settings, store))
         Services(settings, store).learn(stop)

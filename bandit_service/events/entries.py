@@ -63,7 +63,9 @@ class Decision(
     visitor: str | None = None
     """The visitor's pseudonym, if the request named a visitor."""
     slot: int | None = None
-    """Number of the time slot within which the choice is stable; None without a visitor."""
+    """When the time slot began within which the choice is stable, in ms; None without a visitor."""
+    slot_ms: int = 0
+    """How long that time slot is, in ms."""
     holdout: bool = False
     """Whether this decision was drawn uniformly, without regard to what was learned."""
     context: dict[str, str] = {}

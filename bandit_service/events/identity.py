@@ -66,10 +66,11 @@ class SiteSecret:
 
 
 def slot_of(pseudonym: str, at: int, slot_ms: int) -> int:
-    """The number of the time slot that ``at`` (ms) falls in for this visitor.
+    """When the time slot that ``at`` (ms) falls in began for this visitor, in ms.
 
     Slots of different visitors start at different moments, so that a site's choices do not all
-    change at once.
+    change at once. A slot is named by its beginning rather than counted, so that slots of one
+    length can be told earlier or later than those of another.
     """
     offset = int.from_bytes(blake2b(pseudonym.encode(), digest_size=8).digest(), "big") % slot_ms
-    return (at + offset) // slot_ms
+    return (at + offset) // slot_ms * slot_ms - offset

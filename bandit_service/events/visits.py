@@ -27,36 +27,38 @@ class Visit(msgspec.Struct, frozen=True, array_like=True):
     """The memory of one visitor and one placement. Times are ms since the Unix epoch."""
 
     slot: int
-    """Number of the newest slot with a view."""
+    """When the newest slot with a view began."""
     at: int
     """When the newest view was."""
+    arm: str
+    """What the newest view showed."""
     earlier: int = 0
     """How many slots before ``slot`` had a view."""
     earlier_at: int = 0
     """When the newest view before ``slot`` was; meaningless if there was none."""
 
 
-def advance(visit: Visit | None, slot: int, at: int) -> Visit:
-    """The memory after a view in ``slot`` at ``at``."""
+def advance(visit: Visit | None, slot: int, at: int, arm: str) -> Visit:
+    """The memory after a view of ``arm`` in ``slot`` at ``at``."""
     if visit is None:
-        return Visit(slot, at)
-    if slot < visit.slot:
+        return Visit(slot, at, arm)
+    if slot < visit.slot or (slot == visit.slot and at < visit.at):
         return visit
     if slot == visit.slot:
-        return Visit(slot, max(at, visit.at), visit.earlier, visit.earlier_at)
-    return Visit(slot, at, visit.earlier + 1, visit.at)
+        return Visit(slot, at, arm, visit.earlier, visit.earlier_at)
+    return Visit(slot, at, arm, visit.earlier + 1, visit.at)
 
 
-def seen_in(visit: Visit | None, slot: int) -> bool:
-    """Whether the visitor was already shown this placement in ``slot``."""
-    return visit is not None and visit.slot == slot
+def seen_in(visit: Visit | None, slot: int, arm: str) -> bool:
+    """Whether what the visitor was last shown here was ``arm``, in ``slot``."""
+    return visit is not None and visit.slot == slot and visit.arm == arm
 
 
 def features(visit: Visit | None, slot: int, now: int) -> dict[str, str]:
     """The features ``seen`` and ``last`` as bands, as they were when ``slot`` began."""
     if visit is None:
         return {"seen": "0"}
-    if seen_in(visit, slot):
+    if visit.slot == slot:
         times, last = visit.earlier, visit.earlier_at
     else:
         times, last = visit.earlier + 1, visit.at

@@ -15,7 +15,7 @@ import msgspec
 
 from bandit_service.catalog.model import Placement
 from bandit_service.errors import LogError, NotFound
-from bandit_service.events.entries import Decision, Event, Position, Tick, decode
+from bandit_service.events.entries import START, Decision, Event, Position, Tick, decode
 from bandit_service.events.identity import SiteSecret
 from bandit_service.folds.learner import stored_settings
 from bandit_service.folds.rebuild import fold_to
@@ -32,8 +32,8 @@ from bandit_service.policy.settings import PolicySettings, SiteSettings
 from bandit_service.policy.snapshot import Snapshot, SnapshotName, load_snapshot
 from bandit_service.storage.ports import SiteStore, entries_of
 
-SEARCH_MS: Final = 3_600_000
-"""How far from a decision's own time its entry is looked for in the log, in ms."""
+SEARCH_MS: Final = 5_000
+"""How far from a decision's own time its entry is looked for first, in ms."""
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,7 +80,7 @@ def explain(
         SnapshotError: if its snapshot can neither be read nor derived.
     """
     secret = SiteSecret(store.secret())
-    position, decision = _find(store, secret, decision_id)
+    position, decision = _find(store, secret, decision_id, progress)
     placement = _placement(store, decision)
     candidates = _candidates(decision, placement)
     shared = shared_line(decision.persona, decision.traits, decision.context)
@@ -104,18 +104,21 @@ def explain(
     )
 
 
-def _find(store: SiteStore, secret: SiteSecret, decision_id: str) -> tuple[Position, Decision]:
+def _find(
+    store: SiteStore, secret: SiteSecret, decision_id: str, progress: Callable[[int], None]
+) -> tuple[Position, Decision]:
     at = secret.decision_time(decision_id)
     if at is None:
         raise NotFound(
             f"site {store.site!r} never issued the decision {decision_id[:80]!r}",
             hint="give the id as /v1/decide answered it, and its site with --site",
         )
-    after, upto = Position(max(0, at - SEARCH_MS), 0), Position(at + SEARCH_MS, 0)
     needle = decision_id.encode()
-    near = Position(max(0, at - 5_000), 0)
-    for start in (near, after):
-        for position, data in entries_of(store, after=start, upto=upto):
+    near = Position(max(0, at - SEARCH_MS), 0), Position(at + SEARCH_MS, 0)
+    # The log's clock never runs backwards, a server's may: then look everywhere.
+    for after, upto in (near, (START, store.tail())):
+        for position, data in entries_of(store, after=after, upto=upto):
+            progress(1)
             if needle in data:
                 entry = decode(data)
                 if isinstance(entry, Decision) and entry.id == decision_id:
@@ -146,7 +149,7 @@ def _candidates(decision: Decision, placement: Placement | None) -> Candidates:
 def _snapshot(
     store: SiteStore, decision: Decision, progress: Callable[[int], None]
 ) -> tuple[Snapshot | None, bool]:
-    if decision.reason == "fallback" or "." not in decision.snapshot:
+    if "." not in decision.snapshot:
         return None, False
     data = store.snapshot(decision.snapshot)
     if data is not None:
@@ -177,18 +180,15 @@ def _what_happened(
     store: SiteStore, settings: SiteSettings, decision: Decision, position: Position
 ) -> tuple[list[Event], Outcome | None, bool]:
     """Join the part of the log that this decision's unit can be in."""
-    slot_ms, window_ms = settings.policy.slot_ms, settings.rewards.window_ms
-    join = Join(settings.rewards, slot_ms=slot_ms)
+    slot_ms, window_ms = decision.slot_ms, settings.rewards.window_ms
+    join = Join(settings.rewards)
     first = Position(max(0, position.ms - slot_ms - 1), 0)
     last = Position(position.ms + slot_ms + 2 * window_ms + 1, 0)
     events: list[Event] = []
     ids: list[str] = []
     for at, data in entries_of(store, after=first, upto=last):
         entry = decode(data)
-        mine = isinstance(entry, Decision) and (entry.unit, entry.arm) == (
-            decision.unit,
-            decision.arm,
-        )
+        mine = isinstance(entry, Decision) and entry.unit == decision.unit
         if isinstance(entry, Decision) and mine:
             ids.append(entry.id)
         elif isinstance(entry, Event) and entry.decision in ids:

@@ -32,7 +32,9 @@ log = structlog.get_logger(__name__)
 BATCH: Final = 1_000
 """Entries folded between two looks at the clock."""
 KEEP_SNAPSHOTS: Final = 300
-"""Snapshots whose bytes stay in the store; older ones can be derived from the log."""
+KEEP_BYTES: Final = 32 * 1_048_576
+"""How many snapshots, and how many bytes of them, stay in the store, about; older ones can be
+derived from the log."""
 TICK_MS: Final = 300
 """How long the end of a window waits for another entry to notice it before a tick does, in ms."""
 CHECKPOINT_SHARE: Final = 20
@@ -65,7 +67,16 @@ class SiteLearner:
         self._generation = 0
         self._published_outcomes = -1
         self._checkpointed: Position | None = None
-        self._fold = self._resume()
+        self._ticked_at = 0.0
+        self._fold: SiteFold | None = None
+        self._resume()
+
+    @property
+    def fold(self) -> SiteFold:
+        """The fold as it stands."""
+        if self._fold is None:
+            raise SnapshotError(f"the learner of site {self._store.site!r} has not resumed")
+        return self._fold
 
     def step(self) -> int:
         """Fold what is new, up to BATCH entries, and publish if it is time; how many were new.
@@ -74,28 +85,35 @@ class SiteLearner:
             StorageError: if the store does not answer; the state is as before or further, and
                 the same call may be made again.
         """
-        rows = self._store.read(self._fold.position, limit=BATCH)
+        rows = self._store.read(self.fold.position, limit=BATCH)
         for position, data in rows:
             entry = decode(data)
-            self._fold.apply(position, entry)
+            self.fold.apply(position, entry)
             self._visitors.note(entry)
         now = self._clock()
-        if not rows and self._fold.join.overdue(int(now * 1000) - TICK_MS):
-            self._store.append(encode(Tick(at=int(now * 1000))))
+        if not rows:
+            self._tick(now)
         if now - self._published_at >= self._publish_every:
             self.publish()
         return len(rows)
+
+    def _tick(self, now: float) -> None:
+        """Move the log's clock on where a window has ended and nothing else does."""
+        ms = int(now * 1000)
+        if self.fold.join.overdue(ms - TICK_MS) and abs(now - self._ticked_at) * 1000 >= TICK_MS:
+            self._store.append(encode(Tick(at=ms)))
+            self._ticked_at = now
 
     def publish(self) -> None:
         """Publish what was learned since the last time, if anything was."""
         self._visitors.flush()
         now = self._clock()
-        moved = self._fold.position != self._checkpointed
+        moved = self.fold.position != self._checkpointed
         due = moved and now >= self._next_checkpoint
-        if not due and self._fold.trainer.outcomes == self._published_outcomes:
+        if not due and self.fold.trainer.outcomes == self._published_outcomes:
             return
-        snapshot = self._fold.snapshot()
-        checkpoint = self._fold.checkpoint(snapshot) if due else None
+        snapshot = self.fold.snapshot()
+        checkpoint = self.fold.checkpoint(snapshot) if due else None
         answer = self._publish(snapshot, checkpoint, self._generation)
         self._published_at = self._clock()
         if due:
@@ -103,14 +121,13 @@ class SiteLearner:
             self._next_checkpoint = self._published_at + max(1.0, CHECKPOINT_SHARE * cost)
         if answer == "superseded":
             log.info("superseded_by_rebuild", site=self._store.site)
-            self._fold.close()
-            self._fold = self._resume()
+            self._resume()
 
     def finish(self) -> None:
         """Leave a checkpoint of everything that was read, and free the model."""
         self._next_checkpoint = 0.0
         self.publish()
-        self._fold.close()
+        self.fold.close()
 
     def _publish(self, snapshot: Snapshot, checkpoint: bytes | None, replaces: int) -> Published:
         answer = publish(
@@ -119,22 +136,30 @@ class SiteLearner:
             generation=max(1, replaces),
             replaces=replaces,
             checkpoint=checkpoint,
-            report=None if checkpoint is None else msgspec.json.encode(self._fold.report()),
+            report=None if checkpoint is None else msgspec.json.encode(self.fold.report()),
         )
         if answer == "published":
             self._generation = max(1, replaces)
             self._published_outcomes = snapshot.outcomes
             if checkpoint is not None:
-                self._checkpointed = self._fold.position
+                self._checkpointed = self.fold.position
         return answer
 
-    def _resume(self) -> SiteFold:
-        self._visitors = VisitorMemory(self._store)
+    def _resume(self) -> None:
+        """Go on from the checkpoint of the generation that serves; all of it changes, or nothing.
+
+        Whatever fails leaves the fold and the generation that it belongs to as they were: a fold
+        must never be published under a generation that it was not resumed from.
+        """
         head = self._store.head()
+        fold = self._restored() or SiteFold(self._settings(head))
+        retired, self._fold = self._fold, fold
         self._generation = 0 if head is None else head.generation
+        self._visitors = VisitorMemory(self._store)
         self._published_outcomes = -1
         self._checkpointed = None
-        fold = self._restored() or SiteFold(self._settings(head))
+        if retired is not None:
+            retired.close()
         changed = differences(fold.settings, self._defaults)
         if changed:
             log.warning(
@@ -143,7 +168,6 @@ class SiteLearner:
                 changed=changed,
                 hint="the site keeps what it learned under; adopt with: bandit-service rebuild",
             )
-        return fold
 
     def _restored(self) -> SiteFold | None:
         data = self._store.checkpoint()
@@ -172,7 +196,8 @@ def publish(
     head = Head(snapshot.name, snapshot.position, generation)
     settings = msgspec.json.encode(snapshot.settings)
     publication = Publication(head, snapshot.encoded, settings, report, checkpoint)
-    return store.publish(publication, replaces=replaces, keep=KEEP_SNAPSHOTS)
+    keep = max(2, min(KEEP_SNAPSHOTS, KEEP_BYTES // len(snapshot.encoded)))
+    return store.publish(publication, replaces=replaces, keep=keep)
 
 
 def stored_settings(store: SiteStore, snapshot_name: str) -> SiteSettings:

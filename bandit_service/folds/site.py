@@ -48,7 +48,7 @@ class SiteFold:
         self.settings = settings = canonical(settings)
         self.position = START
         slot_ms = settings.policy.slot_ms
-        self.join = Join(settings.rewards, slot_ms=slot_ms)
+        self.join = Join(settings.rewards)
         self.history = CatalogHistory(keep_ms=slot_ms + settings.rewards.window_ms + _SLACK_MS)
         self.counters = Counters()
         self.trainer = Trainer(settings.policy, self.history)

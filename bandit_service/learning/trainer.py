@@ -60,11 +60,11 @@ class Trainer:
         if decision.inline is not None:
             return [action_line(decision.placement, (), variant) for variant in decision.inline]
         key = (decision.placement, decision.revision)
+        placement = self._history.placement(*key)
+        if placement is None:
+            return None  # also where its lines are still at hand: a restored trainer has none
         known = self._lines.get(key)
         if known is None:
-            placement = self._history.placement(*key)
-            if placement is None:
-                return None
             if len(self._lines) >= _MAX_REVISIONS:
                 self._lines.clear()
             known = self._lines[key] = {

@@ -1,8 +1,11 @@
 """The join: decisions and events of one log, in order, become outcomes, each exactly once.
 
-A *unit* is what is learned from once: the views that one visitor has of one arm of one placement
-within one time slot, or a single decision where no visitor was named. It opens with its first
-decision. Every later view moves its end; it closes
+A *unit* is what is learned from once: the views that one visitor has of one placement within one
+time slot, or a single decision where no visitor was named. It opens with its first decision, whose
+arm and propensity are the unit's. Later views of the same arm move its end. Should a later view
+have shown another arm (the draw is sticky, not frozen: probabilities and candidates may change
+within a slot), it is counted as switched, and what follows from it teaches nothing: its propensity
+given the first view is not the logged one. A unit closes
 
 - ``rewarded``, as soon as a reward reaches the log where the aggregation is ``earliest``, else at
   its end with the aggregate of the rewards that came;
@@ -49,6 +52,7 @@ class JoinCounts(msgspec.Struct):
 
     decisions: int = 0
     repeated_views: int = 0
+    switched_views: int = 0
     duplicate_decisions: int = 0
     events: int = 0
     duplicate_events: int = 0
@@ -62,6 +66,7 @@ class Unit(msgspec.Struct, gc=False):
     """An open unit, or one that has closed and is remembered. Closed ones drop their decision."""
 
     decision: Decision | None
+    arm: str
     latest: str
     """The decision id of the newest view; its end is the unit's end."""
     views: int = 1
@@ -85,18 +90,20 @@ class JoinState(msgspec.Struct, frozen=True):
     views: list[tuple[str, int, int]]
     """(decision id, index of its unit, arrival in ms of the log's clock), oldest first."""
     remembered: list[tuple[str, int, int]]
-    """(unit and arm, index of the unit, arrival of its first view), oldest first."""
+    """(unit, index of it, arrival of its first view), oldest first."""
+    memory: int
+    """How long units are remembered, in ms: the longest slot that was met, or a window."""
     counts: JoinCounts
 
 
 class Join:
     """The fold. One instance reads one log from its start, or from a restored state."""
 
-    def __init__(self, rewards: RewardSettings, *, slot_ms: int) -> None:
-        """A join at the start of a log; ``slot_ms`` is the length of a time slot."""
+    def __init__(self, rewards: RewardSettings) -> None:
+        """A join at the start of a log."""
         self._rewards = rewards
         self._window = rewards.window_ms
-        self._memory = max(slot_ms, rewards.window_ms)
+        self._memory = rewards.window_ms
         self._views: dict[str, View] = {}
         self._remembered: dict[str, View] = {}
         self.counts = JoinCounts()
@@ -130,6 +137,7 @@ class Join:
             units=units,
             views=[(key, index[id(v.unit)], v.arrived) for key, v in self._views.items()],
             remembered=[(key, index[id(v.unit)], v.arrived) for key, v in self._remembered.items()],
+            memory=self._memory,
             counts=self.counts,
         )
 
@@ -137,6 +145,7 @@ class Join:
         """Continue from what ``dump`` gave."""
         self._views = {key: View(state.units[n], at) for key, n, at in state.views}
         self._remembered = {key: View(state.units[n], at) for key, n, at in state.remembered}
+        self._memory = state.memory
         self.counts = state.counts
 
     def _units(self) -> list[Unit]:
@@ -148,12 +157,15 @@ class Join:
             self.counts.duplicate_decisions += 1
             return
         self.counts.decisions += 1
-        key = None if decision.visitor is None else f"{decision.unit}|{decision.arm}"
-        known = None if key is None else self._remembered.get(key)
+        known = self._remembered.get(decision.unit)
         if known is None:
-            unit = Unit(decision, decision.id)
-            if key is not None:
-                self._remembered[key] = View(unit, position.ms)
+            unit = Unit(decision, decision.arm, decision.id)
+            if decision.visitor is not None:
+                self._memory = max(self._memory, decision.slot_ms)
+                self._remembered[decision.unit] = View(unit, position.ms)
+        elif known.unit.arm != decision.arm:
+            self.counts.switched_views += 1
+            return
         else:
             unit = known.unit
             unit.latest = decision.id
@@ -170,11 +182,12 @@ class Join:
             return None
         unit = view.unit
         if event.id is not None:
-            if event.id in unit.event_ids:
+            known = f"{event.decision} {event.id}"
+            if known in unit.event_ids:
                 self.counts.duplicate_events += 1
                 return None
             if len(unit.event_ids) < MAX_EVENT_IDS:
-                unit.event_ids.append(event.id)
+                unit.event_ids.append(known)
         unit.seen = True
         reward = self._rewards.of(event.type, event.value)
         if reward is None:
@@ -205,7 +218,8 @@ class Join:
         unit.event_ids = []
         if unit.rewards:
             self.counts.rewarded += 1
-            return Outcome(decision, "rewarded", unit.value, unit.views, position)
+            reward = self._rewards.clipped(unit.value)
+            return Outcome(decision, "rewarded", reward, unit.views, position)
         if self._rewards.counts == "seen" and not unit.seen:
             self.counts.censored += 1
             return Outcome(decision, "censored", 0.0, unit.views, position)

@@ -33,6 +33,9 @@ class RewardSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """How long after the last view of a decision its events still count."""
     default_reward: float = 0.0
     """The reward of a decision for which none came in time."""
+    max_reward: float = 10.0
+    """Rewards of a decision beyond this, either way, count as this: whoever holds a website's key
+    can report any value, and no single one may drown what was learned."""
     aggregation: Aggregation = "earliest"
     """How several rewards of one decision become one; ``earliest`` closes it with the first."""
     counts: Literal["answered", "seen"] = "answered"
@@ -50,6 +53,10 @@ class RewardSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             return None
         return worth if value is None else worth * value
 
+    def clipped(self, reward: float) -> float:
+        """The reward, brought within max_reward."""
+        return min(max(reward, -self.max_reward), self.max_reward)
+
 
 def check_rewards(rewards: RewardSettings) -> RewardSettings:
     """Return ``rewards`` if every value is usable.
@@ -62,6 +69,12 @@ def check_rewards(rewards: RewardSettings) -> RewardSettings:
             f"rewards.window_seconds is {rewards.window_seconds:g}",
             field="rewards.window_seconds",
             hint=f"use 1 to {MAX_WINDOW_SECONDS:g} (30 days)",
+        )
+    if not 0.0 < rewards.max_reward <= MAX_WORTH:
+        raise SettingsError(
+            f"rewards.max_reward is {rewards.max_reward:g}",
+            field="rewards.max_reward",
+            hint=f"use a positive number up to {MAX_WORTH:g}",
         )
     for name, worth in (*rewards.worth.items(), ("default_reward", rewards.default_reward)):
         if not abs(worth) <= MAX_WORTH:

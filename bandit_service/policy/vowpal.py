@@ -119,20 +119,32 @@ def _new(settings: PolicySettings) -> Any:
 
 
 def _loaded(data: bytes) -> Any:
-    with tempfile.TemporaryDirectory(prefix="bandit-service-") as folder:
-        path = Path(folder) / "model.vw"
-        path.write_bytes(data)
-        try:
+    try:
+        with tempfile.TemporaryDirectory(prefix="bandit-service-") as folder:
+            path = Path(folder) / "model.vw"
+            path.write_bytes(data)
             return vowpalwabbit.Workspace(arg_list=["-i", str(path), "--quiet"])
-        except RuntimeError as exc:
-            raise SnapshotError(
-                f"Vowpal Wabbit cannot load the model: {exc}",
-                hint="rebuild it from the log: bandit-service rebuild",
-            ) from exc
+    except RuntimeError as exc:
+        raise SnapshotError(
+            f"Vowpal Wabbit cannot load the model: {exc}",
+            hint="rebuild it from the log: bandit-service rebuild",
+        ) from exc
+    except OSError as exc:
+        raise _no_room(exc) from exc
 
 
 def _saved(workspace: Any) -> bytes:
-    with tempfile.TemporaryDirectory(prefix="bandit-service-") as folder:
-        path = Path(folder) / "model.vw"
-        workspace.save(str(path))
-        return path.read_bytes()
+    try:
+        with tempfile.TemporaryDirectory(prefix="bandit-service-") as folder:
+            path = Path(folder) / "model.vw"
+            workspace.save(str(path))
+            return path.read_bytes()
+    except OSError as exc:
+        raise _no_room(exc) from exc
+
+
+def _no_room(exc: OSError) -> SnapshotError:
+    return SnapshotError(
+        f"a model cannot pass through {tempfile.gettempdir()}: {exc.strerror}",
+        hint="is the folder for temporary files full or read-only?",
+    )

@@ -137,18 +137,19 @@ def _choose(
     traits = features.declared(request.traits)
     context = features.situation(request.context, now)
     decision_id = view.secret.new_decision(now, entropy)
-    unit, slot, repeated = decision_id, None, False
+    unit, slot = decision_id, None
     if guest is not None:
         slot = slot_of(guest.pseudonym, now, policy.slot_ms)
         unit = unit_of(guest.pseudonym, request.placement, slot)
         context |= visits.features(guest.visit, slot, now)
-        repeated = visits.seen_in(guest.visit, slot)
     if chooser is None:
         given = without_knowledge(policy, offer.candidates)
     else:
         shared = shared_line(resolution.persona, traits, context)
         given = chooser.distribution(offer.candidates, shared)
     choice = draw(policy, view.secret.salt, unit, offer.candidates, given)
+    arm = offer.candidates.arms[choice.chosen]
+    repeated = guest is not None and slot is not None and visits.seen_in(guest.visit, slot, arm)
     entry = Decision(
         id=decision_id,
         at=now,
@@ -163,6 +164,7 @@ def _choose(
         confidence=resolution.confidence,
         visitor=None if guest is None else guest.pseudonym,
         slot=slot,
+        slot_ms=0 if slot is None else policy.slot_ms,
         holdout=choice.holdout,
         context=context,
         traits=traits,

@@ -87,11 +87,7 @@ class CatalogEditor:
         """
         found = self._placement(placement_id)
         if found is None:
-            raise NotFound(
-                f"there is no placement {placement_id[:80]!r}",
-                field="placement",
-                hint="GET /v1/placements lists them",
-            )
+            raise _no_placement(placement_id)
         return found
 
     def variant(self, placement_id: str, variant_id: str) -> Variant:
@@ -152,7 +148,7 @@ class CatalogEditor:
 
         def change(old: Placement | None) -> Placement:
             if old is None:
-                return self.placement(placement_id)
+                raise _no_placement(placement_id)
             condition.check(old if variant_id is None else old.variant(variant_id))
             if variant_id is None:
                 return edit.retire_placement(old)
@@ -240,6 +236,14 @@ def _placement(document: Document) -> Placement:
 
 def _personas(document: Document) -> Personas:
     return msgspec.json.decode(document.data, type=Personas)
+
+
+def _no_placement(placement_id: str) -> NotFound:
+    return NotFound(
+        f"there is no placement {placement_id[:80]!r}",
+        field="placement",
+        hint="GET /v1/placements lists them",
+    )
 
 
 def _busy() -> Conflict:

@@ -28,6 +28,7 @@ MAX_VALUE: Final = 256
 MAX_VISITOR: Final = 256
 MAX_CANDIDATES: Final = 100
 MAX_EXCLUDE: Final = 500
+MAX_EXCLUDED_ID: Final = 256
 MAX_SLOTS: Final = 50
 MAX_EVENTS: Final = 1_000
 MAX_EVENT_VALUE: Final = 1_000_000.0
@@ -176,6 +177,8 @@ def check_request(request: DecideRequest) -> None:
     _check_count(request.traits, MAX_KEYS, "traits")
     _check_count(request.context, MAX_KEYS, "context")
     _check_count(request.exclude, MAX_EXCLUDE, "exclude")
+    for variant in request.exclude:
+        check_text(variant, MAX_EXCLUDED_ID, "exclude")
     if request.traits:
         _check_features(request.traits, "traits")
     if request.context:

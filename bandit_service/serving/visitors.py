@@ -50,4 +50,4 @@ class Visitors:
         if kept is not None and decision.slot is not None:
             visits = kept[1]
             before = visits.get(decision.placement)
-            visits[decision.placement] = advance(before, decision.slot, decision.at)
+            visits[decision.placement] = advance(before, decision.slot, decision.at, decision.arm)

@@ -323,7 +323,11 @@ class RedisStore:
 def _client(url: str) -> redis.Redis:
     try:
         return redis.Redis.from_url(
-            url, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS
+            url,
+            # The older protocol has no pushed messages, which would come between our replies.
+            protocol=2,
+            socket_timeout=TIMEOUT_SECONDS,
+            socket_connect_timeout=TIMEOUT_SECONDS,
         )
     except ValueError as exc:
         raise StorageError(

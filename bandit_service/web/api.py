@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import msgspec
@@ -10,7 +11,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 
 from bandit_service.access import KeyRecord, Role
 from bandit_service.catalog.model import PersonasSpec, PlacementSpec, VariantSpec
-from bandit_service.errors import NotFound
+from bandit_service.errors import NotFound, StorageError
 from bandit_service.outcomes.join import JoinCounts
 from bandit_service.reporting import counters
 from bandit_service.services import Services
@@ -131,8 +132,12 @@ class _Views:
         return msgspec.json.decode(data, type=counters.ReportState)
 
     def _changed(self, response: Response) -> Response:
-        """Let this process see the change before it answers; the others look for it themselves."""
-        self._services.refresh()
+        """Let this process see the change before it answers; the others look for it themselves.
+
+        The change is made by now: if this look fails, the next one of the watcher will do.
+        """
+        with suppress(StorageError):
+            self._services.refresh()
         return response
 
 

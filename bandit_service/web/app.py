@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import structlog
 from flask import Blueprint, Flask, Response, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
@@ -18,6 +20,9 @@ from bandit_service.web.openapi import document
 from bandit_service.web.routes import Health
 
 log = structlog.get_logger(__name__)
+
+STALE_SECONDS: Final = 120.0
+"""How long ago the last look for news may be in a process that is ready; the longest poll is 60."""
 
 
 def create_app(services: Services) -> Flask:
@@ -44,8 +49,12 @@ def _operations(services: Services, metrics: Metrics) -> Blueprint:
     def ready() -> Response:
         services.store.ping()
         chooser = services.view(services.settings.site).chooser
-        if chooser is None:
-            raise StorageError("there is no snapshot yet", hint="start a learner", code="not_ready")
+        if chooser is None or services.staleness > STALE_SECONDS:
+            raise StorageError(
+                "this process has not heard of snapshots, edits and keys lately",
+                hint="its log says why the last looks failed",
+                code="not_ready",
+            )
         return Response(encoded(Health(status="ready", snapshot=chooser.name)), mimetype=JSON)
 
     @ops.get("/metrics")

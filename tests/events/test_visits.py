@@ -16,7 +16,7 @@ views = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 10**9)), max_size=1
 def folded(history: list[tuple[int, int]]) -> Visit | None:
     visit = None
     for slot, at in history:
-        visit = advance(visit, slot, at)
+        visit = advance(visit, slot, at, "a@1")
     return visit
 
 
@@ -48,8 +48,9 @@ def test_features_do_not_change_within_a_slot() -> None:
             "last": "hour",
         }
     )
-    assert not seen_in(before, 3)
-    assert seen_in(during, 3)
+    assert not seen_in(before, 3, "a@1")
+    assert seen_in(during, 3, "a@1")
+    assert not seen_in(during, 3, "b@1")
 
 
 def test_a_stranger_has_seen_nothing() -> None:

@@ -131,3 +131,24 @@ def test_the_store_keeps_a_bounded_number_of_snapshots() -> None:
     world = learned_world(KEEP_SNAPSHOTS + 60)
 
     assert len(world.log._snapshots) <= KEEP_SNAPSHOTS
+
+
+def test_a_decision_made_while_a_clock_was_wrong_is_found_all_the_same() -> None:
+    world = busy_world(30)
+    right = world.now
+    world.now -= 7_200_000
+    answer = world.decide()
+    world.now = right
+
+    found = ask(world, answer.decision)
+
+    assert found.agrees
+    assert found.position.ms > found.decision.at + 3_600_000
+
+
+def test_a_site_that_was_never_prepared_has_a_snapshot_with_its_first_request() -> None:
+    world = World()
+    view = world.services.view("another")
+
+    assert view.chooser is not None
+    assert world.store.site("another").head() is not None

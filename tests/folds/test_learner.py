@@ -1,10 +1,14 @@
+import pytest
 import structlog
 
+from bandit_service.errors import StorageError
 from bandit_service.events.entries import Decision, Tick
 from bandit_service.events.visits import decode_visit
+from bandit_service.folds import learner as learning
 from bandit_service.folds.learner import SiteLearner
 from bandit_service.folds.rebuild import rebuild
 from bandit_service.folds.site import SiteFold
+from bandit_service.outcomes.join import Outcome
 from bandit_service.policy.settings import PolicySettings, SiteSettings
 from bandit_service.policy.snapshot import SnapshotName
 from tests.world import QUICK, World, busy_world
@@ -194,3 +198,77 @@ def _more(world: World) -> None:
         if n == 2:
             world.report(answer.decision, "click")
     assert isinstance(world.entries()[-1][1], Decision)
+
+
+def test_a_failure_while_resuming_never_publishes_the_old_fold_under_the_new_generation() -> None:
+    world = busy_world(150)
+    learner = world.learner()
+    run(learner)
+    other = SiteSettings(rewards=QUICK.rewards, policy=PolicySettings(gamma=55.0))
+    rebuild(world.log, other, progress=lambda _: None)
+    read = world.log.checkpoint
+    failed: list[int] = []
+
+    def fail_once() -> bytes | None:
+        if not failed:
+            failed.append(1)
+            raise StorageError("away for a moment")
+        return read()
+
+    world.log.checkpoint = fail_once  # type: ignore[method-assign]
+    _more(world)
+    world.pass_time(1)
+
+    with pytest.raises(StorageError):
+        run(learner)
+    world.pass_time(5)
+    run(learner)
+    learner.publish()
+
+    head = world.log.head()
+    assert head is not None
+    assert SnapshotName.parse(head.name).settings == other.id
+    assert failed
+
+
+def test_a_learner_whose_clock_is_ahead_ticks_no_more_than_it_needs() -> None:
+    world = World()
+    learner = world.learner()
+    world.decide()
+    learner._clock = lambda: world.now / 1000 + 60
+
+    for _ in range(100):
+        learner.step()
+        world.pass_time(0.02)
+
+    ticks = [entry for _, entry in world.entries() if isinstance(entry, Tick)]
+    assert 1 <= len(ticks) <= 8
+
+
+def test_large_models_are_kept_by_their_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learning, "KEEP_BYTES", 20_000)
+    world = busy_world(100)
+    learner = world.learner()
+    for _ in range(12):
+        _more(world)
+        world.pass_time(1)
+        run(learner)
+
+    kept = world.log._snapshots
+    assert 2 <= len(kept) < 12
+    assert world.log.head().name in kept  # type: ignore[union-attr]
+
+
+def test_the_revision_of_a_decision_that_is_long_past_is_not_learned_from_leftovers() -> None:
+    world = World()
+    answer = world.decide()
+    entry = next(e for _, e in world.entries() if isinstance(e, Decision))
+    fold = SiteFold(QUICK)
+    for position, known in world.entries():
+        fold.apply(position, known)
+    fold.trainer.learn(Outcome(entry, "defaulted", 0.0, 1, world.log.tail()))
+    fold.history.restore([])
+
+    assert not fold.trainer.learn(Outcome(entry, "defaulted", 0.0, 1, world.log.tail()))
+    assert answer.decision == entry.id
+    fold.close()

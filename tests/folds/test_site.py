@@ -33,7 +33,7 @@ def test_the_fold_learns_counts_and_remembers_what_is_open(world: World) -> None
     counts = fold.join.counts
     assert fold.trainer.outcomes == counts.rewarded + counts.defaulted > 100
     assert sum(cell.n for cell in fold.counters.cells.values()) == fold.trainer.outcomes
-    units = counts.decisions - counts.repeated_views
+    units = counts.decisions - counts.repeated_views - counts.switched_views
     assert fold.join.open_units == units - fold.trainer.outcomes
     fold.close()
 

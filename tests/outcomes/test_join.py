@@ -15,7 +15,9 @@ SLOT = 30_000
 Log = list[tuple[Position, Entry]]
 
 
-def decision(name: str, at: int = 0, *, visitor: str | None = None, slot: int = 0) -> Decision:
+def decision(
+    name: str, at: int = 0, *, visitor: str | None = None, slot: int = 0, chosen: int = 0
+) -> Decision:
     return Decision(
         id=name,
         at=at,
@@ -23,13 +25,14 @@ def decision(name: str, at: int = 0, *, visitor: str | None = None, slot: int = 
         revision=1,
         arms=["a@1", "b@1"],
         probabilities=[0.5, 0.5],
-        chosen=0,
+        chosen=chosen,
         snapshot="none",
         reason="learned",
         persona="unknown",
         confidence=0.0,
         visitor=visitor,
         slot=None if visitor is None else slot,
+        slot_ms=0 if visitor is None else SLOT,
     )
 
 
@@ -41,7 +44,7 @@ def event(
 
 def join(**rewards: object) -> Join:
     made = msgspec.convert({"window_seconds": WINDOW / 1000, **rewards}, RewardSettings)
-    return Join(made, slot_ms=SLOT)
+    return Join(made)
 
 
 def run(fold: Join, *entries: tuple[int, Entry]) -> list[Outcome]:
@@ -162,6 +165,56 @@ def test_a_view_after_its_unit_closed_does_not_open_it_again_within_the_slot() -
     assert fold.counts.late_events == 1
 
 
+def test_a_later_view_of_another_arm_teaches_nothing_and_its_click_rewards_nobody() -> None:
+    fold = join()
+
+    outcomes = run(
+        fold,
+        (0, decision("first", visitor="v", chosen=0)),
+        (1, decision("other", visitor="v", chosen=1)),
+        (2, event("other")),
+        (60_000, Tick(at=0)),
+    )
+
+    assert [(o.decision.id, o.kind, o.views) for o in outcomes] == [("first", "defaulted", 1)]
+    assert (fold.counts.switched_views, fold.counts.late_events) == (1, 1)
+
+
+def test_the_same_event_id_on_two_views_of_a_unit_is_two_events() -> None:
+    fold = join(aggregation="sum")
+
+    (outcome,) = run(
+        fold,
+        (0, decision("first", visitor="v")),
+        (1, decision("second", visitor="v")),
+        (2, event("first", key="click")),
+        (3, event("second", key="click")),
+        (60_000, Tick(at=0)),
+    )
+
+    assert outcome.reward == 2.0
+    assert fold.counts.duplicate_events == 0
+
+
+def test_a_slot_is_one_unit_by_the_length_it_was_logged_with() -> None:
+    fold = join(window_seconds=1.0)
+
+    outcomes = run(
+        fold,
+        *((ms, decision(f"d{ms}", ms, visitor="v")) for ms in range(0, SLOT, 3_000)),
+        (10 * SLOT, Tick(at=0)),
+    )
+
+    assert [o.decision.id for o in outcomes] == ["d0"]
+
+
+@pytest.mark.parametrize(("value", "reward"), [(1e6, 10.0), (-1e6, -10.0), (3.0, 3.0)])
+def test_no_single_event_is_worth_more_than_the_largest_reward(value: float, reward: float) -> None:
+    (outcome,) = run(join(), (0, decision("d")), (1, event("d", value=value)))
+
+    assert outcome.reward == reward
+
+
 def test_the_next_slot_is_a_unit_of_its_own() -> None:
     outcomes = run(
         join(),
@@ -213,9 +266,10 @@ def test_a_join_is_overdue_only_while_a_window_has_ended_unnoticed() -> None:
 
 names = st.sampled_from([f"d{n}" for n in range(6)])
 decisions = st.builds(
-    lambda name, visitor, slot: decision(name, visitor=visitor, slot=slot),
+    lambda name, visitor, slot, chosen: decision(name, visitor=visitor, slot=slot, chosen=chosen),
     names,
     st.sampled_from([None, "v", "w"]),
+    st.integers(0, 1),
     st.integers(0, 1),
 )
 happenings = st.builds(
@@ -255,7 +309,8 @@ def test_every_unit_closes_exactly_once_whatever_the_order(
 
     outcomes = [outcome for position, entry in log for outcome in fold.apply(position, entry)]
 
-    opened = fold.counts.decisions - fold.counts.repeated_views
+    counts = fold.counts
+    opened = counts.decisions - counts.repeated_views - counts.switched_views
     closed = Counter(outcome.decision.id for outcome in outcomes)
     assert len(outcomes) == opened
     assert fold.counts.rewarded + fold.counts.defaulted + fold.counts.censored == opened

@@ -6,7 +6,7 @@ from bandit_service.serving import visitors as module
 from bandit_service.serving.visitors import KEEP_MS, Visitors
 from bandit_service.storage.memory import MemorySite, MemoryStore
 
-ANN = Visit(7, 1_000, 3, 500)
+ANN = Visit(7, 1_000, "b@1", 3, 500)
 
 
 class Counting(MemorySite):
@@ -70,7 +70,7 @@ def test_what_was_shown_here_is_known_at_once(store: Counting) -> None:
 
     visitors.saw(decision(slot=8, at=2_000))
 
-    assert visitors.of("ann", 2_001)["film"] == Visit(8, 2_000, 4, 1_000)
+    assert visitors.of("ann", 2_001)["film"] == Visit(8, 2_000, "a@1", 4, 1_000)
     assert store.reads == 1
 
 

@@ -196,12 +196,12 @@ def test_what_a_visitor_saw_before_makes_a_repeated_view_sticky(
 
 
 def test_without_a_snapshot_decisions_fall_back(clock: Clock, services: Services) -> None:
-    # given a site that no learner has seen
+    # given a process whose snapshot could not be loaded
     editor = services.editor("new", by="test")
     editor.put_document(msgspec.convert(CATALOG, CatalogDocument))
     key, _ = services.keys.create("new", "site")
-    services.view("new")
     services.refresh()
+    services.view("new").chooser = None
     client = create_app(services).test_client()
 
     # when

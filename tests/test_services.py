@@ -1,0 +1,150 @@
+"""What the wiring promises: sites keep out of each other's way, and processes go on looking."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import structlog
+
+from bandit_service.errors import NotAuthenticated, StorageError
+from bandit_service.services import Services, opened_store
+from bandit_service.serving.view import SiteView
+from bandit_service.settings import ServiceSettings
+from bandit_service.storage.memory import MemoryStore
+from tests.e2e.processes import until
+from tests.world import World
+
+
+def test_a_site_whose_log_cannot_be_read_keeps_no_other_from_learning() -> None:
+    world = World()
+    broken = world.store.site("broken")
+    broken.append(b"not an entry")
+    answer = world.decide()
+    world.report(answer.decision, "click")
+    stop = threading.Event()
+
+    with structlog.testing.capture_logs() as logs:
+        thread = threading.Thread(target=world.services.learn, args=(stop,))
+        thread.start()
+        until(lambda: (head := world.log.head()) is not None and head.position.ms > 0, 10)
+        stop.set()
+        thread.join(10)
+
+    assert not thread.is_alive()
+    stopped = [line for line in logs if line["event"] == "learning_stopped"]
+    assert {line["site"] for line in stopped} == {"broken"}
+    assert stopped[0]["hint"]
+
+
+def test_learning_waits_for_a_store_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    sites, calls = world.store.sites, []
+
+    def away_at_first() -> list[str]:
+        calls.append(1)
+        if len(calls) == 1:
+            raise StorageError("away")
+        return sites()
+
+    monkeypatch.setattr(world.store, "sites", away_at_first)
+    monkeypatch.setattr("bandit_service.services.REST_SECONDS", 0.01)
+    stop = threading.Event()
+    thread = threading.Thread(target=world.services.learn, args=(stop,))
+    thread.start()
+
+    until(lambda: len(calls) > 3, 10)
+
+    stop.set()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_the_watcher_goes_on_whatever_a_look_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = MemoryStore()
+    services = Services(ServiceSettings(poll_seconds=0.02), store)
+    services.refresh()
+    looks: list[int] = []
+
+    def broken(self: SiteView, pulse: object = None) -> None:
+        looks.append(1)
+        if len(looks) < 3:
+            raise ZeroDivisionError
+
+    monkeypatch.setattr(SiteView, "refresh", broken)
+    with structlog.testing.capture_logs() as logs:
+        services.start_watching()
+        until(lambda: len(looks) > 4, 10)
+        services.close()
+
+    assert [line["event"] for line in logs] == ["refresh_failed", "refresh_failed"]
+
+
+def test_a_key_made_elsewhere_is_known_with_its_first_use_and_a_wrong_one_costs_little() -> None:
+    store = MemoryStore()
+    here, elsewhere = Services(ServiceSettings(), store), Services(ServiceSettings(), store)
+    here.refresh()
+    key, record = elsewhere.keys.create("main", "site")
+
+    assert here.authenticate(f"Bearer {key}", "site") == record
+
+    reads: list[int] = []
+
+    def counted() -> dict[str, bytes]:
+        reads.append(1)
+        return {}
+
+    store.keys = counted  # type: ignore[method-assign]
+    for _ in range(50):
+        with pytest.raises(NotAuthenticated):
+            here.authenticate("Bearer bk_main_guess", "site")
+    assert not reads
+
+
+@pytest.mark.redis
+def test_an_embedded_redis_that_dies_is_brought_up_again(tmp_path: Path) -> None:
+    settings = ServiceSettings(data_dir=str(tmp_path), fsync="always")
+
+    with opened_store(settings, guarded=True) as store:
+        site = store.site("main")
+        position = site.append(b"before")
+        pid = int((store._client.info("server"))["process_id"])
+        os.kill(pid, signal.SIGKILL)
+
+        def answers() -> bool:
+            try:
+                return site.tail() == position
+            except StorageError:
+                return False
+
+        time.sleep(0.1)
+        until(answers, 20)
+        with pytest.raises(StorageError):
+            site.append(b"on the dead connection")
+        site.append(b"after")
+        assert site.length() == 2
+
+
+@pytest.mark.redis
+def test_who_attached_to_another_ones_redis_takes_it_over_when_that_one_leaves(
+    tmp_path: Path,
+) -> None:
+    settings = ServiceSettings(data_dir=str(tmp_path))
+    first = opened_store(settings)
+    owner = first.__enter__()
+    owner.site("main").append(b"kept")
+
+    with opened_store(settings, guarded=True) as store:
+        first.__exit__(None, None, None)
+
+        def answers() -> bool:
+            try:
+                return store.site("main").length() == 1
+            except StorageError:
+                return False
+
+        until(answers, 20)
