@@ -17,6 +17,10 @@ import msgspec
 
 from bandit_service.outcomes.join import JoinCounts, Outcome
 
+MAX_CELLS: Final = 100_000
+"""Cells of one site: whoever holds a website's key can name placements and variants at will."""
+OTHERS: Final = "*"
+"""Placement and arm of what came after the last cell was taken."""
 Z95: Final = 1.959963984540054
 """Two-sided 95 % quantile of the normal distribution."""
 
@@ -101,7 +105,9 @@ class Counters:
         key = CellKey(decision.placement, decision.arm, decision.persona, decision.holdout)
         cell = self.cells.get(key)
         if cell is None:
-            cell = self.cells[key] = Cell()
+            if len(self.cells) >= MAX_CELLS:
+                key = CellKey(OTHERS, OTHERS, decision.persona, decision.holdout)
+            cell = self.cells.setdefault(key, Cell())
         cell.add(outcome.reward, outcome.views)
 
 

@@ -1,6 +1,9 @@
 import pytest
 from scipy.stats import binomtest
 
+from bandit_service.events.entries import START, Decision
+from bandit_service.outcomes.join import Outcome
+from bandit_service.reporting import counters
 from bandit_service.reporting.counters import (
     Cell,
     CellKey,
@@ -9,6 +12,22 @@ from bandit_service.reporting.counters import (
     by_variant_and_persona,
     estimate,
 )
+
+
+def shown(placement: str) -> Decision:
+    return Decision(
+        id="d",
+        at=0,
+        placement=placement,
+        revision=0,
+        arms=["a@1"],
+        probabilities=[1.0],
+        chosen=0,
+        snapshot="none",
+        reason="only",
+        persona="unknown",
+        confidence=0.0,
+    )
 
 
 def cell(*rewards: float) -> Cell:
@@ -46,6 +65,20 @@ def test_the_interval_of_other_rewards_is_normal_and_needs_two_of_them() -> None
 
 def test_cells_add_up() -> None:
     assert cell(1.0, 0.0) + cell(0.5) == cell(1.0, 0.0, 0.5)
+
+
+def test_the_cells_are_bounded_and_what_comes_after_is_counted_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(counters, "MAX_CELLS", 3)
+    fold = counters.Counters()
+
+    for n in range(10):
+        fold.count(Outcome(shown(f"film-{n}"), "defaulted", 0.0, 1, START))
+
+    assert len(fold.cells) == 4
+    assert fold.cells[CellKey("*", "*", "unknown", holdout=False)].n == 7
+    assert sum(cell.n for cell in fold.cells.values()) == 10
 
 
 def test_rows_keep_policy_and_holdout_apart_and_groups_together() -> None:
