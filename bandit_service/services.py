@@ -43,6 +43,8 @@ KEYS_SECONDS: Final = 0.5
 """How often at most an unknown key makes a process read the keys again."""
 REST_SECONDS: Final = 1.0
 """How long the learner waits for a store or a site that is in trouble."""
+ENTROPY_BYTES: Final = 576
+"""How many random bytes to ask for at a time: 64 decisions' worth."""
 IDLE_SECONDS: Final = 0.02
 """How long the learner rests when no site had anything new."""
 
@@ -50,6 +52,20 @@ IDLE_SECONDS: Final = 0.02
 def now_ms() -> int:
     """The wall clock, in ms since the Unix epoch."""
     return time.time_ns() // 1_000_000
+
+
+class Entropy:
+    """Random bytes of the operating system, asked for many at a time. Not for several threads."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def __call__(self, count: int) -> bytes:
+        """``count`` random bytes that nobody was given before."""
+        if len(self._rest) < count:
+            self._rest = os.urandom(max(count, ENTROPY_BYTES))
+        taken, self._rest = self._rest[:count], self._rest[count:]
+        return taken
 
 
 class Services:
@@ -61,14 +77,14 @@ class Services:
         store: Store,
         *,
         clock: Callable[[], int] = now_ms,
-        entropy: Callable[[int], bytes] = os.urandom,
+        entropy: Callable[[int], bytes] | None = None,
         site_settings: SiteSettings | None = None,
     ) -> None:
         """``clock`` gives ms since the Unix epoch, ``entropy`` that many random bytes."""
         self.settings = settings
         self.store = store
         self.clock = clock
-        self.entropy = entropy
+        self.entropy = entropy or Entropy()
         self.site_settings = site_settings or site_settings_of(settings)
         self.keys = KeyKeeper(store, clock=clock)
         self._ring = KeyRing({})

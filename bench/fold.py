@@ -28,6 +28,7 @@ from bandit_service.folds.site import SiteFold
 from bandit_service.policy import vowpal
 from bandit_service.policy.settings import SiteSettings
 from bandit_service.policy.vowpal import arguments
+from bandit_service.runtime import spare_the_collector
 from bandit_service.services import Services
 from bandit_service.serving.decide import decide
 from bandit_service.serving.requests import DecideRequest
@@ -89,6 +90,7 @@ def measure(scale: Scale) -> Table:
 def _compare(name: str, profiles: int, scale: Scale, folder: Path) -> Comparison:
     settings = SiteSettings()
     log = make_log(scale.outcomes, profiles=profiles)
+    spare_the_collector()  # as the learner and a rebuild do
     examples = folder / "examples.txt"
     outcomes = write_examples(settings, log, examples)
     ours: list[Run] = []

@@ -15,6 +15,7 @@ from bandit_service.folds import explain as explaining
 from bandit_service.folds import rebuild as rebuilding
 from bandit_service.folds.learner import stored_settings
 from bandit_service.policy.settings import SiteSettings, differences, read_settings
+from bandit_service.runtime import spare_the_collector
 from bandit_service.services import Services
 
 
@@ -40,6 +41,7 @@ def rebuild(settings_file: Path | None, same: bool, **options: Any) -> None:
         store = services.store.site(services.settings.site)
         present = _present(services)
         wanted = _wanted(services, settings_file, present if same else None)
+        spare_the_collector()
         with progress_bar("folding the log", store.length()) as progress:
             snapshot = rebuilding.rebuild(store, wanted, progress=progress)
     changed = [] if present is None else differences(present, wanted)

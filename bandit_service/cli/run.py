@@ -11,6 +11,7 @@ import click
 
 from bandit_service.cli.options import settings_from, shared_options, site_option
 from bandit_service.cli.processes import Child, stop_on_signals, stop_with_parent
+from bandit_service.runtime import spare_the_collector
 from bandit_service.services import Services, opened_store
 from bandit_service.settings import ServiceSettings
 from bandit_service.storage.redis_store import RedisStore
@@ -62,6 +63,7 @@ def learn(parent: int | None, **options: Any) -> None:
     with opened_store(settings, guarded=True) as store:
         if parent is None:
             click.echo(_which_redis(settings, store))
+        spare_the_collector()
         Services(settings, store).learn(stop)
 
 

@@ -41,7 +41,7 @@ class InlineVariant(VariantSpec, frozen=True, kw_only=True, forbid_unknown_field
     """A candidate that comes with a request; its status is ignored."""
 
 
-class DecideRequest(msgspec.Struct, frozen=True, kw_only=True):
+class DecideRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Ask for a variant of one placement."""
 
     placement: str
@@ -115,7 +115,7 @@ class EventsRequest(msgspec.Struct, frozen=True, kw_only=True):
     events: list[msgspec.Raw]
 
 
-class VariantAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class VariantAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """The variant to show."""
 
     id: str
@@ -129,7 +129,7 @@ class VariantAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     attributes: dict[str, Scalar] = {}
 
 
-class DecideAnswer(msgspec.Struct, frozen=True, kw_only=True):
+class DecideAnswer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What to show, and why."""
 
     decision: str

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import socket
+import struct
 import threading
 from typing import Any
 
@@ -14,12 +16,16 @@ class BareConnection(threading.local):
     """One plain connection a thread, for the commands that visitors wait for.
 
     redis-py opens it (address, TLS, password, database); from then on commands are packed and
-    replies parsed by hiredis on the bare socket.
+    replies parsed by hiredis on the bare socket. The kernel keeps the time limits: Python's own
+    would ask it whether the socket is ready before every read and write.
     """
 
-    def __init__(self, pool: redis.ConnectionPool) -> None:
+    def __init__(self, pool: redis.ConnectionPool, *, timeout: float) -> None:
+        """``timeout`` is in seconds."""
         self._pool = pool
+        self._limit = struct.pack("ll", int(timeout), int(timeout % 1 * 1_000_000))
         self._connection: Any = None
+        self._socket: socket.socket | None = None
         self._reader = hiredis.Reader()
         self._process = 0
 
@@ -30,10 +36,10 @@ class BareConnection(threading.local):
             redis.ResponseError: the first error among the replies.
             OSError: if the connection fails; which commands took effect is not known.
         """
-        socket = self._open()
+        plain = self._open()
         try:
-            socket.sendall(b"".join(hiredis.pack_command(command) for command in commands))
-            replies = [self._reply(socket) for _ in commands]
+            plain.sendall(b"".join(hiredis.pack_command(command) for command in commands))
+            replies = [self._reply(plain) for _ in commands]
         except BaseException:
             self.close()
             raise
@@ -44,22 +50,27 @@ class BareConnection(threading.local):
 
     def close(self) -> None:
         """Drop the connection; the next call opens another."""
-        connection, self._connection = self._connection, None
+        connection, self._connection, self._socket = self._connection, None, None
         if connection is not None:
             connection.disconnect()
 
-    def _open(self) -> Any:
-        if self._connection is None or self._process != os.getpid():
+    def _open(self) -> socket.socket:
+        if self._socket is None or self._process != os.getpid():
             self._process = os.getpid()
             self._reader = hiredis.Reader()
             connection: Any = self._pool.make_connection()
             connection.connect()
-            self._connection = connection
-        return self._connection._sock  # noqa: SLF001 - redis-py has no public name for it
+            plain: socket.socket = connection._sock  # noqa: SLF001 - it has no public name
+            plain.settimeout(None)
+            for limit in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+                plain.setsockopt(socket.SOL_SOCKET, limit, self._limit)
+            self._connection, self._socket = connection, plain
+            return plain
+        return self._socket
 
-    def _reply(self, socket: Any) -> Any:
+    def _reply(self, plain: socket.socket) -> Any:
         while (reply := self._reader.gets()) is False:
-            received = socket.recv(65_536)
+            received = plain.recv(65_536)
             if not received:
                 raise ConnectionError("Redis closed the connection")
             self._reader.feed(received)

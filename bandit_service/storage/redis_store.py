@@ -257,7 +257,7 @@ class RedisStore:
         # redis-py's types allow for text, bytes and asyncio at once; this client gives bytes.
         self._client: Any = client or _client(url)
         self._hot: BareConnection | ClientConnection = (
-            BareConnection(self._client.connection_pool)
+            BareConnection(self._client.connection_pool, timeout=TIMEOUT_SECONDS)
             if client is None
             else ClientConnection(client)
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bandit_service.logs import configure_logs
+from bandit_service.runtime import spare_the_collector
 from bandit_service.services import Services
 from bandit_service.settings import ServiceSettings
 from bandit_service.storage.redis_store import RedisStore
@@ -25,4 +26,6 @@ def application() -> WSGIApplication:
     services = Services(settings, RedisStore(settings.redis_url))
     services.refresh()
     services.start_watching()
-    return create_app(services)
+    app = create_app(services)
+    spare_the_collector()
+    return app
