@@ -102,7 +102,7 @@ def _address(_: click.Context, __: click.Parameter, url: str) -> str:
 @click.option(
     "--rate",
     type=click.FloatRange(min=0),
-    default=400.0,
+    default=800.0,
     show_default=True,
     help="Visits per second at most; 0: as many as the service answers.",
 )
