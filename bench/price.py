@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 import redis
 
+from bandit_service.catalog.personas import Resolver
 from bandit_service.events.entries import Decision, decode, encode
 from bandit_service.events.identity import DECISION_ENTROPY
 from bandit_service.events.visits import features as visit_features
@@ -24,8 +25,8 @@ from bandit_service.policy.chooser import Chooser, draw
 from bandit_service.policy.features import shared_line
 from bandit_service.policy.snapshot import genesis
 from bandit_service.services import Services, opened_store
-from bandit_service.serving import context
 from bandit_service.serving.decide import decide
+from bandit_service.serving.described import Descriptions
 from bandit_service.serving.requests import DecideRequest, check_request
 from bandit_service.serving.view import SiteView
 from bench.measures import BenchError, Row, Scale, Spread, Table
@@ -96,18 +97,18 @@ def _choosing(bench: Bench) -> list[Part]:
     chooser = Chooser(genesis(view.settings))
     line = shared_line(entry.persona, entry.traits, entry.context)
     given = chooser.distribution(candidates, line)
+    resolver = Resolver(bench.services.editor(SITE, by="bench").personas())
     numbers = count()
 
-    def situation() -> object:
-        each = next(turn)
-        return context.declared(each.traits), context.situation(each.context, now)
+    def fresh() -> Descriptions:
+        return Descriptions(resolver, view.tags_of)
 
     return [
         ("decode a request", lambda: decoder.decode(raw)),
         ("check its limits", lambda: check_request(next(turn))),
         ("pseudonym", lambda: view.secret.pseudonym("visitor-1")),
-        ("resolve the persona", lambda: _resolved(view, next(turn))),
-        ("traits and situation", situation),
+        ("describe, kept", lambda: view.descriptions.of(next(turn), now)),
+        ("describe, new words", lambda: fresh().of(next(turn), now)),
         ("visit features", lambda: visit_features(None, 1, now)),
         ("shared line", lambda: shared_line(entry.persona, entry.traits, entry.context)),
         ("distribution, kept", lambda: chooser.distribution(candidates, line)),
@@ -151,10 +152,6 @@ def _whole(bench: Bench) -> list[Part]:
         ("decide, all of it", lambda: made(next(named))),
         ("decide, no visitor named", lambda: made(next(nameless))),
     ]
-
-
-def _resolved(view: SiteView, request: DecideRequest) -> object:
-    return view.personas.resolve(request.traits, tags_of=view.tags_of)
 
 
 def _decision(bench: Bench, request: DecideRequest) -> Decision:

@@ -14,7 +14,6 @@ import msgspec
 
 from bandit_service.catalog.checks import MAX_INLINE_ID, check_variant
 from bandit_service.catalog.model import Kind, Variant
-from bandit_service.catalog.personas import Resolution
 from bandit_service.errors import InvalidInput, NotFound, NothingToShow, PayloadTooLarge
 from bandit_service.events import visits
 from bandit_service.events.entries import Decision, Reason, encode, unit_of
@@ -27,8 +26,6 @@ from bandit_service.policy.chooser import (
     draw,
     without_knowledge,
 )
-from bandit_service.policy.features import shared_line
-from bandit_service.serving import context as features
 from bandit_service.serving.requests import (
     MAX_SLOTS,
     DecideAnswer,
@@ -133,20 +130,18 @@ def _choose(
     offer = _offer(view, request)
     chooser = view.chooser  # read once: a snapshot may be swapped in at any moment
     policy = view.defaults.policy if chooser is None else chooser.policy
-    resolution = _persona(view, request)
-    traits = features.declared(request.traits)
-    context = features.situation(request.context, now)
+    described = view.descriptions.of(request, now)
+    remembered: dict[str, str] = {}
     decision_id = view.secret.new_decision(now, entropy)
     unit, slot = decision_id, None
     if guest is not None:
         slot = slot_of(guest.pseudonym, now, policy.slot_ms)
         unit = unit_of(guest.pseudonym, request.placement, slot)
-        context |= visits.features(guest.visit, slot, now)
+        remembered = visits.features(guest.visit, slot, now)
     if chooser is None:
         given = without_knowledge(policy, offer.candidates)
     else:
-        shared = shared_line(resolution.persona, traits, context)
-        given = chooser.distribution(offer.candidates, shared)
+        given = chooser.distribution(offer.candidates, described.shared(remembered))
     choice = draw(policy, view.secret.salt, unit, offer.candidates, given)
     arm = offer.candidates.arms[choice.chosen]
     repeated = guest is not None and slot is not None and visits.seen_in(guest.visit, slot, arm)
@@ -160,14 +155,14 @@ def _choose(
         chosen=choice.chosen,
         snapshot=NO_SNAPSHOT if chooser is None else chooser.name,
         reason=_reason(chooser, given, choice, repeated=repeated),
-        persona=resolution.persona,
-        confidence=resolution.confidence,
+        persona=described.resolution.persona,
+        confidence=described.resolution.confidence,
         visitor=None if guest is None else guest.pseudonym,
         slot=slot,
         slot_ms=0 if slot is None else policy.slot_ms,
         holdout=choice.holdout,
-        context=context,
-        traits=traits,
+        context={**described.context, **remembered},
+        traits=described.traits,
         exclude=request.exclude,
         inline=list(offer.candidates.variants) if request.candidates is not None else None,
     )
@@ -232,19 +227,6 @@ def _check_distinct(variants: Sequence[Variant]) -> None:
         raise InvalidInput(
             "two candidates have the same id", field="candidates", hint="give each its own id"
         )
-
-
-def _persona(view: SiteView, request: DecideRequest) -> Resolution:
-    if request.persona is None:
-        return view.personas.resolve(request.traits, tags_of=view.tags_of)
-    known = view.personas.named(request.persona)
-    if known is None:
-        raise InvalidInput(
-            f"there is no persona {request.persona[:80]!r}",
-            field="persona",
-            hint="GET /v1/personas lists them; or send traits instead",
-        )
-    return known
 
 
 def _reason(

@@ -170,19 +170,16 @@ class EventsAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_request(request: DecideRequest) -> None:
-    """Raise InvalidInput or PayloadTooLarge, naming the field, if a limit is not kept."""
+    """Raise InvalidInput or PayloadTooLarge, naming the field, if a limit is not kept.
+
+    Traits and context have a check of their own: ``check_features``.
+    """
     check_text(request.placement, 64, "placement")
     if request.visitor is not None:
         check_text(request.visitor, MAX_VISITOR, "visitor")
-    _check_count(request.traits, MAX_KEYS, "traits")
-    _check_count(request.context, MAX_KEYS, "context")
     _check_count(request.exclude, MAX_EXCLUDE, "exclude")
     for variant in request.exclude:
         check_text(variant, MAX_EXCLUDED_ID, "exclude")
-    if request.traits:
-        _check_features(request.traits, "traits")
-    if request.context:
-        _check_features(request.context, "context")
     if request.candidates is not None:
         _check_count(request.candidates, MAX_CANDIDATES, "candidates")
         if not request.candidates:
@@ -191,6 +188,14 @@ def check_request(request: DecideRequest) -> None:
                 field="candidates",
                 hint="send at least one variant, or leave the field out",
             )
+
+
+def check_features(request: DecideRequest) -> None:
+    """Raise InvalidInput or PayloadTooLarge if traits or context break a limit."""
+    _check_count(request.traits, MAX_KEYS, "traits")
+    _check_count(request.context, MAX_KEYS, "context")
+    _check_features(request.traits, "traits")
+    _check_features(request.context, "context")
 
 
 def check_text(text: str, limit: int, field: str) -> None:

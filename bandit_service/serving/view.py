@@ -18,6 +18,7 @@ from bandit_service.events.identity import SiteSecret
 from bandit_service.policy.chooser import Candidates, Chooser
 from bandit_service.policy.settings import SiteSettings
 from bandit_service.policy.snapshot import load_snapshot
+from bandit_service.serving.described import Descriptions
 from bandit_service.serving.visitors import Visitors
 from bandit_service.storage.ports import PERSONAS_KEY, Pulse, SiteStore
 
@@ -48,7 +49,8 @@ class SiteView:
         self.secret = SiteSecret(store.secret())
         self.visits = Visitors(store)
         self.shelves: dict[str, Shelf] = {}
-        self.personas = Resolver(Personas())
+        self._personas = Resolver(Personas())
+        self.descriptions = Descriptions(self._personas, self.tags_of)
         self.chooser: Chooser | None = None
         self._retired: Chooser | None = None
         self._refused = ""
@@ -84,11 +86,13 @@ class SiteView:
         shelves = dict(self.shelves)
         for document in documents:
             if document.key == PERSONAS_KEY:
-                self.personas = Resolver(msgspec.json.decode(document.data, type=Personas))
+                self._personas = Resolver(msgspec.json.decode(document.data, type=Personas))
             else:
                 placement = msgspec.json.decode(document.data, type=Placement)
                 shelves[placement.id] = Shelf(placement)
         self.shelves = shelves
+        # New ones: personas and tags may have changed, and with them what requests say.
+        self.descriptions = Descriptions(self._personas, self.tags_of)
         self._catalog = revision
 
     def _refresh_policy(self, name: str) -> None:
