@@ -7,6 +7,10 @@ they are the least biased examples there are.
 
 from __future__ import annotations
 
+from typing import Final
+
+import msgspec
+
 from bandit_service.events.catalog_history import CatalogHistory
 from bandit_service.events.entries import Decision
 from bandit_service.outcomes.join import Outcome
@@ -14,8 +18,11 @@ from bandit_service.policy.features import action_line, shared_line
 from bandit_service.policy.settings import PolicySettings
 from bandit_service.policy.vowpal import VowpalModel
 
-_MAX_REVISIONS = 5_000
+_MAX_REVISIONS: Final = 5_000
 """Placement revisions whose candidates' lines are kept ready."""
+_MAX_SHARED: Final = 20_000
+"""Shared lines that are kept ready."""
+_encoder: Final = msgspec.json.Encoder()
 
 
 class Trainer:
@@ -33,6 +40,7 @@ class Trainer:
         self.outcomes = outcomes
         self._history = history
         self._model = VowpalModel(settings, model)
+        self._kept: dict[bytes, str] = {}
         self._lines: dict[tuple[str, int], dict[str, str]] = {}
 
     def learn(self, outcome: Outcome) -> bool:
@@ -43,8 +51,7 @@ class Trainer:
         lines = self._candidates(decision)
         if lines is None:
             return False
-        shared = shared_line(decision.persona, decision.traits, decision.context)
-        self._model.learn(shared, lines, decision.chosen, outcome.reward)
+        self._model.learn(self._shared(decision), lines, decision.chosen, outcome.reward)
         self.outcomes += 1
         return True
 
@@ -55,6 +62,17 @@ class Trainer:
     def close(self) -> None:
         """Free the model."""
         self._model.close()
+
+    def _shared(self, decision: Decision) -> str:
+        """The shared line; decisions that say the same are many, and share it."""
+        words = _encoder.encode((decision.persona, decision.traits, decision.context))
+        line = self._kept.get(words)
+        if line is None:
+            if len(self._kept) >= _MAX_SHARED:
+                self._kept.clear()
+            line = shared_line(decision.persona, decision.traits, decision.context)
+            self._kept[words] = line
+        return line
 
     def _candidates(self, decision: Decision) -> list[str] | None:
         if decision.inline is not None:

@@ -130,8 +130,13 @@ def test_a_site_learns_survives_its_learner_and_can_be_rebuilt_and_explained(
     logged = [decode(data) for _, data in log.read(START, limit=1_000_000)]
     answered = {str(answer["decision"]) for answer, _ in seen}
     assert answered <= {entry.id for entry in logged if isinstance(entry, Decision)}
-    report = program.caller(editor_key).call("GET", "/v1/reports/learning")[1]
-    assert report["counts"]["rewarded"] + report["counts"]["defaulted"] >= len(answered)
+
+    def reported() -> bool:  # reports come with checkpoints, a moment behind the snapshots
+        counts = editor.call("GET", "/v1/reports/learning")[1]["counts"]
+        return bool(counts["rewarded"] + counts["defaulted"] >= len(answered))
+
+    editor = program.caller(editor_key)
+    until(reported, 10)
 
     # and any decision can be explained, and other settings adopted while the service answers
     explained = program.run("explain", str(seen[1_000][0]["decision"]))
