@@ -115,10 +115,10 @@ def _find(
         )
     needle = decision_id.encode()
     near = Position(max(0, at - SEARCH_MS), 0), Position(at + SEARCH_MS, 0)
-    # The log's clock never runs backwards, a server's may: then look everywhere.
-    for after, upto in (near, (START, store.tail())):
+    # The log's clock never runs backwards, a server's may: then look everywhere, which takes long.
+    for (after, upto), told in ((near, _nobody), ((START, store.tail()), progress)):
         for position, data in entries_of(store, after=after, upto=upto):
-            progress(1)
+            told(1)
             if needle in data:
                 entry = decode(data)
                 if isinstance(entry, Decision) and entry.id == decision_id:
@@ -127,6 +127,10 @@ def _find(
         f"decision {decision_id} is not in the log",
         hint="it may be older than what the log keeps",
     )
+
+
+def _nobody(_: int) -> None:
+    """Is told of progress where there is little to wait for."""
 
 
 def _placement(store: SiteStore, decision: Decision) -> Placement | None:
@@ -142,7 +146,7 @@ def _placement(store: SiteStore, decision: Decision) -> Placement | None:
 
 def _candidates(decision: Decision, placement: Placement | None) -> Candidates:
     if decision.inline is not None or placement is None:
-        return Candidates.inline(decision.placement, decision.inline or [])
+        return Candidates.inline(decision.placement, decision.inline or ())
     return Candidates.of(placement, decision.exclude)
 
 

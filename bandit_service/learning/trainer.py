@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import Final
 
-import msgspec
-
 from bandit_service.events.catalog_history import CatalogHistory
 from bandit_service.events.entries import Decision
 from bandit_service.outcomes.join import Outcome
@@ -20,9 +18,6 @@ from bandit_service.policy.vowpal import VowpalModel
 
 _MAX_REVISIONS: Final = 5_000
 """Placement revisions whose candidates' lines are kept ready."""
-_MAX_SHARED: Final = 20_000
-"""Shared lines that are kept ready."""
-_encoder: Final = msgspec.json.Encoder()
 
 
 class Trainer:
@@ -40,7 +35,6 @@ class Trainer:
         self.outcomes = outcomes
         self._history = history
         self._model = VowpalModel(settings, model)
-        self._kept: dict[bytes, str] = {}
         self._lines: dict[tuple[str, int], dict[str, str]] = {}
 
     def learn(self, outcome: Outcome) -> bool:
@@ -51,7 +45,8 @@ class Trainer:
         lines = self._candidates(decision)
         if lines is None:
             return False
-        self._model.learn(self._shared(decision), lines, decision.chosen, outcome.reward)
+        shared = shared_line(decision.persona, decision.traits, decision.context)
+        self._model.learn(shared, lines, decision.chosen, outcome.reward)
         self.outcomes += 1
         return True
 
@@ -62,17 +57,6 @@ class Trainer:
     def close(self) -> None:
         """Free the model."""
         self._model.close()
-
-    def _shared(self, decision: Decision) -> str:
-        """The shared line; decisions that say the same are many, and share it."""
-        words = _encoder.encode((decision.persona, decision.traits, decision.context))
-        line = self._kept.get(words)
-        if line is None:
-            if len(self._kept) >= _MAX_SHARED:
-                self._kept.clear()
-            line = shared_line(decision.persona, decision.traits, decision.context)
-            self._kept[words] = line
-        return line
 
     def _candidates(self, decision: Decision) -> list[str] | None:
         if decision.inline is not None:

@@ -155,8 +155,3 @@ ROUTES: Final = (
     Route("GET", "/metrics", None, "Figures for Prometheus", 200),
 )  # fmt: skip
 """All routes."""
-
-
-def flask_rule(path: str) -> str:
-    """The path as Flask writes it: ``/v1/placements/<placement>``."""
-    return path.replace("{", "<").replace("}", ">")
