@@ -12,6 +12,8 @@
     ├── Conflict                    the thing changed since it was read (HTTP 409 / 412)
     ├── NothingToShow               a placement without a live variant (HTTP 409)
     ├── StorageError                Redis refused, failed or cannot be reached (HTTP 503)
+    │   ├── AppendInDoubt           an append was sent and not answered
+    │   └── SpoolError              nor does this machine's disk take what Redis does not
     ├── SnapshotError               a snapshot is missing, damaged or of another version
     ├── LogError                    an entry of the log cannot be read
     └── DatasetError                a public data set cannot be fetched or read
@@ -138,6 +140,28 @@ class StorageError(BanditError):
     code = "storage_unavailable"
     status = 503
     exit_code = 3
+
+
+class AppendInDoubt(StorageError):
+    """Raised when an append was sent and its answer lost: the log may have the entries or not.
+
+    ``after`` is a position (ms, sequence) that they can only come after; ``server`` and ``client``
+    name the connection that carried them, as Redis does (``run_id``, ``CLIENT ID``).
+    """
+
+    code = "append_in_doubt"
+
+    def __init__(self, message: str, *, after: tuple[int, int], server: str, client: int) -> None:
+        super().__init__(message, hint="is Redis running, reachable and not full? see REDIS_URL")
+        self.after = after
+        self.server = server
+        self.client = client
+
+
+class SpoolError(StorageError):
+    """Raised when Redis is away and the spool on this machine's disk takes nothing more."""
+
+    code = "spool_unavailable"
 
 
 class SnapshotError(BanditError):

@@ -7,11 +7,13 @@ needs something is given it from here.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -34,8 +36,11 @@ from bandit_service.serving.keys import KeyKeeper
 from bandit_service.serving.view import SiteView
 from bandit_service.settings import ServiceSettings
 from bandit_service.storage.embedded import EmbeddedRedis
+from bandit_service.storage.identity import StoreIdentity
+from bandit_service.storage.outbox import Outbox
 from bandit_service.storage.ports import SiteStore, Store
-from bandit_service.storage.redis_store import RedisStore
+from bandit_service.storage.redis_store import RedisStore, address_of
+from bandit_service.storage.spool import Spool
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +52,8 @@ ENTROPY_BYTES: Final = 576
 """How many random bytes to ask for at a time: 64 decisions' worth."""
 IDLE_SECONDS: Final = 0.02
 """How long the learner rests when no site had anything new."""
+TEND_SECONDS: Final = 0.1
+"""How often a serving process looks whether Redis is back and the spool can be emptied."""
 
 
 def now_ms() -> int:
@@ -79,8 +86,12 @@ class Services:
         clock: Callable[[], int] = now_ms,
         entropy: Callable[[int], bytes] | None = None,
         site_settings: SiteSettings | None = None,
+        outbox: Outbox | None = None,
     ) -> None:
-        """``clock`` gives ms since the Unix epoch, ``entropy`` that many random bytes."""
+        """``clock`` gives ms since the Unix epoch, ``entropy`` that many random bytes.
+
+        ``outbox`` takes what visitors are answered; without one it goes straight to ``store``.
+        """
         self.settings = settings
         self.store = store
         self.clock = clock
@@ -92,16 +103,25 @@ class Services:
         self._doubted_at = -KEYS_SECONDS
         self._views: dict[str, SiteView] = {}
         self._lock = threading.Lock()
+        self.outbox = outbox
+        self.trouble: BanditError | None = None
+        """What the last look at the store ran into."""
+        self._identity = ""
         self._stop = threading.Event()
-        self._watcher: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
         self._refreshed_at = 0.0
 
     # -- serving
 
     def view(self, site: str) -> SiteView:
-        """The view of a site, made on first use."""
+        """The view of a site, made on first use.
+
+        Raises:
+            StorageError: if it must be made and the store is away.
+        """
         view = self._views.get(site)
         if view is None:
+            self._refuse_while_away()
             with self._lock:
                 view = self._views.get(site) or self._open(site)
                 self._views[site] = view
@@ -117,7 +137,8 @@ class Services:
             return self._ring.authenticate(authorization, role)
         except NotAuthenticated:
             now = time.monotonic()
-            if authorization is None or now - self._doubted_at < KEYS_SECONDS:
+            recently = now - self._doubted_at < KEYS_SECONDS
+            if authorization is None or recently or self.store.away:
                 raise
             self._doubted_at = now
             self._read_keys()
@@ -129,6 +150,7 @@ class Services:
         Raises:
             StorageError: if the store does not answer; everything stays as it was.
         """
+        self._notice_another_store()
         for site in (*self._views, self.settings.site):
             view = self.view(site)
             pulse = view.store.pulse()
@@ -145,15 +167,22 @@ class Services:
         return time.monotonic() - self._refreshed_at if self._refreshed_at else float("inf")
 
     def start_watching(self) -> None:
-        """Refresh from a thread of this process until ``close``."""
-        self._watcher = threading.Thread(target=self._watch, name="watcher", daemon=True)
-        self._watcher.start()
+        """Refresh, and look after the outbox, from threads of this process until ``close``."""
+        rounds = [(self.settings.poll_seconds, self._watch)]
+        if self.outbox is not None:
+            rounds.append((TEND_SECONDS, self._tend))
+        for seconds, work in rounds:
+            thread = threading.Thread(
+                target=self._repeat, args=(seconds, work), name=work.__name__, daemon=True
+            )
+            self._threads.append(thread)
+            thread.start()
 
     def close(self) -> None:
         """Stop watching and let go of the store."""
         self._stop.set()
-        if self._watcher is not None:
-            self._watcher.join(timeout=5)
+        for thread in self._threads:
+            thread.join(timeout=5)
         self.store.close()
 
     # -- managing
@@ -193,9 +222,13 @@ class Services:
         """
         learners: dict[str, SiteLearner] = {}
         resting: dict[str, float] = {}
+        identity = self.store.identity
         while not stop.is_set():
             try:
                 sites = self.store.sites()
+                if self.store.identity != identity:
+                    log.warning("another_store", hint="learning begins with what that one holds")
+                    learners, identity = {}, self.store.identity
             except StorageError as exc:
                 log.warning("store_unavailable", error=exc.message)
                 stop.wait(REST_SECONDS)
@@ -233,19 +266,47 @@ class Services:
     def _open(self, site: str) -> SiteView:
         store = self.store.site(site)
         ensure_snapshot(store, self.site_settings)
-        view = SiteView(store, self.site_settings)
+        append = None if self.outbox is None else partial(self.outbox.append, store)
+        view = SiteView(store, self.site_settings, append=append)
         view.refresh()
         return view
 
-    def _watch(self) -> None:
-        while not self._stop.wait(self.settings.poll_seconds):
+    def _refuse_while_away(self) -> None:
+        if self.store.away:
+            raise StorageError("Redis is away", hint="try again in a moment")
+
+    def _notice_another_store(self) -> None:
+        """Forget everything that was read from a store that is no longer the one in use."""
+        identity = self.store.identity
+        if identity != self._identity:
+            with self._lock:
+                self._views = {}
+            self._identity = identity
+            self._keys_revision = -1
+
+    def _repeat(self, seconds: float, work: Callable[[], None]) -> None:
+        while not self._stop.wait(seconds):
             try:
-                self.refresh()
-            except BanditError as exc:
-                log.warning("refresh_failed", error=exc.message)
+                work()
             except Exception:
                 # Whatever it is, this process must go on looking: it also learns of revoked keys.
                 log.exception("refresh_failed")
+
+    def _watch(self) -> None:
+        try:
+            self.refresh()
+        except BanditError as exc:
+            if self.trouble is None or self.trouble.message != exc.message:
+                log.warning("refresh_failed", error=exc.message, hint=exc.hint)
+            self.trouble = exc
+            self.store.suspend()
+        else:
+            self.trouble = None
+
+    def _tend(self) -> None:
+        if self.outbox is not None and self.outbox.away:
+            with suppress(StorageError):  # the watcher says what it is
+                self.outbox.tend()
 
 
 def ensure_snapshot(store: SiteStore, settings: SiteSettings) -> None:
@@ -296,16 +357,51 @@ def opened_store(settings: ServiceSettings, *, guarded: bool = False) -> Iterato
     Raises:
         StorageError: if Redis cannot be reached or started, or is too old.
     """
+    with (
+        reached_redis(settings, guarded=guarded) as url,
+        closing(redis_store(settings, url)) as store,
+    ):
+        store.check_version()
+        yield store
+
+
+@contextmanager
+def reached_redis(settings: ServiceSettings, *, guarded: bool = False) -> Iterator[str]:
+    """Where the Redis of the settings is; one of our own runs for as long as the context lasts.
+
+    Raises:
+        StorageError: if it cannot be started.
+    """
     if settings.redis_url:
-        with closing_store(settings.redis_url) as store:
-            yield store
+        yield settings.redis_url
         return
     with (
-        EmbeddedRedis(data_dir=settings.data_path, fsync=settings.fsync) as embedded,
-        closing_store(embedded.url) as store,
+        embedded_redis(settings) as embedded,
         _guard(embedded) if guarded else nullcontext(),
     ):
-        yield store
+        yield embedded.url
+
+
+def embedded_redis(settings: ServiceSettings) -> EmbeddedRedis:
+    """The Redis of our own that the settings describe, not started."""
+    return EmbeddedRedis(data_dir=settings.data_path, fsync=settings.fsync)
+
+
+def redis_store(settings: ServiceSettings, url: str, *, trips: bool = False) -> RedisStore:
+    """The store at ``url``, which must be the one that this machine has met there before."""
+    identity = StoreIdentity(settings.spool_path, address_of(url))
+    return RedisStore(url, identity=identity, trips=trips)
+
+
+def open_spool(settings: ServiceSettings, url: str) -> Spool:
+    """The spool for the Redis at ``url``.
+
+    Raises:
+        SpoolError: if the disk does not allow for one.
+    """
+    name = hashlib.sha256(address_of(url).encode()).hexdigest()[:16]
+    path = settings.spool_path / f"{name}.spool"
+    return Spool(path, max_bytes=settings.spool_megabytes * 1_048_576)
 
 
 @contextmanager
@@ -326,14 +422,3 @@ def _guard(embedded: EmbeddedRedis) -> Iterator[None]:
     finally:
         stop.set()
         guard.join()
-
-
-@contextmanager
-def closing_store(url: str) -> Iterator[RedisStore]:
-    """A store at ``url``, checked, and closed in the end."""
-    store = RedisStore(url)
-    try:
-        store.check_version()
-        yield store
-    finally:
-        store.close()

@@ -49,6 +49,15 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             "before it acknowledges."
         ),
     ] = "everysec"
+    spool_megabytes: Annotated[
+        int,
+        msgspec.Meta(
+            ge=1,
+            le=1_048_576,
+            description="Disk, in data_dir, for decisions and events that wait while Redis is "
+            "away, in megabytes.",
+        ),
+    ] = 1024
     config_dir: Annotated[
         str,
         msgspec.Meta(
@@ -103,6 +112,11 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         if self.data_dir:
             return Path(self.data_dir).expanduser()
         return platformdirs.user_data_path("bandit-service")
+
+    @property
+    def spool_path(self) -> Path:
+        """The folder of what this machine keeps for a Redis that is away."""
+        return self.data_path / "spool"
 
     @property
     def config_path(self) -> Path:

@@ -6,6 +6,7 @@ import ast
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -24,6 +25,8 @@ from bandit_service.policy.features import action_line, shared_line
 from bandit_service.policy.snapshot import genesis, load_snapshot
 from bandit_service.reporting.counters import Row, by_persona, by_variant
 from bandit_service.storage.memory import MemorySite
+from bandit_service.storage.outbox import Outbox
+from bandit_service.storage.spool import Spool
 from tests.world import QUICK, World, busy_world
 
 ROOT = Path(__file__).parent.parent
@@ -93,18 +96,40 @@ def test_1_a_propensity_survives_the_log_to_the_bit() -> None:
 # -- 2: before a visitor gets an answer its decision is acknowledged
 
 
-def test_2_there_is_no_answer_unless_the_log_took_the_decision(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_2_an_answer_whose_decision_nothing_took_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World()
 
     def refuse(self: MemorySite, entry: bytes) -> None:
         raise StorageError("the log is away")
 
     monkeypatch.setattr(MemorySite, "append", refuse)
+    answer = world.decide(visitor="ann")
 
-    with pytest.raises(StorageError):
-        world.decide()
+    assert (answer.logged, answer.reason) == (False, "fallback")
+    assert answer.variant.id in {"h0", "h1", "h2", "h3"}
+    assert decisions(world) == []
+
+
+def test_2_a_decision_waits_on_disk_while_the_log_is_away_and_then_is_in_it_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    world = World()
+    outbox = Outbox(world.store, Spool(tmp_path / "waiting", max_bytes=1_000_000))
+    world.view.append = partial(outbox.append, world.log)
+
+    def refuse(self: MemorySite, entries: object) -> None:
+        raise StorageError("the log is away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MemorySite, "append_many", refuse)
+        first = world.decide()
+    second = world.decide()  # the log is well by now, but this one must not overtake
+    assert first.logged
+    assert decisions(world) == []
+    outbox.tend()
+    outbox.tend()
+
+    assert [entry.id for entry in decisions(world)] == [first.decision, second.decision]
 
 
 def test_2_every_answer_is_in_the_log_as_it_was_given() -> None:

@@ -20,6 +20,7 @@ OTHERS: dict[str, tuple[object, str]] = {
     "redis_url": ("redis://elsewhere:6379/1", "redis://elsewhere:6379/1"),
     "data_dir": ("/data", "/data"),
     "fsync": ("always", "always"),
+    "spool_megabytes": (7, "7"),
     "site_settings": ("other.toml", "other.toml"),
     "site": ("shop", "shop"),
     "host": ("0.0.0.0", "0.0.0.0"),

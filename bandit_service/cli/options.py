@@ -49,10 +49,15 @@ def settings_from(options: dict[str, Any]) -> ServiceSettings:
     return settings
 
 
+def quiet_settings_from(options: dict[str, Any]) -> ServiceSettings:
+    """The same for commands that have nothing to log unless something is wrong."""
+    return settings_from({"log_level": "warning", **_given(options)})
+
+
 @contextmanager
 def services_from(options: dict[str, Any]) -> Iterator[Services]:
     """Services under the options of a command, quiet about being started."""
-    settings = settings_from({"log_level": "warning", **_given(options)})
+    settings = quiet_settings_from(options)
     with opened_store(settings) as store:
         services = Services(settings, store)
         try:

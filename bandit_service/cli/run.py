@@ -12,7 +12,7 @@ import click
 from bandit_service.cli.options import settings_from, shared_options, site_option
 from bandit_service.cli.processes import Child, stop_on_signals, stop_with_parent
 from bandit_service.runtime import spare_the_collector
-from bandit_service.services import Services, opened_store
+from bandit_service.services import Services, open_spool, opened_store
 from bandit_service.settings import ServiceSettings
 from bandit_service.storage.redis_store import RedisStore
 from bandit_service.web import server
@@ -37,6 +37,7 @@ def serve(parent: int | None, **options: Any) -> None:
     stop_with_parent(parent)
     with opened_store(settings, guarded=True) as store:
         click.echo(_which_redis(settings, store))
+        open_spool(settings, store.url).close()  # better known now than when Redis is away
         _prepare(Services(settings, store), first_steps=parent is None)
         learner = _learner(settings, store.url) if settings.learn else None
         try:
@@ -88,7 +89,7 @@ def _which_redis(settings: ServiceSettings, store: RedisStore) -> str:
 def _learner(settings: ServiceSettings, redis_url: str) -> Child:
     command = [sys.executable, "-m", "bandit_service", "learn", "--redis-url", redis_url]
     command += ["--parent", str(os.getpid()), "--log-level", settings.log_level]
-    command += ["--config-dir", str(settings.config_path)]
+    command += ["--config-dir", str(settings.config_path), "--data-dir", str(settings.data_path)]
     command += ["--site-settings", settings.site_settings]
     environ = {**os.environ, "BANDIT_PUBLISH_SECONDS": str(settings.publish_seconds)}
     return Child(command, environ=environ, keep=True)

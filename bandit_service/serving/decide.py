@@ -1,7 +1,8 @@
 """Deciding: from a request to a logged decision and its answer.
 
-The order is the promise: the draw is made, the decision is appended to the log, and only when the
-store has acknowledged it is there an answer. What the entry says is what was used.
+The order is the promise: the draw is made, the decision is appended to the log, and only when that
+is acknowledged is there an answer. What the entry says is what was used. Where nothing takes the
+decision, the visitor is shown a variant all the same, and the answer says that it was not logged.
 """
 
 from __future__ import annotations
@@ -10,11 +11,18 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 from zlib import crc32
 
-import msgspec
+import structlog
+from msgspec.structs import replace
 
 from bandit_service.catalog.checks import MAX_INLINE_ID, check_variant
 from bandit_service.catalog.model import Kind, Variant
-from bandit_service.errors import InvalidInput, NotFound, NothingToShow, PayloadTooLarge
+from bandit_service.errors import (
+    InvalidInput,
+    NotFound,
+    NothingToShow,
+    PayloadTooLarge,
+    StorageError,
+)
 from bandit_service.events import visits
 from bandit_service.events.entries import Decision, Reason, encode, unit_of
 from bandit_service.events.identity import slot_of
@@ -38,6 +46,8 @@ from bandit_service.serving.requests import (
     check_text,
 )
 from bandit_service.serving.view import SiteView
+
+log = structlog.get_logger(__name__)
 
 NO_SNAPSHOT: Final = "none"
 """Named by decisions that no snapshot had a part in."""
@@ -73,12 +83,9 @@ def decide(view: SiteView, request: DecideRequest, *, now: int, entropy: bytes) 
         InvalidInput: if the request breaks a limit or names an unknown persona.
         NotFound: if there is no such placement.
         NothingToShow: if no live variant is left.
-        StorageError: if the log did not take the decision; nobody may be shown it.
     """
-    (made,) = _make(view, [request], now, [entropy])
-    view.store.append(encode(made.entry))
-    view.visits.saw(made.entry)
-    return made.answer
+    (answer,) = _logged(view, _make(view, [request], now, [entropy]))
+    return answer
 
 
 def decide_page(
@@ -95,11 +102,19 @@ def decide_page(
         )
     if not page.slots:
         return PageAnswer(slots=[])
-    made = _make(view, page.requests(), now, entropies)
-    view.store.append_many([encode(one.entry) for one in made])
+    return PageAnswer(slots=_logged(view, _make(view, page.requests(), now, entropies)))
+
+
+def _logged(view: SiteView, made: Sequence[_Made]) -> list[DecideAnswer]:
+    """The answers of decisions that are logged now, or marked where they could not be."""
+    try:
+        view.append([encode(one.entry) for one in made])
+    except StorageError as exc:
+        log.warning("decision_not_logged", site=view.site, error=exc.message)
+        return [replace(one.answer, reason="fallback", logged=False) for one in made]
     for one in made:
         view.visits.saw(one.entry)
-    return PageAnswer(slots=[one.answer for one in made])
+    return [one.answer for one in made]
 
 
 def _make(
@@ -219,7 +234,7 @@ def _inline(index: int, spec: InlineVariant) -> Variant:
     # Inline content has no history: its checksum tells one version from another.
     content = "\x00".join(part or "" for part in variant.content)
     version = crc32(content.encode("utf-8", "surrogatepass"))
-    return msgspec.structs.replace(variant, version=version)
+    return replace(variant, version=version)
 
 
 def _check_distinct(variants: Sequence[Variant]) -> None:

@@ -64,7 +64,7 @@ def take_events(view: SiteView, request: EventsRequest, *, now: int) -> EventsAn
 
 def _append(view: SiteView, events: Sequence[Event]) -> None:
     if events:
-        view.store.append_many([encode(event) for event in events])
+        view.append([encode(event) for event in events])
 
 
 def _check(view: SiteView, raw: msgspec.Raw, now: int) -> Event:

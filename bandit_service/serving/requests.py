@@ -145,6 +145,8 @@ class DecideAnswer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     snapshot: str
     """The state of learning that chose."""
     reason: str
+    logged: bool = True
+    """False where neither Redis nor this machine's disk took the decision: it will not count."""
 
 
 class PageAnswer(msgspec.Struct, frozen=True, kw_only=True):

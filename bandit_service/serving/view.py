@@ -8,6 +8,10 @@ swap and drops no request. A snapshot that cannot be used is refused; the one be
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Final
+
 import msgspec
 import structlog
 
@@ -24,6 +28,9 @@ from bandit_service.storage.ports import PERSONAS_KEY, Pulse, SiteStore
 
 log = structlog.get_logger(__name__)
 
+MAX_TRIED: Final = 20
+"""Older snapshots that are tried where the newest cannot be used."""
+
 
 class Shelf:
     """A placement with its candidates prepared."""
@@ -39,13 +46,21 @@ class Shelf:
 class SiteView:
     """One site, as a serving process sees it."""
 
-    def __init__(self, store: SiteStore, defaults: SiteSettings) -> None:
+    def __init__(
+        self,
+        store: SiteStore,
+        defaults: SiteSettings,
+        *,
+        append: Callable[[Sequence[bytes]], object] | None = None,
+    ) -> None:
         """A view that knows nothing yet; call ``refresh``.
 
-        ``defaults`` serve until there is a snapshot.
+        ``defaults`` serve until there is a snapshot. ``append`` logs what requests say; the
+        store's own unless something stands in between.
         """
         self.site = store.site
         self.store = store
+        self.append = append or store.append_many
         self.secret = SiteSecret(store.secret())
         self.visits = Visitors(store)
         self.shelves: dict[str, Shelf] = {}
@@ -53,7 +68,7 @@ class SiteView:
         self.descriptions = Descriptions(self._personas, self.tags_of)
         self.chooser: Chooser | None = None
         self._retired: Chooser | None = None
-        self._refused = ""
+        self._refused: deque[str] = deque(maxlen=MAX_TRIED + 1)
         self.defaults = defaults
         self._catalog = 0
 
@@ -78,7 +93,7 @@ class SiteView:
         if pulse.catalog != self._catalog:
             self._refresh_catalog()
         serving = None if self.chooser is None else self.chooser.name
-        if pulse.head is not None and pulse.head.name not in (serving, self._refused):
+        if pulse.head is not None and pulse.head.name not in (serving, *self._refused):
             self._refresh_policy(pulse.head.name)
 
     def _refresh_catalog(self) -> None:
@@ -96,17 +111,33 @@ class SiteView:
         self._catalog = revision
 
     def _refresh_policy(self, name: str) -> None:
-        data = self.store.snapshot(name)
-        if data is None:
-            return
-        try:
-            chooser = Chooser(load_snapshot(data, name=name))
-        except SnapshotError as exc:
-            self._refused = name
-            log.warning("snapshot_refused", site=self.site, snapshot=name, error=exc.message)
-            return
+        chooser = self._load(name)
+        if chooser is None:
+            if self.chooser is not None or name not in self._refused:
+                return
+            chooser = self._load_older()
         # A request may still be choosing with the present one: free it at the next swap.
         retired, self._retired = self._retired, self.chooser
         self.chooser = chooser
         if retired is not None:
             retired.close()
+
+    def _load(self, name: str) -> Chooser | None:
+        """The policy of a snapshot; None if it is gone or cannot be used."""
+        data = self.store.snapshot(name)
+        if data is None or name in self._refused:
+            return None
+        try:
+            return Chooser(load_snapshot(data, name=name))
+        except SnapshotError as exc:
+            self._refused.append(name)
+            log.warning("snapshot_refused", site=self.site, snapshot=name, error=exc.message)
+            return None
+
+    def _load_older(self) -> Chooser | None:
+        """The policy of the newest snapshot that can be used, for a process that has none yet."""
+        for name in self.store.snapshots()[:MAX_TRIED]:
+            chooser = self._load(name)
+            if chooser is not None:
+                return chooser
+        return None

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from bandit_service.errors import StorageError
 from bandit_service.events.entries import Decision
 from bandit_service.events.visits import Visit, advance, decode_visit
 from bandit_service.storage.ports import SiteStore
@@ -31,14 +32,18 @@ class Visitors:
     def of(self, pseudonym: str, now: int) -> dict[str, Visit]:
         """The visits of one visitor by placement; ``now`` is in ms.
 
-        Raises:
-            StorageError: if they must be read and the store does not answer.
+        While the store does not answer, that is what this process remembers by itself.
         """
         kept = self._kept.get(pseudonym)
         if kept is not None and kept[0] <= now < kept[0] + KEEP_MS:
             return kept[1]
-        rows = self._store.visits(pseudonym)
-        visits = {place: v for place, row in rows.items() if (v := decode_visit(row)) is not None}
+        try:
+            rows = self._store.visits(pseudonym)
+        except StorageError:
+            visits = {} if kept is None else kept[1]
+        else:
+            found = ((place, decode_visit(row)) for place, row in rows.items())
+            visits = {place: visit for place, visit in found if visit is not None}
         if len(self._kept) >= MAX_VISITORS:
             self._kept.clear()
         self._kept[pseudonym] = (now, visits)

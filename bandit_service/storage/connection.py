@@ -6,10 +6,35 @@ import os
 import socket
 import struct
 import threading
-from typing import Any
+from typing import Any, NamedTuple
 
 import hiredis
 import redis
+
+
+class Peer(NamedTuple):
+    """How the server knows one connection: its own run id, and the number of the client."""
+
+    server: str
+    client: int
+
+
+class NotSent(redis.RedisError):
+    """Raised when commands were not sent: there is no connection, and none could be opened."""
+
+
+class Breaker:
+    """Whether Redis counts as away, for all threads of a process.
+
+    Where ``trips`` is set, a connection that fails makes it so, and nobody waits for Redis any
+    more until somebody has looked and set ``away`` back.
+    """
+
+    __slots__ = ("away", "trips")
+
+    def __init__(self, *, trips: bool) -> None:
+        self.trips = trips
+        self.away = False
 
 
 class BareConnection(threading.local):
@@ -20,19 +45,23 @@ class BareConnection(threading.local):
     would ask it whether the socket is ready before every read and write.
     """
 
-    def __init__(self, pool: redis.ConnectionPool, *, timeout: float) -> None:
+    def __init__(self, pool: redis.ConnectionPool, breaker: Breaker, *, timeout: float) -> None:
         """``timeout`` is in seconds."""
         self._pool = pool
+        self._breaker = breaker
         self._limit = struct.pack("ll", int(timeout), int(timeout % 1 * 1_000_000))
         self._connection: Any = None
         self._socket: socket.socket | None = None
         self._reader = hiredis.Reader()
         self._process = 0
+        self.peer = Peer("", 0)
+        """What carried the last commands; to be asked about when they were not answered."""
 
     def call(self, *commands: tuple[Any, ...]) -> list[Any]:
         """Send commands in one write and return their replies.
 
         Raises:
+            NotSent: if there is no connection.
             redis.ResponseError: the first error among the replies.
             OSError: if the connection fails; which commands took effect is not known.
         """
@@ -41,6 +70,7 @@ class BareConnection(threading.local):
             plain.sendall(b"".join(hiredis.pack_command(command) for command in commands))
             replies = [self._reply(plain) for _ in commands]
         except BaseException:
+            self._breaker.away = self._breaker.trips
             self.close()
             raise
         for reply in replies:
@@ -55,18 +85,28 @@ class BareConnection(threading.local):
             connection.disconnect()
 
     def _open(self) -> socket.socket:
+        if self._breaker.away:
+            raise NotSent("it is away")
         if self._socket is None or self._process != os.getpid():
-            self._process = os.getpid()
-            self._reader = hiredis.Reader()
-            connection: Any = self._pool.make_connection()
-            connection.connect()
-            plain: socket.socket = connection._sock  # noqa: SLF001 - it has no public name
-            plain.settimeout(None)
-            for limit in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-                plain.setsockopt(socket.SOL_SOCKET, limit, self._limit)
-            self._connection, self._socket = connection, plain
-            return plain
+            try:
+                return self._connect()
+            except (redis.RedisError, OSError) as exc:
+                self._breaker.away = self._breaker.trips
+                raise NotSent(str(exc)) from exc
         return self._socket
+
+    def _connect(self) -> socket.socket:
+        self._process = os.getpid()
+        self._reader = hiredis.Reader()
+        connection: Any = self._pool.make_connection()
+        connection.connect()
+        self.peer = peer_of(connection)
+        plain: socket.socket = connection._sock  # noqa: SLF001 - it has no public name
+        plain.settimeout(None)
+        for limit in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            plain.setsockopt(socket.SOL_SOCKET, limit, self._limit)
+        self._connection, self._socket = connection, plain
+        return plain
 
     def _reply(self, plain: socket.socket) -> Any:
         while (reply := self._reader.gets()) is False:
@@ -82,6 +122,7 @@ class ClientConnection:
 
     def __init__(self, client: Any) -> None:
         self._client = client
+        self.peer = Peer("", 0)
 
     def call(self, *commands: tuple[Any, ...]) -> list[Any]:
         """Send commands and return their replies."""
@@ -89,3 +130,20 @@ class ClientConnection:
 
     def close(self) -> None:
         """Nothing of its own to drop."""
+
+
+def peer_of(connection: Any) -> Peer:
+    """How the server at the other end of an open connection names both."""
+    connection.send_command("INFO", "server")
+    said = connection.read_response().decode()
+    connection.send_command("CLIENT", "ID")
+    return Peer(run_id(said), int(connection.read_response()))
+
+
+def run_id(said: str) -> str:
+    """The run id in what INFO says: a server that was started again has another."""
+    for line in said.splitlines():
+        name, _, value = line.partition(":")
+        if name == "run_id":
+            return value.strip()
+    return ""

@@ -10,10 +10,11 @@ import hashlib
 import threading
 import time
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from bandit_service.events.entries import START, Position
-from bandit_service.storage.ports import Document, Head, Publication, Published, Pulse
+from bandit_service.storage.ports import Document, Doubt, Head, Publication, Published, Pulse
 
 
 def _wall_clock() -> int:
@@ -41,6 +42,7 @@ class MemorySite:
         self._checkpoint: bytes | None = None
         self._report: bytes | None = None
         self._visits: dict[tuple[str, str], bytes] = {}
+        self._absorbed: dict[str, int] = {}
 
     def append(self, entry: bytes) -> Position:
         """See ``SiteStore.append``."""
@@ -57,6 +59,20 @@ class MemorySite:
     def append_many(self, entries: Sequence[bytes]) -> list[Position]:
         """See ``SiteStore.append_many``."""
         return [self.append(entry) for entry in entries]
+
+    def settle(self, entries: Sequence[bytes], doubt: Doubt) -> list[bool]:
+        """See ``SiteStore.settle``."""
+        with self._changed:
+            there = Counter(self._entries[bisect_right(self._positions, doubt.after) :])
+        return [_taken(there, entry) for entry in entries]
+
+    def absorb(self, entries: Sequence[tuple[int, bytes]], *, source: str) -> None:
+        """See ``SiteStore.absorb``."""
+        with self._changed:
+            for number, entry in entries:
+                if number > self._absorbed.get(source, 0):
+                    self.append(entry)
+                    self._absorbed[source] = number
 
     def read(
         self, after: Position, *, limit: int, block_ms: int = 0
@@ -131,6 +147,10 @@ class MemorySite:
         """See ``SiteStore.snapshot``."""
         return self._snapshots.get(name)
 
+    def snapshots(self) -> list[str]:
+        """See ``SiteStore.snapshots``."""
+        return list(reversed(self._snapshots))
+
     def settings(self, settings_id: str) -> bytes | None:
         """See ``SiteStore.settings``."""
         return self._settings.get(settings_id)
@@ -202,8 +222,21 @@ class MemoryStore:
         """See ``Store.keys``."""
         return dict(self._keys)
 
-    def ping(self) -> None:
-        """See ``Store.ping``."""
+    @property
+    def away(self) -> bool:
+        """See ``Store.away``."""
+        return False
+
+    def suspend(self) -> None:
+        """See ``Store.suspend``."""
+
+    @property
+    def identity(self) -> str:
+        """See ``Store.identity``."""
+        return self.seed.hex()
+
+    def probe(self) -> None:
+        """See ``Store.probe``."""
 
     def describe(self) -> str:
         """See ``Store.describe``."""
@@ -211,6 +244,12 @@ class MemoryStore:
 
     def close(self) -> None:
         """See ``Store.close``."""
+
+
+def _taken(there: Counter[bytes], entry: bytes) -> bool:
+    """Whether an entry is there, taking it away: two alike are two."""
+    there[entry] -= 1
+    return there[entry] >= 0
 
 
 def _settings_of(snapshot_name: str) -> str:

@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol
 
+import msgspec
+
 from bandit_service.events.entries import Position
 
 
@@ -49,6 +51,14 @@ Published = Literal["published", "behind", "superseded"]
 """``behind``: the served snapshot is already further. ``superseded``: a rebuild has taken over."""
 
 
+class Doubt(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of an append that was not answered; see ``AppendInDoubt``."""
+
+    after: Position
+    server: str
+    client: int
+
+
 class Pulse(NamedTuple):
     """What a serving process asks several times a second: has anything changed?"""
 
@@ -66,7 +76,24 @@ class SiteStore(Protocol):
         """Add an entry to the log; returns once the store has acknowledged it."""
 
     def append_many(self, entries: Sequence[bytes]) -> list[Position]:
-        """Add entries in order, in one exchange."""
+        """Add entries in order, in one exchange.
+
+        Raises:
+            AppendInDoubt: if they were sent, and it is not known which of them were added.
+        """
+
+    def settle(self, entries: Sequence[bytes], doubt: Doubt) -> list[bool]:
+        """For each of the entries of an append in doubt, whether the log has it.
+
+        Once this has answered, none of them can be added by that append any more.
+        """
+
+    def absorb(self, entries: Sequence[tuple[int, bytes]], *, source: str) -> None:
+        """Add entries that waited in ``source``, each under a number of its own, in that order.
+
+        Entries with numbers up to the highest that was absorbed from that source are left out:
+        the same call made twice adds them once.
+        """
 
     def read(
         self, after: Position, *, limit: int, block_ms: int = 0
@@ -100,6 +127,9 @@ class SiteStore(Protocol):
 
     def snapshot(self, name: str) -> bytes | None:
         """A snapshot's bytes, if they are still kept."""
+
+    def snapshots(self) -> list[str]:
+        """Names of the snapshots that are kept, the newest first."""
 
     def settings(self, settings_id: str) -> bytes | None:
         """The settings that snapshots name, for as long as the site exists."""
@@ -146,8 +176,19 @@ class Store(Protocol):
     def keys(self) -> dict[str, bytes]:
         """All key records by digest."""
 
-    def ping(self) -> None:
-        """Raise StorageError unless the store answers."""
+    @property
+    def away(self) -> bool:
+        """Whether appends and visits are refused without being tried, until ``probe`` succeeds."""
+
+    def suspend(self) -> None:
+        """Count as away until ``probe`` succeeds, where this store knows such a state."""
+
+    @property
+    def identity(self) -> str:
+        """Names the data behind this store: another one means that all was lost or replaced."""
+
+    def probe(self) -> None:
+        """Raise StorageError unless the store answers and is the one it was before."""
 
     def describe(self) -> str:
         """Where this store is, for people; without credentials."""

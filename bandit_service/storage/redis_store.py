@@ -6,28 +6,50 @@ own, packed by hiredis, without the pool and the command layer of redis-py, whic
 Redis itself. Each thread has its own such connection.
 
 Errors of redis-py become ``StorageError`` here and nowhere else. An append whose answer was lost
-is not repeated here: the caller knows whether a second copy could hurt.
+is not repeated here: the caller is told, with what is needed to find out (``settle``).
+
+Every connection, when it is opened, asks for the id that this Redis was given when it was first
+used, so that another or an empty one in its place is noticed before anything is written to it.
 """
 
 from __future__ import annotations
 
 import os
+import uuid
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any, Final, ParamSpec, TypeVar, cast
 
 import redis
+import structlog
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
-from bandit_service.errors import StorageError
+from bandit_service.errors import AppendInDoubt, StorageError
 from bandit_service.events.entries import START, Position
-from bandit_service.storage.connection import BareConnection, ClientConnection
-from bandit_service.storage.ports import Document, Head, Publication, Published, Pulse
+from bandit_service.storage.connection import (
+    BareConnection,
+    Breaker,
+    ClientConnection,
+    NotSent,
+    Peer,
+    run_id,
+)
+from bandit_service.storage.identity import STORE_REPLACED, StoreIdentity
+from bandit_service.storage.ports import Document, Doubt, Head, Publication, Published, Pulse
+
+log = structlog.get_logger(__name__)
 
 _FIELD: Final = b"e"
 """The one field of a stream entry."""
 MINIMUM_VERSION: Final = (6, 2)
 TIMEOUT_SECONDS: Final = 5.0
 """How long to wait for Redis before calling it away."""
+HOT_SECONDS: Final = 0.5
+"""The same where a visitor waits: longer than Redis takes to write a slow disk's buffer, mostly."""
+_SCANNED: Final = 1_000
+"""Entries of the log looked at in one exchange while searching it."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -40,6 +62,10 @@ def translated(call: Callable[P, R]) -> Callable[P, R]:
         try:
             return call(*args, **kwargs)
         except (redis.RedisError, OSError) as exc:
+            replaced = exc.__cause__ if isinstance(exc, NotSent) else exc
+            if isinstance(replaced, _Replaced):
+                error = replaced.error
+                raise StorageError(error.message, hint=error.hint, code=STORE_REPLACED) from exc
             raise StorageError(
                 f"Redis: {exc}", hint="is it running, reachable and not full? see REDIS_URL"
             ) from exc
@@ -48,12 +74,28 @@ def translated(call: Callable[P, R]) -> Callable[P, R]:
     return wrapper
 
 
+class _Replaced(redis.RedisError):
+    """Raised when a connection is opened to another Redis than the one before."""
+
+    def __init__(self, error: StorageError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
 class RedisSite:
     """One site of a ``RedisStore``."""
 
-    def __init__(self, site: str, client: Any, hot: BareConnection | ClientConnection) -> None:
+    def __init__(
+        self,
+        site: str,
+        client: Any,
+        hot: BareConnection | ClientConnection,
+        *,
+        check: Callable[[bytes | None], None],
+    ) -> None:
         """Use ``RedisStore.site`` rather than this."""
         self.site = site
+        self._check = check
         self._client = client
         self._hot = hot
         prefix = f"bandit:{{{site}}}:"
@@ -61,26 +103,80 @@ class RedisSite:
         self._visitor = (prefix + "visitor:").encode()
         names = (
             "documents revisions changes history catalog log pulse "
-            "snapshots order settings checkpoint report secret"
+            "snapshots order settings checkpoint report secret absorbed"
         )
         self._key = {name: prefix + name for name in names.split()}
         self._commit = client.register_script(_lua("commit"))
         self._publish = client.register_script(_lua("publish"))
+        self._absorb = client.register_script(_lua("absorb"))
         self._registered = False
+        self._newest = START
+        """Position of the newest entry that this process has added."""
 
-    @translated
     def append(self, entry: bytes) -> Position:
         """See ``SiteStore.append``."""
-        self._register()
-        (reply,) = self._hot.call((b"XADD", self._log, b"*", _FIELD, entry))
-        return _position(reply)
+        (position,) = self.append_many([entry])
+        return position
 
     @translated
     def append_many(self, entries: Sequence[bytes]) -> list[Position]:
         """See ``SiteStore.append_many``."""
         self._register()
         commands = [(b"XADD", self._log, b"*", _FIELD, entry) for entry in entries]
-        return [_position(reply) for reply in self._hot.call(*commands)]
+        try:
+            replies = self._hot.call(*commands)
+        except NotSent:
+            raise
+        except (redis.RedisError, OSError) as exc:
+            if isinstance(exc, redis.ResponseError) and len(entries) == 1:
+                raise  # it was answered: the entry is not in the log
+            raise AppendInDoubt(
+                f"Redis did not answer an append: {exc}",
+                after=self._newest,
+                server=self._hot.peer.server,
+                client=self._hot.peer.client,
+            ) from exc
+        positions = [_position(reply) for reply in replies]
+        if positions:
+            self._newest = positions[-1]
+        return positions
+
+    @translated
+    def settle(self, entries: Sequence[bytes], doubt: Doubt) -> list[bool]:
+        """See ``SiteStore.settle``."""
+        self._cut_off(Peer(doubt.server, doubt.client))
+        wanted, there = frozenset(entries), Counter[bytes]()
+        after = doubt.after
+        while rows := self.read(after, limit=_SCANNED):
+            there.update(entry for _, entry in rows if entry in wanted)
+            after = rows[-1][0]
+        found = []
+        for entry in entries:
+            there[entry] -= 1
+            found.append(there[entry] >= 0)
+        return found
+
+    def _cut_off(self, peer: Peer) -> None:
+        """Close a connection at the server, so that what it still holds is never carried out.
+
+        Connections of a server that has ended ended with it.
+        """
+        if not peer.server:
+            return
+        with self._client.client() as one:  # one connection: the server cannot change in between
+            if run_id(_text(one.execute_command("INFO", "server"))) != peer.server:
+                return
+            try:
+                one.execute_command("CLIENT", "KILL", "ID", peer.client)
+            except redis.ResponseError as exc:
+                log.warning("client_not_killed", error=str(exc))
+
+    @translated
+    def absorb(self, entries: Sequence[tuple[int, bytes]], *, source: str) -> None:
+        """See ``SiteStore.absorb``."""
+        self._client.sadd(_SITES, self.site)
+        pairs = [part for number, entry in entries for part in (number, entry)]
+        self._absorb(keys=[self._log, self._key["absorbed"]], args=[source, *pairs])
 
     @translated
     def read(
@@ -180,6 +276,11 @@ class RedisSite:
         return cast("bytes | None", self._client.hget(self._key["snapshots"], name))
 
     @translated
+    def snapshots(self) -> list[str]:
+        """See ``SiteStore.snapshots``."""
+        return [name.decode() for name in self._client.lrange(self._key["order"], 0, -1)]
+
+    @translated
     def settings(self, settings_id: str) -> bytes | None:
         """See ``SiteStore.settings``."""
         return cast("bytes | None", self._client.hget(self._key["settings"], settings_id))
@@ -231,7 +332,9 @@ class RedisSite:
         pipeline = self._client.pipeline(transaction=False)
         pipeline.hmget(self._key["pulse"], "name", "ms", "seq", "generation", "catalog")
         pipeline.get(_KEYS_REVISION)
-        (name, ms, seq, generation, catalog), keys = pipeline.execute()
+        pipeline.get(_IDENTITY)
+        (name, ms, seq, generation, catalog), keys, identity = pipeline.execute()
+        self._check(identity)
         head = None
         if name is not None:
             head = Head(name.decode(), Position(int(ms), int(seq)), int(generation))
@@ -239,10 +342,11 @@ class RedisSite:
 
     def _register(self) -> None:
         if not self._registered:
-            self._client.sadd(_SITES, self.site)
+            self._hot.call((b"SADD", _SITES, self.site))
             self._registered = True
 
 
+_IDENTITY: Final = "bandit:identity"
 _SITES: Final = "bandit:sites"
 _KEYS: Final = "bandit:keys"
 _KEYS_REVISION: Final = "bandit:keys:revision"
@@ -251,20 +355,39 @@ _KEYS_REVISION: Final = "bandit:keys:revision"
 class RedisStore:
     """All sites in one Redis."""
 
-    def __init__(self, url: str, *, client: redis.Redis | None = None) -> None:
-        """Connect lazily to ``url``; ``client`` replaces the connection in tests."""
+    def __init__(
+        self,
+        url: str,
+        *,
+        identity: StoreIdentity | None = None,
+        trips: bool = False,
+        client: redis.Redis | None = None,
+    ) -> None:
+        """Connect lazily to ``url``.
+
+        ``identity`` says which Redis is expected there. ``trips`` is for processes that answer
+        visitors and call ``probe``: once Redis fails them, appends and visits are refused at once
+        until it is well again. ``client`` replaces the connections in tests.
+        """
         self.url = url
+        self._identity = identity
+        self._found: str | None = None
+        self._breaker = Breaker(trips=trips)
         # redis-py's types allow for text, bytes and asyncio at once; this client gives bytes.
-        self._client: Any = client or _client(url)
+        self._client: Any = client or _client(url, TIMEOUT_SECONDS, self._greet)
         self._hot: BareConnection | ClientConnection = (
-            BareConnection(self._client.connection_pool, timeout=TIMEOUT_SECONDS)
+            BareConnection(
+                _client(url, HOT_SECONDS, self._greet).connection_pool,
+                self._breaker,
+                timeout=HOT_SECONDS,
+            )
             if client is None
             else ClientConnection(client)
         )
 
     def site(self, name: str) -> RedisSite:
         """See ``Store.site``."""
-        return RedisSite(name, self._client, self._hot)
+        return RedisSite(name, self._client, self._hot, check=self._check)
 
     @translated
     def sites(self) -> list[str]:
@@ -289,10 +412,35 @@ class RedisStore:
         """See ``Store.keys``."""
         return {digest.decode(): data for digest, data in self._client.hgetall(_KEYS).items()}
 
+    @property
+    def away(self) -> bool:
+        """See ``Store.away``."""
+        return self._breaker.away
+
+    def suspend(self) -> None:
+        """See ``Store.suspend``."""
+        self._breaker.away = self._breaker.trips
+
+    @property
     @translated
-    def ping(self) -> None:
-        """See ``Store.ping``."""
-        self._client.ping()
+    def identity(self) -> str:
+        """See ``Store.identity``."""
+        if self._found is None:
+            self._client.ping()
+        return self._found or ""
+
+    @translated
+    def probe(self) -> None:
+        """See ``Store.probe``."""
+        self._check(self._client.get(_IDENTITY))
+        self._breaker.away = False
+
+    @translated
+    def accept(self) -> None:
+        """Take the Redis that is there now for the right one, whatever was there before."""
+        if self._identity is not None:
+            with redis.Redis.from_url(self.url, protocol=2, socket_timeout=TIMEOUT_SECONDS) as one:
+                self._identity.accept(_given_id(one.execute_command))
 
     @translated
     def check_version(self) -> str:
@@ -310,24 +458,67 @@ class RedisStore:
 
     def describe(self) -> str:
         """See ``Store.describe``."""
-        scheme, _, rest = self.url.partition("://")
-        address, _, _ = rest.rpartition("@")[2].partition("?")  # a query may hold a password
-        return f"{scheme}://{address}"
+        return address_of(self.url)
 
     def close(self) -> None:
         """See ``Store.close``."""
         self._hot.close()
         self._client.close()
 
+    def _greet(self, connection: Any) -> None:
+        """What a connection does first: log in, and see that it is the Redis of before."""
+        connection.on_connect()
 
-def _client(url: str) -> redis.Redis:
+        def ask(*words: str) -> Any:
+            connection.send_command(*words)
+            return connection.read_response()
+
+        expected = None if self._identity is None else self._identity.expected()
+        self._check(ask("GET", _IDENTITY) if expected else _given_id(ask).encode())
+
+    def _check(self, found: bytes | None) -> None:
+        name = None if found is None else found.decode()
+        if self._identity is not None:
+            try:
+                name = self._identity.check(name)
+            except StorageError as exc:
+                self.suspend()
+                raise _Replaced(exc) from exc
+        self._found = name
+
+
+def address_of(url: str) -> str:
+    """Where a Redis is, for people and for names of files; without credentials."""
+    scheme, _, rest = url.partition("://")
+    address, _, _ = rest.rpartition("@")[2].partition("?")  # a query may hold a password
+    return f"{scheme}://{address}"
+
+
+def _given_id(ask: Callable[..., Any]) -> str:
+    """The id of a Redis, given to it now if it has none."""
+    found = ask("GET", _IDENTITY)
+    if found is None:
+        ask("SET", _IDENTITY, uuid.uuid4().hex, "NX")
+        found = ask("GET", _IDENTITY)
+    return _text(found)
+
+
+def _text(reply: Any) -> str:
+    return reply.decode() if isinstance(reply, bytes) else str(reply)
+
+
+def _client(url: str, timeout: float, greet: Callable[[Any], None]) -> redis.Redis:
     try:
         return redis.Redis.from_url(
             url,
             # The older protocol has no pushed messages, which would come between our replies.
             protocol=2,
-            socket_timeout=TIMEOUT_SECONDS,
-            socket_connect_timeout=TIMEOUT_SECONDS,
+            socket_timeout=timeout,
+            socket_connect_timeout=timeout,
+            # Once, at once, for a connection that was closed while it lay idle; whoever can wait
+            # longer knows how long.
+            retry=Retry(NoBackoff(), 1),
+            redis_connect_func=greet,
         )
     except ValueError as exc:
         raise StorageError(

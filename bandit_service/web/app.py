@@ -12,6 +12,7 @@ from werkzeug.exceptions import MethodNotAllowed as WrongMethod
 from bandit_service.errors import BanditError, MethodNotAllowed, StorageError
 from bandit_service.services import Services
 from bandit_service.serving.requests import MAX_BODY
+from bandit_service.storage.identity import STORE_REPLACED
 from bandit_service.web.api import management, no_such_route
 from bandit_service.web.bodies import JSON, encoded, error_body, too_large
 from bandit_service.web.hot import HotPath
@@ -47,19 +48,14 @@ def _operations(services: Services, metrics: Metrics) -> Blueprint:
 
     @ops.get("/readyz")
     def ready() -> Response:
-        services.store.ping()
-        chooser = services.view(services.settings.site).chooser
-        if chooser is None or services.staleness > STALE_SECONDS:
-            raise StorageError(
-                "this process has not heard of snapshots, edits and keys lately",
-                hint="its log says why the last looks failed",
-                code="not_ready",
-            )
-        return Response(encoded(Health(status="ready", snapshot=chooser.name)), mimetype=JSON)
+        return Response(encoded(_readiness(services)), mimetype=JSON)
 
     @ops.get("/metrics")
     def figures() -> Response:
         metrics.staleness.set(services.staleness)
+        outbox = services.outbox
+        metrics.away.set(outbox is not None and outbox.away)
+        metrics.spooled.set(0 if outbox is None else outbox.waiting())
         return Response(metrics.text(), mimetype="text/plain; version=0.0.4")
 
     @ops.get("/openapi.json")
@@ -67,6 +63,27 @@ def _operations(services: Services, metrics: Metrics) -> Blueprint:
         return Response(described, mimetype=JSON)
 
     return ops
+
+
+def _readiness(services: Services) -> Health:
+    """Whether this process can decide; asks nobody, so that it answers at once.
+
+    Raises:
+        StorageError: if it should not be sent visitors.
+    """
+    trouble, outbox = services.trouble, services.outbox
+    if isinstance(trouble, StorageError) and trouble.specific_code == STORE_REPLACED:
+        raise trouble
+    chooser = services.view(services.settings.site).chooser
+    if chooser is not None and outbox is not None and outbox.away:
+        return Health(status="spooling", snapshot=chooser.name, waiting=outbox.waiting())
+    if chooser is None or services.staleness > STALE_SECONDS:
+        raise StorageError(
+            "this process has not heard of snapshots, edits and keys lately",
+            hint="its log says why the last looks failed",
+            code="not_ready",
+        )
+    return Health(status="ready", snapshot=chooser.name)
 
 
 def _answer_errors(app: Flask, metrics: Metrics) -> None:

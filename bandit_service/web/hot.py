@@ -20,7 +20,13 @@ from bandit_service.events.identity import DECISION_ENTROPY
 from bandit_service.services import Services
 from bandit_service.serving.decide import decide, decide_page
 from bandit_service.serving.intake import take_events
-from bandit_service.serving.requests import MAX_BODY, DecideRequest, EventsRequest, PageRequest
+from bandit_service.serving.requests import (
+    MAX_BODY,
+    DecideAnswer,
+    DecideRequest,
+    EventsRequest,
+    PageRequest,
+)
 from bandit_service.web.bodies import JSON, decoded, encoded, error_body, too_large
 from bandit_service.web.metrics import Metrics
 
@@ -95,7 +101,7 @@ class HotPath:
             now=services.clock(),
             entropy=services.entropy(DECISION_ENTROPY),
         )
-        self._metrics.decisions[answer.reason].inc()
+        self._count(answer)
         self._metrics.seconds.observe(time.perf_counter() - started)
         return "200 OK", encoded(answer)
 
@@ -109,7 +115,7 @@ class HotPath:
             entropies=[services.entropy(DECISION_ENTROPY) for _ in page.slots],
         )
         for slot in answer.slots:
-            self._metrics.decisions[slot.reason].inc()
+            self._count(slot)
         return "200 OK", encoded(answer)
 
     def _events(self, key: KeyRecord, data: bytes) -> tuple[str, bytes]:
@@ -119,6 +125,11 @@ class HotPath:
         self._metrics.events.labels("accepted").inc(answer.accepted)
         self._metrics.events.labels("rejected").inc(len(answer.rejected))
         return "202 Accepted", encoded(answer)
+
+    def _count(self, answer: DecideAnswer) -> None:
+        self._metrics.decisions[answer.reason].inc()
+        if not answer.logged:
+            self._metrics.unlogged.inc()
 
     def _error(self, error: BanditError) -> tuple[str, bytes]:
         self._metrics.errors.labels(error.specific_code).inc()

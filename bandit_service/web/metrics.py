@@ -49,6 +49,24 @@ class Metrics:
             multiprocess_mode="max",
         )
 
+        self.away = Gauge(
+            "bandit_redis_away",
+            "Whether decisions and events wait on this machine's disk for Redis",
+            registry=own,
+            multiprocess_mode="max",
+        )
+        self.spooled = Gauge(
+            "bandit_spooled_entries",
+            "Decisions and events that wait on this machine's disk",
+            registry=own,
+            multiprocess_mode="mostrecent",
+        )
+        self.unlogged = Counter(
+            "bandit_unlogged_decisions_total",
+            "Decisions answered that neither Redis nor the disk took",
+            registry=own,
+        )
+
     def text(self) -> bytes:
         """All figures in Prometheus' text format."""
         return generate_latest(self._registry)

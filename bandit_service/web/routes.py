@@ -82,11 +82,14 @@ class LearningReport(msgspec.Struct, frozen=True, kw_only=True):
     counts: JoinCounts
 
 
-class Health(msgspec.Struct, frozen=True, kw_only=True):
+class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Whether this process works."""
 
     status: str
+    """``ok`` or ``ready``; ``spooling`` while Redis is away and entries wait on disk."""
     snapshot: str | None = None
+    waiting: int = 0
+    """How many decisions and events wait on this machine's disk."""
 
 
 class Route(NamedTuple):

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from bandit_service.errors import StorageError
 from bandit_service.logs import configure_logs
 from bandit_service.runtime import spare_the_collector
-from bandit_service.services import Services
+from bandit_service.services import Services, open_spool, redis_store
 from bandit_service.settings import ServiceSettings
-from bandit_service.storage.redis_store import RedisStore
+from bandit_service.storage.outbox import Outbox
 from bandit_service.web.app import create_app
 from bandit_service.web.server import SETTINGS_VARIABLE
 
@@ -19,13 +21,34 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 
+AWAIT_SECONDS: Final = 60.0
+"""How long a new process waits for Redis; then it ends, and another is started."""
+
+
 def application() -> WSGIApplication:
     """The application of this process, with connections and a watcher of its own."""
     settings = msgspec.json.decode(os.environ[SETTINGS_VARIABLE], type=ServiceSettings)
     configure_logs(settings.log_level)
-    services = Services(settings, RedisStore(settings.redis_url))
-    services.refresh()
+    store = redis_store(settings, settings.redis_url, trips=True)
+    outbox = Outbox(store, open_spool(settings, settings.redis_url))
+    services = Services(settings, store, outbox=outbox)
+    _await_store(services)
     services.start_watching()
     app = create_app(services)
     spare_the_collector()
     return app
+
+
+def _await_store(services: Services) -> None:
+    """Look for the first time: without catalog, keys and secret nothing can be answered."""
+    deadline = time.monotonic() + AWAIT_SECONDS
+    while True:
+        try:
+            services.store.probe()
+            services.refresh()
+        except StorageError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(services.settings.poll_seconds)
+        else:
+            return

@@ -26,6 +26,7 @@ from bandit_service.storage.memory import MemoryStore
 from bandit_service.storage.ports import (
     PERSONAS_KEY,
     Document,
+    Doubt,
     Head,
     Publication,
     SiteStore,
@@ -295,7 +296,7 @@ def test_the_secret_of_a_site_is_made_once(store: Store) -> None:
 
 
 def test_a_store_answers_and_says_where_it_is(store: Store) -> None:
-    store.ping()
+    store.probe()
 
     assert store.describe()
 
@@ -556,6 +557,16 @@ def test_the_newest_snapshots_stay_readable_and_all_settings(site: SiteStore) ->
 
 
 @scripted
+def test_the_kept_snapshots_are_named_the_newest_first(store: Store) -> None:
+    site = store.site("main")
+    assert site.snapshots() == []
+    for digest in "abc":
+        site.publish(publication(digest, START), replaces=0 if digest == "a" else 1, keep=2)
+
+    assert site.snapshots() == [name("c"), name("b")]
+
+
+@scripted
 def test_a_snapshot_published_twice_takes_one_place(site: SiteStore) -> None:
     # when two learners derive the same snapshots
     for n, digest in enumerate(["a", "a", "b", "b"]):
@@ -597,12 +608,47 @@ def test_visits_are_remembered_by_visitor_and_placement(site: SiteStore) -> None
     ]
 
 
+# -- what waited elsewhere
+
+
+@scripted
+def test_what_is_absorbed_twice_from_one_source_is_added_once_and_in_order(store: Store) -> None:
+    # given
+    site = store.site("main")
+    site.absorb([(1, b"one"), (2, b"two")], source="here")
+
+    # when the same comes again, with more behind it, and from elsewhere under the same numbers
+    site.absorb([(1, b"one"), (2, b"two"), (5, b"five")], source="here")
+    site.absorb([(2, b"theirs")], source="there")
+
+    # then
+    entries = [data for _, data in site.read(START, limit=9)]
+    assert entries == [b"one", b"two", b"five", b"theirs"]
+    assert store.sites() == ["main"]
+
+
+def test_entries_in_doubt_are_found_in_the_log_as_often_as_they_are_there(site: SiteStore) -> None:
+    # given
+    before = site.append_many([b"old", b"twice"])[-1]
+    site.append_many([b"other", b"twice", b"there"])
+
+    # when
+    found = site.settle(
+        [b"there", b"twice", b"twice", b"old", b"never"], Doubt(after=before, server="", client=0)
+    )
+
+    # then what lies before the doubt is not what was sent
+    assert found == [True, True, False, False, False]
+
+
 # -- Redis alone
 
 
 CALLS: dict[str, Callable[[SiteStore], object]] = {
     "append": lambda s: s.append(b"x"),
     "append_many": lambda s: s.append_many([b"x"]),
+    "settle": lambda s: s.settle([b"x"], Doubt(after=START, server="", client=0)),
+    "absorb": lambda s: s.absorb([(1, b"x")], source="spool"),
     "read": lambda s: (s.read(START, limit=1), s.read(START, limit=1, block_ms=5)),
     "tail": lambda s: s.tail(),
     "length": lambda s: s.length(),
@@ -612,6 +658,7 @@ CALLS: dict[str, Callable[[SiteStore], object]] = {
     "publish": lambda s: s.publish(publication("a", START), replaces=0, keep=1),
     "head": lambda s: s.head(),
     "snapshot": lambda s: s.snapshot("a"),
+    "snapshots": lambda s: s.snapshots(),
     "settings": lambda s: s.settings("a"),
     "checkpoint": lambda s: s.checkpoint(),
     "report": lambda s: s.report(),
@@ -628,7 +675,7 @@ STORE_CALLS: dict[str, Callable[[Store], object]] = {
     "register": lambda s: s.register("a"),
     "put_key": lambda s: s.put_key("a", b"x"),
     "keys": lambda s: s.keys(),
-    "ping": lambda s: s.ping(),
+    "probe": lambda s: s.probe(),
 }
 """A call of every method of a store that reaches for the server."""
 
@@ -640,7 +687,7 @@ def methods(protocol: type) -> set[str]:
 
 def test_the_calls_below_are_all_there_are() -> None:
     assert set(CALLS) == methods(SiteStore)
-    assert set(STORE_CALLS) | {"site", "describe", "close"} == methods(Store)
+    assert set(STORE_CALLS) | {"site", "describe", "suspend", "close"} == methods(Store)
 
 
 @pytest.fixture
@@ -851,5 +898,5 @@ def test_the_keys_of_a_site_stay_on_one_node_of_a_cluster(
     # then
     with redis.Redis.from_url(redis_url) as client:
         keys: Any = client.keys("*")
-    assert {key for key in keys if b"{main}" not in key} == {b"bandit:sites"}
+    assert {key for key in keys if b"{main}" not in key} == {b"bandit:sites", b"bandit:identity"}
     assert len(keys) > 5

@@ -56,7 +56,7 @@ def test_a_decision_says_what_to_show_and_why(api: Api, services: Services) -> N
     # then
     assert set(answer) == {
         *("decision", "placement", "variant", "persona", "persona_confidence"),
-        *("probability", "match", "snapshot", "reason"),
+        *("probability", "match", "snapshot", "reason", "logged"),
     }
     assert answer["placement"] == "film"
     assert answer["variant"]["id"] in FILM_LIVE
@@ -779,20 +779,22 @@ def test_a_store_that_fails_is_said_to_be_unavailable(
 
     # when
     with monkeypatch.context() as patched:
-        for method in ("append", "append_many", "commit"):
-            patched.setattr(log, method, fail)
+        patched.setattr(services.view("main"), "append", fail)
+        patched.setattr(log, "commit", fail)
+        shown = [body_of(api.decide()), *body_of(api.page(slots=[{"placement": "film"}]))["slots"]]
         answers = [
-            api.decide(),
-            api.page(slots=[{"placement": "film"}]),
             api.events({"decision": decision, "type": "click"}),
             api.put(KISS, {"headline": "Changed", "status": "live"}),
         ]
+        figures = api.client.get("/metrics").text
 
-    # then nobody got a decision, and nothing was half done
+    # then visitors see something, marked as not logged, and nothing was half done
+    assert [(one["reason"], one["logged"]) for one in shown] == [("fallback", False)] * 2
+    assert "bandit_unlogged_decisions_total 2.0" in figures
     for answer in answers:
         assert error_of(answer, 503)["code"] == "storage_unavailable"
     assert len(logged(services)) == before
-    body_of(api.decide())
+    assert body_of(api.decide())["logged"]
 
 
 def test_an_error_inside_is_told_apart_from_errors_of_the_caller(

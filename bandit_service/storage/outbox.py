@@ -1,0 +1,109 @@
+"""The outbox of a serving process: what it logs goes to the log, or waits on disk for it.
+
+Invariant: when ``append`` has returned, the entries are acknowledged by Redis or fsynced to the
+spool, and they will be in the log once. Nobody waits for a dead connection: the first append that
+fails trips the store's connection, and everything goes to the spool until ``tend``, called from a
+thread of its own, finds Redis well again and has emptied the spool into the log, in order.
+
+Once, whatever happens:
+
+- An append whose answer was lost may have been carried out. Its entries wait with a *doubt*; before
+  they are added, the connection that carried them is closed at the server, so that it cannot be
+  carried out any more, and the log is searched for them.
+- Adding is one script per batch that remembers, in Redis, up to which row of this spool it went:
+  a batch that is sent again adds nothing twice.
+
+Once anything waits, newer entries wait behind it, in every process of the machine. Across machines
+there is no order: an event that reaches another machine's spool may come out before its decision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Final
+
+import structlog
+
+from bandit_service.errors import AppendInDoubt, StorageError
+from bandit_service.events.entries import Position
+from bandit_service.storage.ports import Doubt, SiteStore, Store
+from bandit_service.storage.spool import Spool, Waiting
+
+log = structlog.get_logger(__name__)
+
+BATCH: Final = 500
+"""Entries moved from the spool to the log at a time."""
+
+
+class Outbox:
+    """Appends for the sites of one store."""
+
+    def __init__(self, store: Store, spool: Spool) -> None:
+        """Append to ``store``, or to ``spool`` while that is away."""
+        self._store = store
+        self._spool = spool
+
+    @property
+    def away(self) -> bool:
+        """Whether entries go to the spool now."""
+        return self._spool.waiting or self._store.away
+
+    def waiting(self) -> int:
+        """How many entries wait in the spool."""
+        return sum(self._spool.counts().values()) if self._spool.waiting else 0
+
+    def append(self, site: SiteStore, entries: Sequence[bytes]) -> None:
+        """Log entries, or keep them until they can be.
+
+        Raises:
+            SpoolError: if neither is possible; they are lost to nobody who was not told.
+        """
+        doubt: Doubt | None = None
+        if not self.away:
+            try:
+                site.append_many(entries)
+            except AppendInDoubt as exc:
+                doubt = Doubt(after=Position(*exc.after), server=exc.server, client=exc.client)
+                log.warning("append_unanswered", site=site.site, error=exc.message)
+            except StorageError as exc:
+                log.warning("append_refused", site=site.site, error=exc.message)
+            else:
+                return
+        self._spool.put(site.site, entries, doubt)
+
+    def tend(self) -> int:
+        """Look after Redis and the spool: empty it if Redis is well; how many entries were moved.
+
+        Raises:
+            StorageError: if Redis is still away, or refuses what is to be added.
+        """
+        if self._store.away:
+            self._store.probe()
+        if not self._spool.waiting:
+            return 0
+        with self._spool.draining() as mine:
+            return self._drain() if mine else 0
+
+    def _drain(self) -> int:
+        self._store.probe()
+        for uncertain in self._spool.uncertain():
+            site = self._store.site(uncertain.site)
+            self._spool.settle(uncertain, site.settle(uncertain.entries, uncertain.doubt))
+        moved = 0
+        while rows := self._spool.oldest(BATCH):
+            for name, batch in _by_site(rows):
+                pairs = [(row.row, row.entry) for row in batch]
+                self._store.site(name).absorb(pairs, source=self._spool.id)
+            self._spool.remove(rows[-1].row)
+            moved += len(rows)
+        self._spool.rest()
+        if moved:
+            log.info("spool_emptied", entries=moved)
+        return moved
+
+
+def _by_site(rows: Sequence[Waiting]) -> Iterator[tuple[str, list[Waiting]]]:
+    """The rows in order, in stretches of one site."""
+    for site, stretch in groupby(rows, key=lambda row: row.site):
+        yield site, list(stretch)

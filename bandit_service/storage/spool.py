@@ -1,0 +1,240 @@
+"""The spool: where entries of the log wait on this machine's disk while Redis is away.
+
+One SQLite file (write-ahead log, ``synchronous=FULL``) for all processes of a machine that serve
+from one Redis. What ``put`` has returned for survives the death of every process and of the
+machine. Entries leave in the order in which they came, all sites together, so an event never
+overtakes the decision it speaks of.
+
+``waiting`` is a byte of shared memory: while anything waits, every process adds to the spool
+rather than to the log, else what is newer would come first. It is raised and lowered under the
+write lock, together with the rows it speaks of.
+
+Rejected: a file format of our own (a torn write, a full disk and many writers are what SQLite is
+for, at the same price as a bare ``fdatasync``); SQLite's own waiting for locks, which sleeps and
+is unfair: a file lock wakes the next in line.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import mmap
+import os
+import sqlite3
+import threading
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import msgspec
+
+from bandit_service.errors import SpoolError
+from bandit_service.storage.ports import Doubt
+
+_PAGE_BYTES: Final = 4096
+_BUSY_SECONDS: Final = 2.0
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS spool (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    site TEXT NOT NULL,
+    entry BLOB NOT NULL,
+    doubt BLOB
+);
+CREATE TABLE IF NOT EXISTS about (id TEXT NOT NULL);
+"""
+
+
+class Waiting(NamedTuple):
+    """An entry in the spool. Rows are numbered in the order in which they came."""
+
+    row: int
+    site: str
+    entry: bytes
+
+
+class Uncertain(NamedTuple):
+    """Entries of one append of which it is not known whether the log has them."""
+
+    rows: list[int]
+    site: str
+    entries: list[bytes]
+    doubt: Doubt
+
+
+class _Handle(threading.local):
+    """What each thread has of its own: a connection, and a descriptor to lock by."""
+
+    def __init__(self, path: Path, max_bytes: int) -> None:
+        lock = path.with_suffix(".lock")
+        self.lock = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self.connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
+        self.connection.execute("PRAGMA journal_mode=WAL")
+        self.connection.execute("PRAGMA synchronous=FULL")
+        self.connection.execute(f"PRAGMA max_page_count={max(16, max_bytes // _PAGE_BYTES)}")
+
+
+class Spool:
+    """The entries that wait. Every method raises SpoolError if the disk does not do its part."""
+
+    def __init__(self, path: Path, *, max_bytes: int) -> None:
+        """Open or make the spool at ``path``; at most ``max_bytes`` of disk, about.
+
+        Raises:
+            SpoolError: if it cannot be used.
+        """
+        self.path = path
+        with self._translated():
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._handle = _Handle(path, max_bytes)
+            self._flag = _shared_byte(path.with_suffix(".waiting"))
+            with self._writing() as db:
+                for statement in _SCHEMA.split(";"):
+                    db.execute(statement)
+                if db.execute("SELECT 1 FROM about").fetchone() is None:
+                    db.execute("INSERT INTO about VALUES (?)", (uuid.uuid4().hex,))
+                self._flag[0] = int(_any(db))
+            (self.id,) = self._handle.connection.execute("SELECT id FROM about").fetchone()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether anything waits; a look at shared memory."""
+        return self._flag[0] != 0
+
+    def put(self, site: str, entries: Sequence[bytes], doubt: Doubt | None = None) -> None:
+        """Keep entries; returns once they are on disk.
+
+        ``doubt`` says that an append of just these was not answered: they are added to the log
+        only if it turns out not to have them.
+        """
+        note = None if doubt is None else msgspec.json.encode(doubt)
+        with self._translated(), self._writing() as db:
+            self._flag[0] = 1
+            db.executemany(
+                "INSERT INTO spool (site, entry, doubt) VALUES (?, ?, ?)",
+                [(site, entry, note) for entry in entries],
+            )
+
+    def oldest(self, limit: int) -> list[Waiting]:
+        """The first entries in line."""
+        query = "SELECT id, site, entry FROM spool ORDER BY id LIMIT ?"
+        with self._translated():
+            rows = self._handle.connection.execute(query, (limit,)).fetchall()
+        return [Waiting(*row) for row in rows]
+
+    def uncertain(self) -> list[Uncertain]:
+        """The entries whose append was not answered, append by append."""
+        query = "SELECT id, site, entry, doubt FROM spool WHERE doubt IS NOT NULL ORDER BY id"
+        with self._translated():
+            rows = self._handle.connection.execute(query).fetchall()
+        found: dict[bytes, Uncertain] = {}
+        for row, site, entry, note in rows:
+            known = found.get(note)
+            if known is None:
+                doubt = msgspec.json.decode(note, type=Doubt)
+                known = found[note] = Uncertain([], site, [], doubt)
+            known.rows.append(row)
+            known.entries.append(entry)
+        return list(found.values())
+
+    def settle(self, uncertain: Uncertain, logged: Sequence[bool]) -> None:
+        """Drop those of some entries that turned out to be logged; the others just wait."""
+        rows = list(zip(uncertain.rows, logged, strict=True))
+        with self._translated(), self._writing() as db:
+            db.executemany("DELETE FROM spool WHERE id = ?", [(r,) for r, there in rows if there])
+            db.executemany(
+                "UPDATE spool SET doubt = NULL WHERE id = ?",
+                [(r,) for r, there in rows if not there],
+            )
+
+    def remove(self, upto: int) -> None:
+        """Drop every entry up to a row: the log has them."""
+        with self._translated(), self._writing() as db:
+            db.execute("DELETE FROM spool WHERE id <= ?", (upto,))
+            self._flag[0] = int(_any(db))
+
+    def rest(self) -> None:
+        """Lower the flag if nothing waits."""
+        with self._translated(), self._writing() as db:
+            self._flag[0] = int(_any(db))
+
+    def counts(self) -> dict[str, int]:
+        """How many entries wait, by site."""
+        query = "SELECT site, COUNT(*) FROM spool GROUP BY site ORDER BY site"
+        with self._translated():
+            return dict(self._handle.connection.execute(query).fetchall())
+
+    @contextlib.contextmanager
+    def draining(self) -> Iterator[bool]:
+        """Whether this thread may empty the spool now: one at a time may, of all processes."""
+        lock = os.open(
+            self.path.with_suffix(".drain"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+        )
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            os.close(lock)
+
+    def close(self) -> None:
+        """Let go of this thread's connection; other threads' go with them."""
+        self._handle.connection.close()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction, alone of all threads and processes."""
+        handle = self._handle
+        fcntl.flock(handle.lock, fcntl.LOCK_EX)
+        try:
+            handle.connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield handle.connection
+            except BaseException:
+                _abandon(handle.connection)
+                raise
+            _commit(handle.connection)
+        finally:
+            fcntl.flock(handle.lock, fcntl.LOCK_UN)
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as exc:
+            raise SpoolError(
+                f"Redis is away and {self.path} takes nothing more: {exc}",
+                hint="make room on the disk, raise spool_megabytes, or bring Redis back; "
+                "then send it again",
+            ) from exc
+
+
+def _commit(db: sqlite3.Connection) -> None:
+    try:
+        db.execute("COMMIT")
+    except sqlite3.Error:
+        _abandon(db)
+        raise
+
+
+def _abandon(db: sqlite3.Connection) -> None:
+    if db.in_transaction:  # a full disk rolls back by itself
+        with contextlib.suppress(sqlite3.Error):
+            db.execute("ROLLBACK")
+
+
+def _any(db: sqlite3.Connection) -> bool:
+    return db.execute("SELECT 1 FROM spool LIMIT 1").fetchone() is not None
+
+
+def _shared_byte(path: Path) -> mmap.mmap:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.ftruncate(descriptor, 1)
+        return mmap.mmap(descriptor, 1)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,227 @@
+"""The spool: what it has taken stays, in order, whatever dies; what it does not take, it says."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from bandit_service.errors import SpoolError
+from bandit_service.events.entries import Position
+from bandit_service.storage.ports import Doubt
+from bandit_service.storage.spool import Spool
+
+MEGABYTE = 1_048_576
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "spool" / "waiting.spool"
+
+
+def opened(path: Path, megabytes: int = 8) -> Spool:
+    return Spool(path, max_bytes=megabytes * MEGABYTE)
+
+
+def entries(spool: Spool) -> list[tuple[str, bytes]]:
+    return [(row.site, row.entry) for row in spool.oldest(1_000_000)]
+
+
+def test_what_was_put_comes_out_in_that_order_until_it_is_removed(path: Path) -> None:
+    # given
+    spool = opened(path)
+    spool.put("a", [b"1", b"2"])
+    spool.put("b", [b"\x00\xff"])
+    spool.put("a", [b"3"])
+
+    # then
+    assert entries(spool) == [("a", b"1"), ("a", b"2"), ("b", b"\x00\xff"), ("a", b"3")]
+    assert spool.counts() == {"a": 3, "b": 1}
+
+    # when the first three have gone
+    spool.remove(spool.oldest(3)[-1].row)
+    assert entries(spool) == [("a", b"3")]
+    assert spool.waiting
+    spool.remove(spool.oldest(3)[-1].row)
+    assert entries(spool) == []
+    assert opened(path).waiting is spool.waiting is False
+
+
+def test_rows_are_never_numbered_twice_even_when_all_have_gone(path: Path) -> None:
+    spool = opened(path)
+    spool.put("a", [b"1"])
+    first = spool.oldest(1)[0].row
+    spool.remove(first)
+    spool.close()
+
+    again = opened(path)
+    again.put("a", [b"2"])
+
+    assert again.oldest(1)[0].row > first
+    assert again.id == spool.id
+
+
+def test_another_process_sees_at_once_that_something_waits(path: Path) -> None:
+    # given
+    spool = opened(path)
+    script = (
+        "import sys; from pathlib import Path; from bandit_service.storage.spool import Spool\n"
+        "spool = Spool(Path(sys.argv[1]), max_bytes=10**7)\n"
+        "print(spool.waiting, flush=True); sys.stdin.readline(); print(spool.waiting, flush=True)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        assert other.stdout.readline() == "False\n"
+
+        # when
+        spool.put("a", [b"1"])
+        other.stdin.write("\n")
+        other.stdin.flush()
+
+        # then
+        assert other.stdout.readline() == "True\n"
+
+
+def test_what_put_returned_for_survives_sigkill(path: Path) -> None:
+    # given a process that says what is kept, and goes on keeping
+    script = (
+        "import sys; from pathlib import Path; from bandit_service.storage.spool import Spool\n"
+        "spool = Spool(Path(sys.argv[1]), max_bytes=10**9)\n"
+        "for n in range(10**6):\n"
+        "    spool.put('a', [b'%d' % n]); print(n, flush=True)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE, text=True
+    ) as writer:
+        assert writer.stdout is not None
+        for _ in range(50):
+            writer.stdout.readline()
+
+        # when
+        os.kill(writer.pid, signal.SIGKILL)
+        told = 50 + len(writer.stdout.readlines())
+
+    # then nothing that it told of is missing, and at most one more is there
+    kept = [int(entry) for _, entry in entries(opened(path))]
+    assert kept == list(range(len(kept)))
+    assert told <= len(kept) <= told + 1
+    assert opened(path).waiting
+
+
+def test_threads_and_spools_of_one_file_take_turns(path: Path) -> None:
+    # given
+    spools = [opened(path), opened(path)]
+
+    def write(n: int) -> None:
+        for k in range(50):
+            spools[n % 2].put(f"{n}", [b"%d" % k, b"and"])
+
+    # when
+    threads = [threading.Thread(target=write, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    # then each one's entries are whole and in its order
+    found = entries(spools[0])
+    assert len(found) == 400
+    for n in range(4):
+        mine = [entry for site, entry in found if site == f"{n}"]
+        assert mine[::2] == [b"%d" % k for k in range(50)]
+    assert all(a[0] == b[0] for a, b in zip(found[::2], found[1::2], strict=True))
+
+
+def test_a_full_spool_refuses_and_keeps_what_it_has(path: Path) -> None:
+    # given
+    spool = opened(path, megabytes=1)
+    kept = 0
+    error: SpoolError | None = None
+    while error is None and kept < 1_000:
+        try:
+            spool.put("a", [b"x" * 10_000])
+            kept += 1
+        except SpoolError as exc:
+            error = exc
+
+    # then
+    assert error is not None
+    assert "full" in error.message
+    assert "spool_megabytes" in (error.hint or "")
+    assert 50 < kept < 110
+    assert len(entries(spool)) == kept
+
+    # and when there is room again it goes on
+    spool.remove(spool.oldest(kept)[-1].row)
+    spool.put("a", [b"y"])
+    assert entries(spool) == [("a", b"y")]
+
+
+def test_nothing_of_a_put_that_failed_is_kept(path: Path) -> None:
+    spool = opened(path, megabytes=1)
+    with pytest.raises(SpoolError):
+        spool.put("a", [b"x" * 10_000] * 500)
+
+    assert entries(spool) == []
+    spool.rest()
+    assert not spool.waiting
+
+
+def test_a_folder_that_cannot_be_made_is_a_spool_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+
+    with pytest.raises(SpoolError, match="file") as caught:
+        opened(tmp_path / "file" / "waiting.spool")
+
+    assert caught.value.hint
+
+
+def test_a_file_that_is_no_spool_is_a_spool_error_and_stays_as_it_is(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(b"something else" * 1000)
+
+    with pytest.raises(SpoolError, match="not a database"):
+        opened(path)
+
+    assert path.read_bytes() == b"something else" * 1000
+
+
+def test_one_at_a_time_empties_the_spool(path: Path) -> None:
+    one, other = opened(path), opened(path)
+
+    with one.draining() as first, other.draining() as second:
+        assert (first, second) == (True, False)
+    with other.draining() as third:
+        assert third
+
+
+def test_entries_in_doubt_are_told_apart_by_append_and_dropped_or_kept(path: Path) -> None:
+    # given
+    spool = opened(path)
+    one = Doubt(after=Position(5, 1), server="s", client=3)
+    other = Doubt(after=Position(6, 0), server="s", client=4)
+    spool.put("a", [b"1", b"2"], one)
+    spool.put("a", [b"3"])
+    spool.put("b", [b"4"], other)
+
+    # then
+    first, second = spool.uncertain()
+    assert (first.site, first.entries, first.doubt) == ("a", [b"1", b"2"], one)
+    assert (second.site, second.entries, second.doubt) == ("b", [b"4"], other)
+
+    # when it turns out that the log has the first of them
+    spool.settle(first, [True, False])
+    spool.settle(second, [False])
+    assert entries(spool) == [("a", b"2"), ("a", b"3"), ("b", b"4")]
+    assert spool.uncertain() == []
