@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 from collections import Counter
@@ -136,7 +137,7 @@ def test_visitors_notice_nothing_of_a_redis_that_hangs_and_of_one_that_dies(
 
 
 def test_a_redis_without_its_data_is_served_around_until_it_is_accepted(
-    program: Program, server: EmbeddedRedis
+    program: Program, server: EmbeddedRedis, tmp_path: Path
 ) -> None:
     # given
     visits, watcher = seeded(program)
@@ -145,9 +146,9 @@ def test_a_redis_without_its_data_is_served_around_until_it_is_accepted(
     # when
     os.kill(server.pid, signal.SIGKILL)
     visits.make(10, "dead")
+    shutil.rmtree(tmp_path / "elsewhere" / "redis" / "appendonlydir")
     server.start()
     with redis.Redis.from_url(server.url) as client:
-        client.flushall()
         until(lambda: watcher.call("GET", "/readyz")[0] == 503, 20)
         visits.make(10, "empty")
 
