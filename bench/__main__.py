@@ -18,7 +18,7 @@ from rich.console import Console
 
 from bandit_service.cli.processes import terminated_as_interrupt
 from bandit_service.logs import configure_logs
-from bench import decide, fold, freshness, price
+from bench import decide, fold, freshness, outage, price
 from bench.measures import QUICK, Scale, Table
 
 SECTIONS: Final[Mapping[str, Callable[[Scale], Table]]] = MappingProxyType(
@@ -27,6 +27,7 @@ SECTIONS: Final[Mapping[str, Callable[[Scale], Table]]] = MappingProxyType(
         "freshness": freshness.measure,
         "fold": fold.measure,
         "price": price.measure,
+        "outage": outage.measure,
     }
 )
 

@@ -14,7 +14,7 @@ from typing import IO, Final, NamedTuple
 
 from bandit_service.cli.processes import Child, free_port, wait_until_ready
 from bandit_service.errors import BanditError
-from bandit_service.services import Services, opened_store
+from bandit_service.services import Services, embedded_redis, opened_store
 from bandit_service.settings import ServiceSettings
 from bandit_service.storage.ports import SiteStore
 from bench.measures import BenchError
@@ -38,6 +38,8 @@ class Service(NamedTuple):
     server: Server
     key: str
     store: SiteStore
+    redis: int
+    """The process id of its Redis."""
 
 
 class _Quiet(Child):
@@ -79,9 +81,10 @@ def service(*, learn: bool, window_seconds: float = 600.0) -> Iterator[Service]:
         port = free_port()
         with (
             _running(_serve_command(settings, port, learn=learn), port) as server,
+            embedded_redis(settings) as redis,
             opened_store(settings) as store,
         ):
-            yield Service(server, key, store.site(SITE))
+            yield Service(server, key, store.site(SITE), redis.pid)
 
 
 def settings_in(folder: Path, *, window_seconds: float = 600.0) -> ServiceSettings:

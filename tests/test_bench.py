@@ -22,6 +22,7 @@ ROWS = {
     "decide": ("no-op Flask view", "decide", "decide, learner on"),
     "freshness": ("freshness",),
     "fold": ("400 situations", "each its own situation"),
+    "outage": ("Redis well", "Redis hangs"),
     "price": ("draw", "distribution, kept", "append, the store", "append, redis-py"),
 }
 

@@ -195,7 +195,7 @@ def _what_happened(
         mine = isinstance(entry, Decision) and entry.unit == decision.unit
         if isinstance(entry, Decision) and mine:
             ids.append(entry.id)
-        elif isinstance(entry, Event) and entry.decision in ids:
+        elif isinstance(entry, Event) and entry.decision in (decision.id, *ids):
             events.append(entry)
             mine = True
         closed = join.apply(at, entry if mine else Tick(at=at.ms))

@@ -24,6 +24,7 @@ of one slot.
 
 from __future__ import annotations
 
+from collections import Counter, deque
 from typing import Final, Literal, NamedTuple
 
 import msgspec
@@ -33,6 +34,8 @@ from bandit_service.outcomes.rewards import RewardSettings, RewardSum
 
 OutcomeKind = Literal["rewarded", "defaulted", "censored"]
 
+MAX_EARLY: Final = 10_000
+"""Events that wait for their decision at a time; more than that are counted as late at once."""
 MAX_EVENT_IDS: Final = 1_000
 """Idempotency ids remembered for one unit; a unit with more events is a robot's."""
 
@@ -83,6 +86,13 @@ class View(msgspec.Struct, gc=False):
     arrived: int
 
 
+class Early(msgspec.Struct, frozen=True, gc=False):
+    """An event whose decision has not come yet."""
+
+    event: Event
+    arrived: int
+
+
 class JoinState(msgspec.Struct, frozen=True):
     """The state of a join as plain data; units are shared by index."""
 
@@ -94,6 +104,8 @@ class JoinState(msgspec.Struct, frozen=True):
     memory: int
     """How long units are remembered, in ms: the longest slot that was met, or a window."""
     counts: JoinCounts
+    early: list[Early] = []
+    """Oldest first."""
 
 
 class Join:
@@ -106,6 +118,9 @@ class Join:
         self._memory = rewards.window_ms
         self._views: dict[str, View] = {}
         self._remembered: dict[str, View] = {}
+        self._early: deque[Early] = deque()
+        self._awaited: Counter[str] = Counter()
+        """How many early events wait for each decision."""
         self.counts = JoinCounts()
 
     def apply(self, position: Position, entry: Entry) -> list[Outcome]:
@@ -113,10 +128,10 @@ class Join:
         closed = self._expire(position)
         if isinstance(entry, Decision):
             self._decide(position, entry)
+            closed += self._meet(position, entry)
         elif isinstance(entry, Event):
-            outcome = self._event(position, entry)
-            if outcome is not None:
-                closed.append(outcome)
+            self.counts.events += 1
+            closed += self._event(position, entry)
         return closed
 
     def overdue(self, now: int) -> bool:
@@ -139,6 +154,7 @@ class Join:
             remembered=[(key, index[id(v.unit)], v.arrived) for key, v in self._remembered.items()],
             memory=self._memory,
             counts=self.counts,
+            early=list(self._early),
         )
 
     def restore(self, state: JoinState) -> None:
@@ -147,6 +163,8 @@ class Join:
         self._remembered = {key: View(state.units[n], at) for key, n, at in state.remembered}
         self._memory = state.memory
         self.counts = state.counts
+        self._early = deque(state.early)
+        self._awaited = Counter(early.event.decision for early in state.early)
 
     def _units(self) -> list[Unit]:
         every = (*self._views.values(), *self._remembered.values())
@@ -173,29 +191,40 @@ class Join:
             self.counts.repeated_views += 1
         self._views[decision.id] = View(unit, position.ms)
 
-    def _event(self, position: Position, event: Event) -> Outcome | None:
-        self.counts.events += 1
+    def _meet(self, position: Position, decision: Decision) -> list[Outcome]:
+        """What the events make of a decision that came after them."""
+        if not self._awaited.pop(decision.id, 0):
+            return []
+        met = [early.event for early in self._early if early.event.decision == decision.id]
+        self._early = deque(early for early in self._early if early.event.decision != decision.id)
+        return [outcome for event in met for outcome in self._event(position, event)]
+
+    def _event(self, position: Position, event: Event) -> list[Outcome]:
         view = self._views.get(event.decision)
+        if view is None and len(self._early) < MAX_EARLY:
+            self._early.append(Early(event, position.ms))
+            self._awaited[event.decision] += 1
+            return []
         decision = None if view is None else view.unit.decision
         if view is None or decision is None:
             self.counts.late_events += 1
-            return None
+            return []
         unit = view.unit
         if event.id is not None:
             known = f"{event.decision} {event.id}"
             if known in unit.event_ids:
                 self.counts.duplicate_events += 1
-                return None
+                return []
             if len(unit.event_ids) < MAX_EVENT_IDS:
                 unit.event_ids.append(known)
         unit.seen = True
         reward = self._rewards.of(event.type, event.value)
         if reward is None:
-            return None
+            return []
         self._add(unit, reward)
         if self._rewards.aggregation == "earliest":
-            return self._close(unit, decision, position)
-        return None
+            return [self._close(unit, decision, position)]
+        return []
 
     def _add(self, unit: Unit, reward: float) -> None:
         total = RewardSum()
@@ -211,6 +240,9 @@ class Join:
             if decision is not None and view.unit.latest == decision_id:
                 closed.append(self._close(view.unit, decision, position))
         _take_older(self._remembered, position.ms - self._memory)
+        while self._early and self._early[0].arrived < position.ms - self._window:
+            self._awaited -= Counter([self._early.popleft().event.decision])
+            self.counts.late_events += 1
         return closed
 
     def _close(self, unit: Unit, decision: Decision, position: Position) -> Outcome:

@@ -14,7 +14,8 @@ Once, whatever happens:
   a batch that is sent again adds nothing twice.
 
 Once anything waits, newer entries wait behind it, in every process of the machine. Across machines
-there is no order: an event that reaches another machine's spool may come out before its decision.
+there is no order: an event that reaches another machine's spool may come out before its decision,
+which the join allows for.
 """
 
 from __future__ import annotations

@@ -74,6 +74,7 @@ def test_a_late_click_is_counted_and_changes_nothing() -> None:
     fold = join()
 
     outcomes = run(fold, (0, decision("d")), (WINDOW + 1, event("d")), (WINDOW + 2, event("d")))
+    outcomes += run(fold, (2 * WINDOW + 3, Tick(at=0)))
 
     assert [o.kind for o in outcomes] == ["defaulted"]
     assert fold.counts.late_events == 2
@@ -226,13 +227,49 @@ def test_the_next_slot_is_a_unit_of_its_own() -> None:
     assert [o.decision.id for o in outcomes] == ["first", "next"]
 
 
-def test_an_event_ahead_of_its_decision_is_late_and_the_decision_still_closes() -> None:
+def test_an_event_that_comes_before_its_decision_waits_for_it_within_a_window() -> None:
     fold = join()
 
-    outcomes = run(fold, (0, event("d")), (1, decision("d")), (WINDOW + 2, Tick(at=0)))
+    outcomes = run(fold, (0, event("d")), (0, event("other")), (WINDOW, decision("d")))
+
+    assert [o.kind for o in outcomes] == ["rewarded"]
+    assert fold.counts.events == 2
+    assert fold.counts.late_events == 0
+    assert run(fold, (WINDOW + 1, Tick(at=0))) == []
+    assert fold.counts.late_events == 1
+
+
+def test_an_event_more_than_a_window_ahead_of_its_decision_is_late() -> None:
+    fold = join()
+
+    outcomes = run(fold, (0, event("d")), (WINDOW + 1, decision("d")), (2 * WINDOW + 9, Tick(at=0)))
 
     assert [o.kind for o in outcomes] == ["defaulted"]
     assert fold.counts.late_events == 1
+
+
+def test_events_that_wait_for_a_decision_survive_a_checkpoint_and_keep_their_ids() -> None:
+    # given
+    fold = join(aggregation="sum")
+    run(fold, (0, event("d", key="1")), (1, event("d", key="1")), (2, event("d", key="2")))
+
+    # when
+    again = join(aggregation="sum")
+    again.restore(msgspec.json.decode(msgspec.json.encode(fold.dump()), type=JoinState))
+    outcomes = run(again, (3, decision("d")), (WINDOW + 4, Tick(at=0)))
+
+    # then
+    assert [(o.kind, o.reward) for o in outcomes] == [("rewarded", 2.0)]
+    assert again.counts.duplicate_events == 1
+
+
+def test_only_so_many_events_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bandit_service.outcomes.join.MAX_EARLY", 3)
+    fold = join()
+
+    run(fold, *((n, event(f"d{n}")) for n in range(5)))
+
+    assert fold.counts.late_events == 2
 
 
 def test_the_same_decision_twice_in_the_log_is_one() -> None:
