@@ -32,7 +32,7 @@ def world_without_a_store() -> tuple[SiteView, str]:
     """A site's view whose store is gone, and an id that it issued before."""
     world = World()
     decision = world.decide(visitor="ann").decision
-    world.view.store = Untouchable()  # type: ignore[assignment]
+    world.view.store = Untouchable()
     return world.view, decision
 
 
