@@ -7,8 +7,9 @@ Pages may read what the website's calls answer (CORS) by one rule: the key that 
 page's origin. Where no key was let in, an error may be read by pages of an origin that some valid
 key names, so that they can see why; the same holds for the *preflight* with which a browser asks
 whether it may send the call at all. It is answered ahead of everything else, without a key, since
-browsers send none with it. There are no cookies, so credentials are never allowed, and neither is
-the wildcard. The management calls are not for pages: they have no CORS headers.
+browsers send none with it: it tells that some site names an origin, and not which. There are no
+cookies, so credentials are never allowed, and neither is the wildcard. The management calls are not
+for pages: they have no CORS headers.
 """
 
 from __future__ import annotations

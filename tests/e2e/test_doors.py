@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -20,6 +22,7 @@ pytestmark = pytest.mark.slow
 
 CONNECTIONS = 40
 """New connections in a row, spread by the kernel over the workers."""
+SHOP = "https://shop.example"
 DECIDE = {"placement": "p", "candidates": [{"id": "a", "headline": "A"}]}
 
 
@@ -105,3 +108,34 @@ def test_while_what_signs_is_rotated_no_worker_refuses_the_id_of_another(
         decide_and_report()
     explained = program.run("explain", decided[0])
     assert explained.returncode == 0, explained.stdout + explained.stderr
+
+
+@pytest.mark.redis
+def test_a_browser_may_send_and_read_what_a_key_of_the_pages_origin_asks(program: Program) -> None:
+    # given a key for the pages of a shop
+    program.serve("--no-learn", "--no-seed-catalog")
+    made = program.run("keys", "create", "--role", "site", "--origin", SHOP)
+    assert made.returncode == 0, made.stderr
+    key = made.stdout.strip()
+
+    # when a browser asks whether it may, and then does: in the shop, and elsewhere
+    def ask(method: str, origin: str) -> tuple[int, str | None, bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", program.port, timeout=10)
+        headers = {"Origin": origin}
+        if method == "POST":
+            headers["Authorization"] = f"Bearer {key}"
+        try:
+            connection.request(method, "/v1/decide", json.dumps(DECIDE), headers)
+            answer = connection.getresponse()
+            assert answer.getheader("Content-Security-Policy")
+            return answer.status, answer.getheader("Access-Control-Allow-Origin"), answer.read()
+        finally:
+            connection.close()
+
+    until(lambda: ask("OPTIONS", SHOP)[1] == SHOP, 5)
+
+    # then
+    assert ask("OPTIONS", SHOP) == (204, SHOP, b"")
+    assert ask("OPTIONS", "https://evil.example") == (204, None, b"")
+    assert ask("POST", SHOP)[:2] == (200, SHOP)
+    assert ask("POST", "https://evil.example")[:2] == (403, None)
