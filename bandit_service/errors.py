@@ -5,8 +5,8 @@
     ├── InvalidInput                input from outside is wrong (HTTP 400)
     │   ├── InvalidCatalog          a placement, variant or persona is wrong (HTTP 422)
     │   └── PayloadTooLarge         a body, or a part of one, is over its limit (HTTP 413)
-    ├── NotAuthenticated            no key, or one that is unknown or revoked (HTTP 401)
-    ├── NotAllowed                  the key's role does not reach this far (HTTP 403)
+    ├── NotAuthenticated            no key, or one that is unknown, expired or revoked (HTTP 401)
+    ├── NotAllowed                  the key's role or origins do not reach this far (HTTP 403)
     ├── NotFound                    nothing by that name (HTTP 404)
     ├── MethodNotAllowed            the path exists, but not for that method (HTTP 405)
     ├── Conflict                    the thing changed since it was read (HTTP 409 / 412)
@@ -91,14 +91,14 @@ class PayloadTooLarge(InvalidInput):
 
 
 class NotAuthenticated(BanditError):
-    """Raised when a request carries no key, or one that is unknown or revoked."""
+    """Raised when a request carries no key, or one that is unknown, expired or revoked."""
 
     code = "not_authenticated"
     status = 401
 
 
 class NotAllowed(BanditError):
-    """Raised when the role of a key does not permit what was asked."""
+    """Raised when the role or the origins of a key do not permit what was asked."""
 
     code = "not_allowed"
     status = 403

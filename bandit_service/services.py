@@ -33,6 +33,7 @@ from bandit_service.policy.settings import SiteSettings, read_settings
 from bandit_service.policy.snapshot import genesis
 from bandit_service.serving.editing import CatalogEditor
 from bandit_service.serving.keys import KeyKeeper
+from bandit_service.serving.mac_keys import MacKeeper
 from bandit_service.serving.view import SiteView
 from bandit_service.settings import ServiceSettings
 from bandit_service.storage.embedded import EmbeddedRedis
@@ -98,7 +99,8 @@ class Services:
         self.entropy = entropy or Entropy()
         self.site_settings = site_settings or site_settings_of(settings)
         self.keys = KeyKeeper(store, clock=clock)
-        self._ring = KeyRing({})
+        self.mac_keys = MacKeeper(store, clock=clock, entropy=self.entropy)
+        self._ring = KeyRing({}, clock=clock)
         self._keys_revision = -1
         self._doubted_at = -KEYS_SECONDS
         self._views: dict[str, SiteView] = {}
@@ -127,14 +129,16 @@ class Services:
                 self._views[site] = view
         return view
 
-    def authenticate(self, authorization: str | None, role: Role) -> KeyRecord:
+    def authenticate(
+        self, authorization: str | None, role: Role, origin: str | None = None
+    ) -> KeyRecord:
         """The record of the key in an ``Authorization`` header; see ``KeyRing.authenticate``.
 
         A key that is not known yet may have been made a moment ago: the keys are read again, at
         most once every KEYS_SECONDS, before it is refused.
         """
         try:
-            return self._ring.authenticate(authorization, role)
+            return self._ring.authenticate(authorization, role, origin)
         except NotAuthenticated:
             now = time.monotonic()
             recently = now - self._doubted_at < KEYS_SECONDS
@@ -142,7 +146,11 @@ class Services:
                 raise
             self._doubted_at = now
             self._read_keys()
-            return self._ring.authenticate(authorization, role)
+            return self._ring.authenticate(authorization, role, origin)
+
+    def admits(self, origin: str) -> bool:
+        """Whether web pages of ``origin`` may ask at all: see ``KeyRing.names``."""
+        return self._ring.names(origin)
 
     def refresh(self) -> None:
         """Look once for changed keys, catalogs and snapshots.
@@ -261,7 +269,7 @@ class Services:
     def _read_keys(self) -> None:
         """Read and swap in one piece: an older reading must never take a newer one's place."""
         with self._lock:
-            self._ring = KeyRing(self.store.keys())
+            self._ring = KeyRing(self.store.keys(), clock=self.clock)
 
     def _open(self, site: str) -> SiteView:
         store = self.store.site(site)

@@ -96,7 +96,7 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         float,
         msgspec.Meta(
             ge=0.02,
-            le=60,
+            le=1,  # a revoked key is refused within 2 s: half of it for waiting, half for looking
             description="Seconds between two looks of a web process for snapshots, catalog "
             "changes and revoked keys.",
         ),

@@ -6,19 +6,25 @@ import re
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bandit_service.access import (
+    MAX_ORIGINS,
     ROLES,
     KeyRecord,
     KeyRing,
     Role,
+    check_origin,
     check_site,
     digest_of,
     make_key,
     random_part,
 )
-from bandit_service.errors import InvalidInput, NotAllowed, NotAuthenticated, NotFound
+from bandit_service.errors import Conflict, InvalidInput, NotAllowed, NotAuthenticated, NotFound
 from bandit_service.services import Services
+
+NOW = 1_900_000_000_000
 
 
 def made(role: Role = "site", *, site: str = "main") -> tuple[str, KeyRecord]:
@@ -26,7 +32,8 @@ def made(role: Role = "site", *, site: str = "main") -> tuple[str, KeyRecord]:
 
 
 def ring(*keys: tuple[str, KeyRecord]) -> KeyRing:
-    return KeyRing({digest_of(key): msgspec.json.encode(record) for key, record in keys})
+    records = {digest_of(key): msgspec.json.encode(record) for key, record in keys}
+    return KeyRing(records, clock=lambda: NOW)
 
 
 # -- names and keys
@@ -144,7 +151,7 @@ def test_a_key_is_checked_for_its_role_however_often_it_comes() -> None:
             keys.authenticate(f"Bearer {key}", "editor")
 
 
-def test_more_keys_than_are_remembered_are_still_let_in() -> None:
+def test_however_many_keys_there_are_each_is_itself() -> None:
     pairs = [made() for _ in range(1_100)]
     keys = ring(*pairs)
 
@@ -197,3 +204,197 @@ def test_a_key_that_does_not_exist_cannot_be_revoked(services: Services, key_id:
 
     with pytest.raises(NotFound):
         services.keys.revoke(key_id)
+
+
+# -- origins
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("https://shop.example", "https://shop.example"),
+        ("HTTPS://Shop.Example", "https://shop.example"),
+        (" https://shop.example ", "https://shop.example"),
+        ("https://shop.example:443", "https://shop.example"),
+        ("http://shop.example:80", "http://shop.example"),
+        ("http://shop.example:443", "http://shop.example:443"),
+        ("http://localhost:03000", "http://localhost:3000"),
+        ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+        ("http://[::1]:3000", "http://[::1]:3000"),
+        ("https://xn--bcher-kva.example", "https://xn--bcher-kva.example"),
+    ],
+)
+def test_an_origin_is_kept_as_browsers_send_it(given: str, kept: str) -> None:
+    assert check_origin(given) == kept
+    assert check_origin(kept) == kept
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "",
+        "null",
+        "*",
+        "https://*",
+        "https://*.shop.example",
+        "shop.example",
+        "//shop.example",
+        "https:shop.example",
+        "https://",
+        "https://.",
+        "https://:443",
+        "https://shop.example/",
+        "https://shop.example/path",
+        "https://shop.example?x",
+        "https://shop.example#x",
+        "https://user@shop.example",
+        "https://shop.example:",
+        "https://shop.example:port",
+        "https://shop.example:99999",
+        "https://shop.example:-1",
+        "https://a.example https://b.example",
+        "https://a.example,https://b.example",
+        "https://a.example\nhttps://b.example",
+        "https://bücher.example",
+        "https://\u212aelvin.example",
+        "https://[::1",
+        "ftp://shop.example",
+        "file://",
+        "chrome-extension://abc",
+        "javascript://shop.example",
+    ],
+)
+def test_what_is_no_origin_of_a_page_is_refused(origin: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        check_origin(origin)
+
+    assert caught.value.field == "origin"
+    assert caught.value.hint
+
+
+def test_a_key_has_a_bounded_number_of_origins() -> None:
+    origins = tuple(f"https://s{n}.example" for n in range(MAX_ORIGINS + 1))
+
+    with pytest.raises(InvalidInput, match="too many"):
+        make_key("main", "site", label="", at=1, entropy=random_part(), origins=origins)
+    make_key("main", "site", label="", at=1, entropy=random_part(), origins=origins[1:] * 2)
+
+
+@given(st.text() | st.from_regex(r"https?://\S{0,30}", fullmatch=True))
+def test_any_text_is_an_origin_or_refused(text: str) -> None:
+    try:
+        kept = check_origin(text)
+    except InvalidInput:
+        return
+    assert re.fullmatch(r"https?://[^/?#@\s*]+", kept)
+    assert kept == kept.lower() == check_origin(kept)
+
+
+# -- ends
+
+
+def test_a_key_is_refused_from_its_end_on_though_it_was_let_in_before() -> None:
+    # given
+    now = [NOW]
+    key, record = made()
+    ending = msgspec.structs.replace(record, expires=NOW + 5)
+    keys = KeyRing({digest_of(key): msgspec.json.encode(ending)}, clock=lambda: now[0])
+
+    # then
+    for now[0] in (NOW, NOW + 4):
+        assert keys.authenticate(f"Bearer {key}", "site") == ending
+    for now[0] in (NOW + 5, NOW + 10**9):
+        with pytest.raises(NotAuthenticated):
+            keys.authenticate(f"Bearer {key}", "site")
+
+
+def test_a_rotated_key_hands_on_all_that_it_may(services: Services) -> None:
+    _, record = services.keys.create("main", "editor", label="laptop")
+
+    key, successor, ending = services.keys.rotate(record.id, overlap_ms=1_000)
+
+    assert (successor.role, successor.site, successor.label) == ("editor", "main", "laptop")
+    assert (successor.expires, ending.expires) == (None, services.clock() + 1_000)
+    assert (ending.id, ending.revoked) == (record.id, None)
+    assert services.keys.records()[digest_of(key)] == successor
+    assert len(services.keys.records()) == 2
+
+
+def test_rotating_again_never_lengthens_an_overlap(services: Services) -> None:
+    _, record = services.keys.create("main", "site")
+    services.keys.rotate(record.id, overlap_ms=1_000)
+
+    _, _, ending = services.keys.rotate(record.id, overlap_ms=50_000)
+
+    assert ending.expires == services.clock() + 1_000
+
+
+def test_a_rotated_key_can_be_revoked_before_its_overlap_ends(services: Services) -> None:
+    key, record = services.keys.create("main", "site")
+    services.keys.rotate(record.id, overlap_ms=60_000)
+
+    services.keys.revoke(record.id)
+    services.refresh()
+
+    with pytest.raises(NotAuthenticated):
+        services.authenticate(f"Bearer {key}", "site")
+
+
+def test_a_key_that_is_over_has_nothing_to_hand_on(services: Services) -> None:
+    _, revoked = services.keys.create("main", "site")
+    services.keys.revoke(revoked.id)
+    _, expired = services.keys.create("main", "site")
+    services.keys.rotate(expired.id, overlap_ms=0)
+
+    for record in (revoked, expired):
+        with pytest.raises(Conflict):
+            services.keys.rotate(record.id, overlap_ms=1_000)
+    with pytest.raises(NotFound):
+        services.keys.rotate("00000000", overlap_ms=1_000)
+
+
+@pytest.mark.parametrize("overlap", [-1, 366 * 86_400_000])
+def test_an_overlap_has_bounds(services: Services, overlap: int) -> None:
+    _, record = services.keys.create("main", "site")
+
+    with pytest.raises(InvalidInput):
+        services.keys.rotate(record.id, overlap_ms=overlap)
+    assert len(services.keys.records()) == 1
+
+
+# -- timing
+
+
+def test_no_key_is_compared_and_of_a_digest_half_in_constant_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # given a ring, and whatever is compared in it
+    key, record = made()
+    keys = ring((key, record))
+    compared: list[tuple[bytes, bytes]] = []
+
+    def watched(a: bytes, b: bytes) -> bool:
+        compared.append((a, b))
+        return a == b
+
+    monkeypatch.setattr("bandit_service.access.hmac.compare_digest", watched)
+
+    # when
+    keys.authenticate(f"Bearer {key}", "site")
+
+    # then it is the second half of the digest, and nothing of the key is kept to compare with
+    half = bytes.fromhex(digest_of(key))[16:]
+    assert compared == [(half, half)]
+    assert key not in repr(vars(keys))
+
+
+def test_a_digest_that_agrees_in_its_first_half_alone_opens_nothing() -> None:
+    # given a record under another second half
+    key, record = made()
+    digest = digest_of(key)
+    other = digest[:32] + ("0" if digest[32] != "0" else "1") + digest[33:]
+
+    # then
+    keys = KeyRing({other: msgspec.json.encode(record)}, clock=lambda: NOW)
+    with pytest.raises(NotAuthenticated):
+        keys.authenticate(f"Bearer {key}", "site")

@@ -48,6 +48,7 @@ WRONG = [
     ("publish_seconds", "nan"),
     ("publish_seconds", "inf"),
     ("poll_seconds", 0.01),
+    ("poll_seconds", 1.01),
     ("poll_seconds", "soon"),
     ("log_level", "loud"),
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from typing import Final
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from bandit_service.catalog.model import Kind, Personas, Placement, Rule, Scalar, Variant
 from bandit_service.errors import InvalidCatalog, InvalidInput
@@ -207,25 +207,35 @@ def _check_length(text: str | None, limit: int, field: str) -> None:
 
 
 def _check_url(url: str | None, field: str) -> None:
+    """Raise InvalidCatalog unless ``url`` means the same to us and to every browser.
+
+    Browsers read a backslash as a slash, drop tabs and newlines, and show what stands before an
+    ``@`` as if it were the host; schemes beyond http and https may run what they name.
+    """
     if url is None:
         return
     _check_length(url, MAX_URL, field)
-    parts = _split_url(url, field)
-    absolute = parts.scheme in ("http", "https") and parts.netloc
-    relative = not parts.scheme and not parts.netloc and url.startswith("/")
-    if not (absolute or relative) or any(c.isspace() or ord(c) < 32 for c in url):
+    plain = url.isprintable() and not any(c.isspace() or c == "\\" for c in url)
+    if not plain or not (_is_absolute(url) or _is_path(url)):
         raise InvalidCatalog(
             f"{field} is not a web address",
             field=field,
-            hint="use http://, https:// or a path that starts with one '/'",
+            hint="use http:// or https:// without user name, or a path that starts with one '/'",
         )
 
 
-def _split_url(url: str, field: str) -> SplitResult:
+def _is_absolute(url: str) -> bool:
     try:
-        return urlsplit(url)
-    except ValueError as exc:
-        raise InvalidCatalog(f"{field} is not a web address", field=field) from exc
+        parts = urlsplit(url)
+        port_in_range = parts.port is None or parts.port > 0
+    except ValueError:
+        return False
+    named = bool(parts.hostname) and "@" not in parts.netloc and "%" not in parts.netloc
+    return parts.scheme in ("http", "https") and named and port_in_range
+
+
+def _is_path(url: str) -> bool:
+    return url.startswith("/") and not url.startswith("//")
 
 
 def _check_shares(variant: Variant, field: str) -> None:

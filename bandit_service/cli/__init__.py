@@ -13,7 +13,8 @@ import click
 
 from bandit_service.cli.demo import demo
 from bandit_service.cli.inspect import explain, rebuild
-from bandit_service.cli.manage import catalog, data, keys, settings_table
+from bandit_service.cli.keys import keys
+from bandit_service.cli.manage import catalog, data, settings_table
 from bandit_service.cli.run import learn, serve
 from bandit_service.cli.spool import spool
 from bandit_service.errors import BanditError

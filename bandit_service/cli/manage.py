@@ -1,10 +1,9 @@
-"""Commands that manage a site: its catalog, its keys, its data, its settings."""
+"""Commands that manage a site: its catalog, its data, its settings. Its keys: see ``keys``."""
 
 from __future__ import annotations
 
 import os
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from bandit_service.access import ROLES, Role
 from bandit_service.catalog.document import write_document
 from bandit_service.cli.options import services_from, shared_options, site_option
 from bandit_service.datasets import fetch_obd
@@ -65,69 +63,6 @@ def export_catalog(**options: Any) -> None:
 
 
 @click.group()
-def keys() -> None:
-    """Make, list and revoke the keys of websites and editors.
-
-    \b
-    Example: bandit-service keys create --role site --label "front page"
-    """
-
-
-@keys.command("create")
-@click.option("--role", type=click.Choice(ROLES), required=True, help="What the key may do.")
-@click.option("--label", default="", help="A note to recognise it by.")
-@shared_options
-@site_option
-def create_key(role: Role, label: str, **options: Any) -> None:
-    """Make a key and print it, this once; only a digest of it is stored.
-
-    \b
-    Example: bandit-service keys create --role editor --label "marketing"
-    """
-    with services_from(options) as services:
-        key, record = services.keys.create(services.settings.site, role, label=label)
-    click.echo(key)
-    click.echo(f"{record.role} key {record.id} of site {record.site}; keep it safe.", err=True)
-
-
-@keys.command("list")
-@shared_options
-def list_keys(**options: Any) -> None:
-    """List the keys of all sites, without the keys themselves.
-
-    \b
-    Example: bandit-service keys list
-    """
-    with services_from(options) as services:
-        records = sorted(services.keys.records().values(), key=lambda r: (r.site, r.created))
-    shown = Table("id", "site", "role", "label", "created", "revoked")
-    for record in records:
-        shown.add_row(
-            record.id,
-            record.site,
-            record.role,
-            record.label,
-            _day(record.created),
-            _day(record.revoked),
-        )
-    Console().print(shown)
-
-
-@keys.command("revoke")
-@click.argument("key_id")
-@shared_options
-def revoke_key(key_id: str, **options: Any) -> None:
-    """Revoke a key by its id; running servers refuse it within a moment.
-
-    \b
-    Example: bandit-service keys revoke 1f2e3d4c
-    """
-    with services_from(options) as services:
-        record = services.keys.revoke(key_id)
-    click.echo(f"Revoked the {record.role} key {record.id} of site {record.site}.")
-
-
-@click.group()
 def data() -> None:
     """Fetch public data sets into a cache folder.
 
@@ -166,7 +101,3 @@ def settings_table(config_dir: str | None) -> None:
     Console().print(f"Rewards and policy: [bold]{here.config_path / here.site_settings}[/bold]")
     defaults = msgspec.json.format(msgspec.json.encode(SiteSettings()), indent=2)
     Console().print(f"Their defaults:\n{defaults.decode()}")
-
-
-def _day(ms: int | None) -> str:
-    return "" if ms is None else f"{datetime.fromtimestamp(ms / 1000, tz=UTC):%Y-%m-%d %H:%M}"

@@ -5,6 +5,7 @@ says anything about another, and nothing made for one site is valid for a second
 
 A decision id is 24 bytes in URL-safe base64: 6 of time (milliseconds), 9 of randomness, 9 of a
 keyed BLAKE2b over the first 15. Verifying it needs no look-up; forging one takes 2^72 guesses.
+The keys of that hash can be replaced without touching the secret: see ``mac_keys``.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
 from hashlib import blake2b
 from typing import Final
+
+from bandit_service.events.mac_keys import FIRST_RING, Ring
 
 _TIME: Final = 6
 _RANDOM: Final = 9
@@ -27,9 +30,10 @@ DECISION_LENGTH: Final = (_TIME + _RANDOM + _MAC) * 4 // 3
 class SiteSecret:
     """The secret of one site and what is derived from it."""
 
-    def __init__(self, secret: bytes) -> None:
-        """Derive one key a use from ``secret`` (32 bytes)."""
-        self._mac = blake2b(b"decision id", key=secret, digest_size=32).digest()
+    def __init__(self, secret: bytes, ring: Ring = FIRST_RING) -> None:
+        """Derive one key a use from ``secret`` (32 bytes); ``ring`` signs decision ids."""
+        first = blake2b(b"decision id", key=secret, digest_size=32).digest()
+        self._macs = [(mac.since, first if mac.key is None else mac.key) for mac in reversed(ring)]
         self._visitor = blake2b(b"visitor pseudonym", key=secret, digest_size=32).digest()
         self.salt = blake2b(b"draw", key=secret, digest_size=32).digest()
         """Keys the draws; see ``policy.sampling``."""
@@ -37,22 +41,30 @@ class SiteSecret:
     def new_decision(self, at: int, entropy: bytes) -> str:
         """A decision id for time ``at`` (ms) and 9 random bytes."""
         body = at.to_bytes(_TIME, "big") + entropy[:_RANDOM]
-        return urlsafe_b64encode(body + self._tag(body)).decode("ascii")
+        signing = next((mac for since, mac in self._macs if since <= at), self._macs[-1][1])
+        return urlsafe_b64encode(body + _tag(body, signing)).decode("ascii")
 
     def decision_time(self, decision: str) -> int | None:
         """When a decision was made (ms), or None if this site never issued that id."""
-        if len(decision) != DECISION_LENGTH:
+        parts = _parts(decision)
+        if parts is None:
             return None
-        try:
-            raw = urlsafe_b64decode(decision.encode("ascii"))
-        except (UnicodeEncodeError, Base64Error):
-            return None
-        body, tag = raw[:-_MAC], raw[-_MAC:]
-        if urlsafe_b64encode(raw) != decision.encode("ascii"):
-            return None  # another spelling of the same bytes: not the id that the log knows
-        if not hmac.compare_digest(tag, self._tag(body)):
-            return None
-        return int.from_bytes(body[:_TIME], "big")
+        body, tag = parts
+        at = int.from_bytes(body[:_TIME], "big")
+        for since, mac in self._macs:
+            # Before its time, a key has signed nothing; the oldest signs for clocks that went back.
+            may_have = since <= at or mac is self._macs[-1][1]
+            if may_have and hmac.compare_digest(tag, _tag(body, mac)):
+                return at
+        return None
+
+    def claimed_time(self, decision: str) -> int | None:
+        """When an id says that its decision was made (ms), whoever made it; None if it is no id.
+
+        For whoever looks a decision up anyway: its key may be gone from the ring by now.
+        """
+        parts = _parts(decision)
+        return None if parts is None else int.from_bytes(parts[0][:_TIME], "big")
 
     def pseudonym(self, visitor: str) -> str:
         """The name under which a visitor appears in the log: 16 characters."""
@@ -61,8 +73,22 @@ class SiteSecret:
         )
         return urlsafe_b64encode(digest.digest()).decode("ascii")
 
-    def _tag(self, body: bytes) -> bytes:
-        return blake2b(body, key=self._mac, digest_size=_MAC).digest()
+
+def _parts(decision: str) -> tuple[bytes, bytes] | None:
+    """What is signed of an id, and its tag; None if it cannot be an id."""
+    if len(decision) != DECISION_LENGTH:
+        return None
+    try:
+        raw = urlsafe_b64decode(decision.encode("ascii"))
+    except (UnicodeEncodeError, Base64Error):
+        return None
+    if urlsafe_b64encode(raw) != decision.encode("ascii"):
+        return None  # another spelling of the same bytes: not the id that the log knows
+    return raw[:-_MAC], raw[-_MAC:]
+
+
+def _tag(body: bytes, mac: bytes) -> bytes:
+    return blake2b(body, key=mac, digest_size=_MAC).digest()
 
 
 def slot_of(pseudonym: str, at: int, slot_ms: int) -> int:

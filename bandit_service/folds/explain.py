@@ -107,7 +107,7 @@ def explain(
 def _find(
     store: SiteStore, secret: SiteSecret, decision_id: str, progress: Callable[[int], None]
 ) -> tuple[Position, Decision]:
-    at = secret.decision_time(decision_id)
+    at = secret.claimed_time(decision_id)
     if at is None:
         raise NotFound(
             f"site {store.site!r} never issued the decision {decision_id[:80]!r}",
@@ -124,8 +124,8 @@ def _find(
                 if isinstance(entry, Decision) and entry.id == decision_id:
                     return position, entry
     raise NotFound(
-        f"decision {decision_id} is not in the log",
-        hint="it may be older than what the log keeps",
+        f"decision {decision_id} is not in the log of site {store.site!r}",
+        hint="it may be older than what the log keeps, or another site's, or nobody's",
     )
 
 

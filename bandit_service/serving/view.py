@@ -19,6 +19,7 @@ from bandit_service.catalog.model import Personas, Placement
 from bandit_service.catalog.personas import Resolver
 from bandit_service.errors import SnapshotError
 from bandit_service.events.identity import SiteSecret
+from bandit_service.events.mac_keys import decode_ring
 from bandit_service.policy.chooser import Candidates, Chooser
 from bandit_service.policy.settings import SiteSettings
 from bandit_service.policy.snapshot import load_snapshot
@@ -61,7 +62,8 @@ class SiteView:
         self.site = store.site
         self.store = store
         self.append = append or store.append_many
-        self.secret = SiteSecret(store.secret())
+        self._secret = store.secret()
+        self.secret = SiteSecret(self._secret)
         self.visits = Visitors(store)
         self.shelves: dict[str, Shelf] = {}
         self._personas = Resolver(Personas())
@@ -71,6 +73,7 @@ class SiteView:
         self._refused: deque[str] = deque(maxlen=MAX_TRIED + 1)
         self.defaults = defaults
         self._catalog = 0
+        self._mac_keys = 0
 
     @property
     def settings(self) -> SiteSettings:
@@ -90,6 +93,10 @@ class SiteView:
             StorageError: if the store does not answer; the view stays as it was.
         """
         pulse = pulse or self.store.pulse()
+        if pulse.mac_keys != self._mac_keys:
+            revision, ring = self.store.mac_keys()
+            self.secret = SiteSecret(self._secret, decode_ring(ring))
+            self._mac_keys = revision
         if pulse.catalog != self._catalog:
             self._refresh_catalog()
         serving = None if self.chooser is None else self.chooser.name

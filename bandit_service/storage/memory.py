@@ -43,6 +43,7 @@ class MemorySite:
         self._report: bytes | None = None
         self._visits: dict[tuple[str, str], bytes] = {}
         self._absorbed: dict[str, int] = {}
+        self._mac_keys: tuple[int, bytes | None] = (0, None)
 
     def append(self, entry: bytes) -> Position:
         """See ``SiteStore.append``."""
@@ -182,9 +183,23 @@ class MemorySite:
         """See ``SiteStore.secret``; derived from the store's seed, so that runs repeat."""
         return hashlib.blake2b(self.site.encode(), key=self._shared.seed, digest_size=32).digest()
 
+    def mac_keys(self) -> tuple[int, bytes | None]:
+        """See ``SiteStore.mac_keys``."""
+        return self._mac_keys
+
+    def replace_mac_keys(self, ring: bytes, *, replaces: int) -> bool:
+        """See ``SiteStore.replace_mac_keys``."""
+        with self._changed:
+            if self._mac_keys[0] != replaces:
+                return False
+            self._mac_keys = (replaces + 1, ring)
+            self._shared.register(self.site)
+            return True
+
     def pulse(self) -> Pulse:
         """See ``SiteStore.pulse``."""
-        return Pulse(self._head, self._revision, self._shared.keys_revision)
+        shared = self._shared
+        return Pulse(self._head, self._revision, shared.keys_revision, self._mac_keys[0])
 
 
 class MemoryStore:

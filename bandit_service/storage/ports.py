@@ -65,6 +65,7 @@ class Pulse(NamedTuple):
     head: Head | None
     catalog: int
     keys: int
+    mac_keys: int = 0
 
 
 class SiteStore(Protocol):
@@ -153,6 +154,12 @@ class SiteStore(Protocol):
 
     def secret(self) -> bytes:
         """The site's secret of 32 bytes, made on first use."""
+
+    def mac_keys(self) -> tuple[int, bytes | None]:
+        """Revision and ring of the keys that sign decision ids; (0, None) if there is none."""
+
+    def replace_mac_keys(self, ring: bytes, *, replaces: int) -> bool:
+        """Store a ring, if the revision still is ``replaces``; it grows by one."""
 
     def pulse(self) -> Pulse:
         """What may have changed, in one exchange."""

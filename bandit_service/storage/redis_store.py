@@ -1,4 +1,4 @@
-"""The store in Redis: streams, hashes and two Lua scripts, through redis-py.
+"""The store in Redis: streams, hashes and a few Lua scripts, through redis-py.
 
 Keys of a site share the hash tag ``{site}``, so that a Redis Cluster keeps them on one node and
 the scripts stay atomic. Appending is what a visitor waits for; it goes over a connection of its
@@ -103,12 +103,13 @@ class RedisSite:
         self._visitor = (prefix + "visitor:").encode()
         names = (
             "documents revisions changes history catalog log pulse "
-            "snapshots order settings checkpoint report secret absorbed"
+            "snapshots order settings checkpoint report secret absorbed mac_keys"
         )
         self._key = {name: prefix + name for name in names.split()}
         self._commit = client.register_script(_lua("commit"))
         self._publish = client.register_script(_lua("publish"))
         self._absorb = client.register_script(_lua("absorb"))
+        self._replace_mac_keys = client.register_script(_lua("replace_mac_keys"))
         self._registered = False
         self._newest = START
         """Position of the newest entry that this process has added."""
@@ -327,18 +328,31 @@ class RedisSite:
         return cast(bytes, self._client.get(self._key["secret"]))
 
     @translated
+    def mac_keys(self) -> tuple[int, bytes | None]:
+        """See ``SiteStore.mac_keys``."""
+        revision, ring = self._client.hmget(self._key["mac_keys"], "revision", "ring")
+        return int(revision or 0), ring
+
+    @translated
+    def replace_mac_keys(self, ring: bytes, *, replaces: int) -> bool:
+        """See ``SiteStore.replace_mac_keys``."""
+        self._register()
+        keys = [self._key["mac_keys"], self._key["pulse"]]
+        return bool(self._replace_mac_keys(keys=keys, args=[replaces, ring]))
+
+    @translated
     def pulse(self) -> Pulse:
         """See ``SiteStore.pulse``."""
         pipeline = self._client.pipeline(transaction=False)
-        pipeline.hmget(self._key["pulse"], "name", "ms", "seq", "generation", "catalog")
+        pipeline.hmget(self._key["pulse"], "name", "ms", "seq", "generation", "catalog", "mac_keys")
         pipeline.get(_KEYS_REVISION)
         pipeline.get(_IDENTITY)
-        (name, ms, seq, generation, catalog), keys, identity = pipeline.execute()
+        (name, ms, seq, generation, catalog, mac_keys), keys, identity = pipeline.execute()
         self._check(identity)
         head = None
         if name is not None:
             head = Head(name.decode(), Position(int(ms), int(seq)), int(generation))
-        return Pulse(head, int(catalog or 0), int(keys or 0))
+        return Pulse(head, int(catalog or 0), int(keys or 0), int(mac_keys or 0))
 
     def _register(self) -> None:
         if not self._registered:

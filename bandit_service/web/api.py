@@ -119,7 +119,8 @@ class _Views:
     # -- inside
 
     def _key(self, role: Role) -> KeyRecord:
-        return self._services.authenticate(request.headers.get("Authorization"), role)
+        sent = request.headers
+        return self._services.authenticate(sent.get("Authorization"), role, sent.get("Origin"))
 
     def _editor(self) -> CatalogEditor:
         key = self._key("editor")

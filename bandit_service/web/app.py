@@ -15,6 +15,7 @@ from bandit_service.serving.requests import MAX_BODY
 from bandit_service.storage.identity import STORE_REPLACED
 from bandit_service.web.api import management, no_such_route
 from bandit_service.web.bodies import JSON, encoded, error_body, too_large
+from bandit_service.web.headers import secure
 from bandit_service.web.hot import HotPath
 from bandit_service.web.metrics import Metrics
 from bandit_service.web.openapi import document
@@ -23,17 +24,19 @@ from bandit_service.web.routes import Health
 log = structlog.get_logger(__name__)
 
 STALE_SECONDS: Final = 120.0
-"""How long ago the last look for news may be in a process that is ready; the longest poll is 60."""
+"""How long ago the last look for news may be in a process that is ready."""
 
 
 def create_app(services: Services) -> Flask:
     """An application standing on ``services``; the caller refreshes and closes those."""
     app = Flask("bandit_service", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False  # a method that is not in ROUTES is not there
     metrics = Metrics()
     app.register_blueprint(management(services))
     app.register_blueprint(_operations(services, metrics))
     _answer_errors(app, metrics)
+    secure(app)
     app.wsgi_app = HotPath(services, metrics, app.wsgi_app)  # type: ignore[method-assign]
     return app
 

@@ -28,6 +28,7 @@ from bandit_service.serving.requests import (
     PageRequest,
 )
 from bandit_service.web.bodies import JSON, decoded, encoded, error_body, too_large
+from bandit_service.web.headers import HOT, answer_preflight, readable_by
 from bandit_service.web.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -40,8 +41,7 @@ Handler = Callable[[KeyRecord, bytes], tuple[str, bytes]]
 MAX_DRAINED: Final = 16 * 1_048_576
 """How much of a body over the limit is read before the connection is given up, in bytes."""
 
-_NO_STORE: Final = ("Cache-Control", "no-store")
-_ALLOW: Final = ("Allow", "POST")
+_ALLOW: Final = ("Allow", "OPTIONS, POST")
 _STATUS: Final = {
     400: "400 Bad Request",
     401: "401 Unauthorized",
@@ -78,17 +78,21 @@ class HotPath:
         handler = self._handlers.get(environ["PATH_INFO"])
         if handler is None:
             return self._behind(environ, start_response)
+        if environ["REQUEST_METHOD"] == "OPTIONS":
+            return answer_preflight(environ, start_response, self._services.admits)
+        origin, key = environ.get("HTTP_ORIGIN"), None
         try:
             data = _read(environ)
             _require_post(environ)
-            key = self._services.authenticate(environ.get("HTTP_AUTHORIZATION"), "site")
+            key = self._services.authenticate(environ.get("HTTP_AUTHORIZATION"), "site", origin)
             status, body = handler(key, data)
         except BanditError as exc:
             status, body = self._error(exc)
         except Exception:
             log.exception("internal_error", path=environ["PATH_INFO"])
             status, body = self._error(BanditError("something went wrong inside the service"))
-        headers = [("Content-Type", JSON), ("Content-Length", str(len(body))), _NO_STORE]
+        headers = [("Content-Type", JSON), ("Content-Length", str(len(body))), *HOT]
+        headers += readable_by(origin, key, self._services.admits)
         start_response(status, [*headers, _ALLOW] if status.startswith("405") else headers)
         return [body]
 

@@ -116,6 +116,7 @@ _KEYED: Final = (401, 403)
 _BODY: Final = (400, 413)
 _DOCUMENT: Final = (*_BODY, 415)
 """Of calls that insist on their Content-Type; those of web pages take whatever a beacon sends."""
+_PREFLIGHT: Final = "Whether pages of an origin may send this call (CORS)"
 _PLACEMENT: Final = "/v1/placements/{placement}"
 _VARIANT: Final = "/v1/placements/{placement}/variants/{variant}"
 
@@ -126,6 +127,9 @@ ROUTES: Final = (
           PageRequest, PageAnswer, (*_KEYED, *_BODY, 404, 409, 422, 503)),
     Route("POST", "/v1/events", "site", "Report what visitors did", 202,
           EventsBody, EventsAnswer, (*_KEYED, *_BODY, 503)),
+    Route("OPTIONS", "/v1/decide", None, _PREFLIGHT, 204),
+    Route("OPTIONS", "/v1/decide/page", None, _PREFLIGHT, 204),
+    Route("OPTIONS", "/v1/events", None, _PREFLIGHT, 204),
     Route("GET", "/v1/placements", "editor", "List the placements", 200,
           None, PlacementList, (*_KEYED, 503)),
     Route("GET", _PLACEMENT, "editor", "Read a placement and its variants", 200,

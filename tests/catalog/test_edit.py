@@ -298,6 +298,48 @@ def refused(**fields: Any) -> InvalidCatalog:
     return caught.value
 
 
+NO_ADDRESSES = [
+    "",
+    "JavaScript:alert(1)",
+    " javascript:alert(1)",
+    "java\nscript:alert(1)",
+    "\x01javascript:alert(1)",
+    "javascript://host.example/%0aalert(1)",
+    "vbscript:msgbox(1)",
+    "data:image/svg+xml,<svg onload=alert(1)>",
+    "blob:https://shop.example/1",
+    "file:///etc/passwd",
+    "ftp://files.example/a.jpg",
+    "about:blank",
+    "//evil.example/a.jpg",
+    "/\\evil.example/a.jpg",
+    "\\\\evil.example/a.jpg",
+    "/\t/evil.example",
+    "https:evil.example",
+    "https:/evil.example",
+    "https:///evil.example",
+    "https://",
+    "https://:443/",
+    "https://@evil.example/",
+    "https://shop.example@evil.example/",
+    "https://user:password@shop.example/",
+    "https://shop.example\\@evil.example/",
+    "https://shop.example%2eevil.example/",
+    "https://shop.example:port/",
+    "https://shop.example:0/",
+    "https://shop.example:65536/",
+    "https://[::1/",
+    "https://shop.example/\x00",
+    "https://shop.example/\x7f",
+    "https://shop.example/\x85",
+    "https://shop.example/\u202egpj.exe",
+    "https://shop.example/\u2028",
+    "https://shop.example/\ud800",
+    "https://shop\u00a0.example/",
+]
+"""What an image or a target must not be: it would run, hide where it leads, or mean two things."""
+
+
 @pytest.mark.parametrize(
     ("variant", "field"),
     [
@@ -314,6 +356,8 @@ def refused(**fields: Any) -> InvalidCatalog:
         ({"target_url": "https://[::1"}, "variants.a.target_url"),
         ({"target_url": "/with space"}, "variants.a.target_url"),
         ({"target_url": "/new\nline"}, "variants.a.target_url"),
+        *[({"target_url": url}, "variants.a.target_url") for url in NO_ADDRESSES],
+        *[({"image_url": url}, "variants.a.image_url") for url in NO_ADDRESSES],
         ({"tags": [" "]}, "variants.a.tags"),
         ({"tags": ["x" * 65]}, "variants.a.tags"),
         ({"tags": ["x", "x"]}, "variants.a.tags"),
@@ -345,6 +389,8 @@ def test_a_variant_out_of_bounds_is_refused_by_the_name_of_its_field(
         {"headline": "x" * MAX_TEXT},
         {"headline": "a | b : c\nd 🎬"},
         {"image_url": "https://images.example/a.jpg?x=1#y", "target_url": "/relative/path"},
+        {"image_url": "HTTP://images.example:8080/é.jpg", "target_url": "/?to=//x@y:1%5C"},
+        {"image_url": "https://[2001:db8::1]/a", "target_url": "https://bücher.example/a@b"},
         {"tags": ["x" * 64, "with space", "a|b:c"]},
         {"attributes": {"faces": 2, "bright": True, "share": 0.25, "mood": "warm"}},
         {"attributes": {"most": 2**63 - 1, "least": -(2**63) + 1}},

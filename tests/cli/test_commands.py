@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from bandit_service.access import digest_of
 from bandit_service.cli import main
+from bandit_service.cli.keys import Duration
 
 CATALOG = """
 [[personas]]
@@ -98,10 +100,11 @@ def test_an_unreachable_redis_is_a_sentence_with_exit_code_3(run: Run) -> None:
 
 
 def test_a_forged_decision_is_not_found_with_exit_code_4(run: Run) -> None:
-    result = run("explain", "A" * 32)
+    for forged, said in (("A" * 32, "not in the log"), ("made-up", "never issued")):
+        result = run("explain", forged)
 
-    assert result.exit_code == 4
-    assert "never issued" in result.output
+        assert result.exit_code == 4
+        assert said in result.output
 
 
 def test_a_site_with_an_impossible_name_is_refused(run: Run) -> None:
@@ -128,3 +131,73 @@ def test_settings_lists_every_setting_with_its_value_here(
     assert result.exit_code == 0
     assert "BANDIT_PORT" in result.output
     assert "8123" in result.output
+
+
+# -- keys
+
+
+def test_a_key_is_made_for_pages_rotated_and_listed_with_its_origins_and_end(run: Run) -> None:
+    # given
+    made = run(
+        "keys", "create", "--role", "site", "--origin", "HTTPS://Shop.example", "--label", "x"
+    )
+    key = made.stdout.strip()
+    assert made.exit_code == 0, made.output
+    assert "for pages of https://shop.example" in made.stderr
+    key_id = digest_of(key)[:8]
+
+    # when
+    rotated = run("keys", "rotate", key_id, "--overlap", "30m")
+
+    # then
+    assert rotated.exit_code == 0, rotated.output
+    assert rotated.stdout.strip().startswith("bk_main_")
+    assert f"{key_id} is valid until" in rotated.stderr
+    listed = run("keys", "list").output
+    assert key_id in listed
+    assert digest_of(rotated.stdout.strip())[:8] in listed
+    assert {"origins", "expires"} <= set(re.findall(r"\w+", listed))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("create", "--role", "site", "--origin", "https://shop.example/path"), "not the origin"),
+        (("create", "--role", "site", "--origin", "*"), "not the origin"),
+        (("create", "--role", "editor", "--origin", "https://shop.example"), "web page"),
+        (("rotate", "12345678", "--overlap", "1 hour"), "30m, 1h or 7d"),
+        (("rotate", "12345678", "--overlap", "-1h"), "30m, 1h or 7d"),
+        (("rotate", "12345678", "--overlap", "1000d"), "out of bounds"),
+        (("rotate-mac", "--keep", "1"), "cannot be kept"),
+        (("rotate-mac", "--site", "nowhere"), "no site"),
+    ],
+)
+def test_a_key_that_cannot_be_is_refused_with_exit_code_2(
+    run: Run, words: tuple[str, ...], said: str
+) -> None:
+    run("keys", "create", "--role", "site")
+
+    result = run("keys", *words)
+
+    assert result.exit_code == 2
+    assert said in " ".join(result.output.split())
+
+
+def test_what_signs_is_rotated_until_a_key_would_go_too_early(run: Run) -> None:
+    run("keys", "create", "--role", "site")
+    for keys in (2, 3, 4):
+        result = run("keys", "rotate-mac")
+        assert result.exit_code == 0, result.output
+        assert f"{keys} keys verify" in result.output
+
+    refused = run("keys", "rotate-mac")
+
+    assert refused.exit_code == 5
+    assert "not taken effect" in refused.output
+
+
+@pytest.mark.parametrize(
+    ("text", "ms"), [("0s", 0), ("90s", 90_000), ("30m", 1_800_000), ("7d", 604_800_000)]
+)
+def test_a_time_is_a_number_and_a_unit(text: str, ms: int) -> None:
+    assert Duration().convert(text, None, None) == ms

@@ -112,8 +112,25 @@ def test_a_decision_made_without_any_snapshot_can_be_explained() -> None:
 def test_a_decision_that_this_site_never_made_is_not_found() -> None:
     world = World()
 
-    with pytest.raises(NotFound, match="never issued"):
+    with pytest.raises(NotFound, match="not in the log"):
         ask(world, "A" * 32)
+    with pytest.raises(NotFound, match="never issued"):
+        ask(world, "no id")
+
+
+def test_a_decision_is_explained_though_the_key_that_signed_it_is_gone() -> None:
+    # given a decision of before two rotations that kept nothing they need not
+    world = World()
+    answer = world.decide()
+    for _ in range(2):
+        world.pass_time(60)
+        world.services.mac_keys.rotate("main", QUICK, keep=2)
+    world.view.refresh()
+    assert world.view.secret.decision_time(answer.decision) is None
+
+    # then
+    assert ask(world, answer.decision).agrees
+    assert ask(world, world.decide().decision).agrees
 
 
 def test_a_snapshot_that_cannot_be_derived_to_its_name_is_refused() -> None:

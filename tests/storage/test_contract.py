@@ -1,7 +1,7 @@
 """What every store keeps, asked of each of them alike, and what Redis alone can break.
 
 ``fakeredis`` runs Lua only where its extra is installed, so elsewhere it answers for everything but
-the two scripts (commit and publish); a real Redis answers for all.
+the scripts; a real Redis answers for all.
 """
 
 from __future__ import annotations
@@ -293,6 +293,27 @@ def test_the_secret_of_a_site_is_made_once(store: Store) -> None:
 
     assert len(first) == 32
     assert store.site("main").secret() == first
+
+
+@scripted
+def test_a_ring_of_mac_keys_is_replaced_by_whoever_knows_the_present_one(store: Store) -> None:
+    # given a site without one
+    site, other = store.site("main"), store.site("other")
+    assert (site.mac_keys(), site.pulse().mac_keys) == ((0, None), 0)
+
+    # when
+    stored = [
+        site.replace_mac_keys(ring, replaces=replaces)
+        for replaces, ring in ((1, b"no"), (0, b"one"), (0, b"late"), (1, b"\x00two\xff"))
+    ]
+
+    # then
+    assert stored == [False, True, False, True]
+    assert site.mac_keys() == (2, b"\x00two\xff")
+    assert store.site("main").mac_keys() == site.mac_keys()
+    assert (site.pulse().mac_keys, site.pulse().head) == (2, None)
+    assert (other.mac_keys(), other.pulse().mac_keys) == ((0, None), 0)
+    assert site.secret() == store.site("main").secret()
 
 
 def test_a_store_answers_and_says_where_it_is(store: Store) -> None:
@@ -666,6 +687,8 @@ CALLS: dict[str, Callable[[SiteStore], object]] = {
     "visits_of": lambda s: s.visits_of([("v", "p")]),
     "remember_visits": lambda s: s.remember_visits({("v", "p"): b"x"}, expire_seconds=1),
     "secret": lambda s: s.secret(),
+    "mac_keys": lambda s: s.mac_keys(),
+    "replace_mac_keys": lambda s: s.replace_mac_keys(b"ring", replaces=0),
     "pulse": lambda s: s.pulse(),
 }
 """A call of every method of a site."""
@@ -718,14 +741,27 @@ def test_every_call_on_a_store_without_a_server_is_a_storage_error(
 
 
 @pytest.mark.redis
-@pytest.mark.parametrize("call", ["append", "read", "length", "tail", "visits", "pulse", "commit"])
+@pytest.mark.parametrize(
+    "call",
+    [
+        "append",
+        "read",
+        "length",
+        "tail",
+        "visits",
+        "pulse",
+        "commit",
+        "mac_keys",
+        "replace_mac_keys",
+    ],
+)
 def test_a_key_of_another_type_is_a_storage_error(
     redis_store: RedisStore, redis_url: str, call: str
 ) -> None:
     # given somebody else's values under our names
     site = redis_store.site("main")
     with redis.Redis.from_url(redis_url) as client:
-        for key in ("log", "pulse", "documents", "revisions", "visitor:v"):
+        for key in ("log", "pulse", "documents", "revisions", "visitor:v", "mac_keys"):
             client.set(f"bandit:{{main}}:{key}", "not ours")
 
     # when, then

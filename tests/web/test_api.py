@@ -758,7 +758,7 @@ def test_the_calls_of_websites_take_post_alone(client: FlaskClient, path: str) -
     response = client.get(path)
 
     assert error_of(response, 405)["code"] == "method_not_allowed"
-    assert response.headers["Allow"] == "POST"
+    assert response.headers["Allow"] == "OPTIONS, POST"
 
 
 def test_answers_of_hot_calls_are_never_cached(api: Api) -> None:

@@ -1,0 +1,89 @@
+"""The headers of every answer: what a browser may do with it, and which pages may read it.
+
+Nothing that is answered is a page, so browsers are told to run, frame, guess and refer nothing:
+``SECURITY`` is on every answer. Answers to a key are never stored: ``KEYED``.
+
+Pages may read what the website's calls answer (CORS) by one rule: the key that was used names the
+page's origin. Where no key was let in, an error may be read by pages of an origin that some valid
+key names, so that they can see why; the same holds for the *preflight* with which a browser asks
+whether it may send the call at all. It is answered ahead of everything else, without a key, since
+browsers send none with it: it tells that some site names an origin, and not which. There are no
+cookies, so credentials are never allowed, and neither is the wildcard. The management calls are not
+for pages: they have no CORS headers.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from flask import Flask, Response, request
+
+from bandit_service.access import KeyRecord
+from bandit_service.web.routes import ROUTES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+Header = tuple[str, str]
+
+SECURITY: Final[tuple[Header, ...]] = (
+    (
+        "Content-Security-Policy",
+        "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),  # calls under CORS are exempt from it
+)
+"""On every answer."""
+KEYED: Final[Header] = ("Cache-Control", "no-store")
+"""On every answer of a route that needs a key."""
+_VARY: Final[Header] = ("Vary", "Origin")
+HOT: Final[tuple[Header, ...]] = (KEYED, _VARY, *SECURITY)
+"""On every answer of the website's calls."""
+PREFLIGHT_SECONDS: Final = 7_200
+"""How long a browser may remember a preflight, in seconds; Chromium takes no more."""
+_PREFLIGHT: Final[tuple[Header, ...]] = (
+    ("Access-Control-Allow-Methods", "POST"),
+    ("Access-Control-Allow-Headers", "authorization, content-type"),
+    ("Access-Control-Max-Age", str(PREFLIGHT_SECONDS)),
+)
+_KEYED_PATHS: Final = tuple(
+    {route.path.partition("{")[0] for route in ROUTES if route.role is not None}
+)
+
+
+def readable_by(
+    origin: str | None, key: KeyRecord | None, admits: Callable[[str], bool]
+) -> tuple[Header, ...]:
+    """The header that lets pages of ``origin`` read an answer, or none.
+
+    ``key`` is the one that was let in; ``admits`` says whether any valid key names an origin.
+    """
+    if origin is None or not (admits(origin) if key is None else origin in key.origins):
+        return ()
+    return (("Access-Control-Allow-Origin", origin),)
+
+
+def answer_preflight(
+    environ: WSGIEnvironment, start_response: StartResponse, admits: Callable[[str], bool]
+) -> Iterable[bytes]:
+    """Answer an OPTIONS request for one of the website's calls."""
+    allowed = readable_by(environ.get("HTTP_ORIGIN"), None, admits)
+    headers = [("Allow", "OPTIONS, POST"), *HOT, *allowed, *(_PREFLIGHT if allowed else ())]
+    start_response("204 No Content", headers)
+    return []
+
+
+def secure(app: Flask) -> None:
+    """Put the headers on every answer of ``app``."""
+
+    @app.after_request
+    def headers(response: Response) -> Response:
+        for name, value in SECURITY:
+            response.headers.setdefault(name, value)
+        if request.path.startswith(_KEYED_PATHS):
+            response.headers.set(*KEYED)
+        return response
