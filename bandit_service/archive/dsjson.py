@@ -32,7 +32,7 @@ _encoder: Final = msgspec.json.Encoder()
 
 
 def line_of(outcome: Outcome, lines: Sequence[str]) -> bytes:
-    """One line. ``lines`` are the shared line and one a candidate, as ``policy.features`` writes."""
+    """One line; ``lines`` are the shared line and one a candidate, of ``policy.features``."""
     decision = outcome.decision
     order = [decision.chosen, *(n for n in range(len(decision.arms)) if n != decision.chosen)]
     example = {

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import islice, takewhile
 from operator import attrgetter, sub
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -24,10 +25,11 @@ from typing import BinaryIO, Final
 import msgspec
 
 from bandit_service.archive.dsjson import line_of
-from bandit_service.archive.reading import Joined, LogRow, decoded
+from bandit_service.archive.reading import Joined, decoded
+from bandit_service.archive.schema import LogRow
 from bandit_service.archive.segments import SegmentWriter
 from bandit_service.archive.times import Span
-from bandit_service.events.entries import START, Decision, Event
+from bandit_service.events.entries import START, Decision, Event, Position
 from bandit_service.outcomes.join import Outcome
 from bandit_service.policy.settings import SiteSettings
 
@@ -42,6 +44,10 @@ REASONS: Final = {
     "unknown": "decisions whose candidates the log does not describe",
 }
 """What examples leave out, by name. The first five are counters of the join."""
+_LAST_SEQ: Final = 2**63 - 1
+"""More entries than any millisecond has."""
+_BATCH: Final = 500
+"""Rows turned into columns at once."""
 _NOTICED: Final = tuple(REASONS)[:5]
 _noticed: Final = attrgetter(*_NOTICED)
 
@@ -64,13 +70,18 @@ class Tally(msgspec.Struct):
     """How many of each of REASONS."""
 
 
+def before(span: Span) -> Position:
+    """The last place in a log that is before a span."""
+    return START if not span.since else Position(span.since - 1, _LAST_SEQ)
+
+
 def entries_in(rows: Iterable[LogRow], span: Span, tally: Tally) -> Iterator[LogRow]:
-    """The rows of a span, which are counted by kind and known to be readable.
+    """``rows``, which are after ``before(span)``, up to its end: readable, counted by kind.
 
     Raises:
         LogError: naming the position of an entry that cannot be read.
     """
-    for position, data, entry in decoded(_within(rows, span)):
+    for position, data, entry in decoded(_until(rows, span)):
         tally.written[str(entry.__struct_config__.tag)] += 1
         yield position, data
 
@@ -78,22 +89,25 @@ def entries_in(rows: Iterable[LogRow], span: Span, tally: Tally) -> Iterator[Log
 def write_jsonl(rows: Iterable[LogRow], out: BinaryIO) -> None:
     """Write rows as JSON Lines."""
     encode = msgspec.json.Encoder().encode
-    for position, data in rows:
-        out.write(encode(LoggedLine(str(position), msgspec.Raw(data))) + b"\n")
+    out.writelines(encode(LoggedLine(str(at), msgspec.Raw(data))) + b"\n" for at, data in rows)
 
 
-def write_parquet(rows: Iterable[LogRow], path: Path, *, site: str) -> None:
-    """Write rows as one file of the archive's schema.
+def write_parquet(rows: Iterator[LogRow], path: Path, *, site: str, after: Position) -> None:
+    """Write rows, which follow ``after`` in the log, as one file of the archive's schema.
+
+    Where reading them fails there is a file of what came before: it is the caller's to drop.
 
     Raises:
         ArchiveError: if the file cannot be written.
     """
-    last = START
-    with SegmentWriter(path, site=site, after=START) as writer:
-        for row in rows:
-            writer.write((row,))
-            last = row[0]
-        writer.finish(last)
+    last = after
+    with SegmentWriter(path, site=site, after=after) as writer:
+        try:
+            while batch := list(islice(rows, _BATCH)):
+                writer.write(batch)
+                last = batch[-1][0]
+        finally:  # where the log could not be read, too: pyarrow complains of what stays open
+            writer.finish(last)
 
 
 def write_examples(
@@ -106,11 +120,11 @@ def write_examples(
     """
     joined = Joined(settings)
     for position, _, entry in decoded(rows):
-        before = _noticed(joined.join.counts)
+        known = _noticed(joined.join.counts)
         outcomes = joined.apply(position, entry)
         if isinstance(entry, Decision | Event) and span.has(entry.at):
-            after = _noticed(joined.join.counts)
-            tally.left_out.update(dict(zip(_NOTICED, map(sub, after, before), strict=True)))
+            noticed = _noticed(joined.join.counts)
+            tally.left_out.update(dict(zip(_NOTICED, map(sub, noticed, known), strict=True)))
         for outcome in outcomes:
             if span.has(outcome.decision.at):
                 out.write(_example(joined, outcome, tally))
@@ -128,9 +142,5 @@ def _example(joined: Joined, outcome: Outcome, tally: Tally) -> bytes:
     return line_of(outcome, lines)
 
 
-def _within(rows: Iterable[LogRow], span: Span) -> Iterator[LogRow]:
-    for position, data in rows:
-        if span.until is not None and position.ms >= span.until:
-            return
-        if span.has(position.ms):
-            yield position, data
+def _until(rows: Iterable[LogRow], span: Span) -> Iterator[LogRow]:
+    return takewhile(lambda row: span.until is None or row[0].ms < span.until, rows)

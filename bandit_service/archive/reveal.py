@@ -15,7 +15,8 @@ from typing import Final
 
 import msgspec
 
-from bandit_service.archive.reading import Joined, LogRow, decoded
+from bandit_service.archive.reading import Joined, decoded
+from bandit_service.archive.schema import LogRow
 from bandit_service.archive.times import readable
 from bandit_service.errors import NotFound
 from bandit_service.events.entries import Decision, Entry, Event, Position
@@ -24,12 +25,10 @@ from bandit_service.outcomes.join import Outcome
 from bandit_service.policy.settings import SiteSettings
 
 NOT_STORED: Final = (
-    "The visitor's own id: the log and the memory of visits know a keyed hash of it, from which "
-    "it cannot be computed.",
-    "IP addresses, cookies, browser headers and the addresses of pages: they are never written. "
-    "(What a site itself sends as traits or context is stored as sent, and shown above.)",
-    "Names or contact details: no field is made for them.",
-    "What the models and counters learned from decisions: they hold sums over all visitors.",
+    "The visitor's own id: what is stored is a keyed hash, from which it cannot be computed.",
+    "IP addresses, cookies, headers of the browser and addresses of pages: never written.",
+    "Names or contact details: no field is made for them; a site may send some as traits.",
+    "What models and counters learned from decisions: they hold sums over all visitors.",
 )
 """What nobody will find, one sentence each."""
 

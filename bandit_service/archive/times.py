@@ -44,13 +44,15 @@ def span_of(since: str | None, until: str | None) -> Span:
 def parse_time(text: str, field: str) -> int:
     """A date or a time in ISO 8601, UTC where it names no offset, in ms since the Unix epoch.
 
+    Before the epoch nothing was logged: such a time is 0.
+
     Raises:
         InvalidInput: if it is not one.
     """
     try:
         moment = datetime.fromisoformat(text)
         known = moment.replace(tzinfo=moment.tzinfo or UTC)
-        return (known - _EPOCH) // timedelta(milliseconds=1)
+        return max(0, (known - _EPOCH) // timedelta(milliseconds=1))
     except (ValueError, OverflowError) as exc:
         raise InvalidInput(
             f"{field} {text[:80]!r} is not a time",

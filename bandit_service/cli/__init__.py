@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from bandit_service.cli.demo import demo
+from bandit_service.cli.export import export, reveal
 from bandit_service.cli.inspect import explain, rebuild
 from bandit_service.cli.manage import catalog, data, keys, settings_table
 from bandit_service.cli.run import learn, serve
@@ -37,5 +38,17 @@ def main() -> None:
     """Pick the thumbnail or headline that a visitor's persona responds to, and learn from it."""
 
 
-for _command in (serve, learn, demo, rebuild, explain, catalog, keys, data, settings_table):
+for _command in (
+    serve,
+    learn,
+    demo,
+    rebuild,
+    explain,
+    export,
+    reveal,
+    catalog,
+    keys,
+    data,
+    settings_table,
+):
     main.add_command(_command)
