@@ -1,4 +1,4 @@
-"""The store in Redis: streams, hashes and two Lua scripts, through redis-py.
+"""The store in Redis: streams, hashes and a few Lua scripts, through redis-py.
 
 Keys of a site share the hash tag ``{site}``, so that a Redis Cluster keeps them on one node and
 the scripts stay atomic. Appending is what a visitor waits for; it goes over a connection of its
@@ -21,7 +21,14 @@ import redis
 from bandit_service.errors import StorageError
 from bandit_service.events.entries import START, Position
 from bandit_service.storage.connection import BareConnection, ClientConnection
-from bandit_service.storage.ports import Document, Head, Publication, Published, Pulse
+from bandit_service.storage.ports import (
+    Archived,
+    Document,
+    Head,
+    Publication,
+    Published,
+    Pulse,
+)
 
 _FIELD: Final = b"e"
 """The one field of a stream entry."""
@@ -61,11 +68,13 @@ class RedisSite:
         self._visitor = (prefix + "visitor:").encode()
         names = (
             "documents revisions changes history catalog log pulse "
-            "snapshots order settings checkpoint report secret"
+            "snapshots order settings checkpoint report secret archive"
         )
         self._key = {name: prefix + name for name in names.split()}
         self._commit = client.register_script(_lua("commit"))
         self._publish = client.register_script(_lua("publish"))
+        self._set_archived = client.register_script(_lua("archived"))
+        self._trim = client.register_script(_lua("trim"))
         self._registered = False
 
     @translated
@@ -98,13 +107,46 @@ class RedisSite:
     @translated
     def tail(self) -> Position:
         """See ``SiteStore.tail``."""
-        rows = self._client.xrevrange(self._log, count=1)
-        return _position(rows[0][0]) if rows else START
+        try:
+            return _position(self._client.xinfo_stream(self._log)["last-generated-id"])
+        except redis.ResponseError as exc:
+            if "no such key" in str(exc):
+                return START
+            raise
 
     @translated
     def length(self) -> int:
         """See ``SiteStore.length``."""
         return int(self._client.xlen(self._log))
+
+    @translated
+    def archived(self) -> Archived | None:
+        """See ``SiteStore.archived``."""
+        fields = ("id", "ms", "seq", "trimmed_ms", "trimmed_seq")
+        archive, ms, seq, trimmed_ms, trimmed_seq = self._client.hmget(
+            self._key["archive"], *fields
+        )
+        if archive is None:
+            return None
+        trimmed = Position(int(trimmed_ms or 0), int(trimmed_seq or 0))
+        return Archived(archive.decode(), Position(int(ms), int(seq)), trimmed)
+
+    @translated
+    def set_archived(self, archive: str, upto: Position, *, replaces: str | None) -> bool:
+        """See ``SiteStore.set_archived``."""
+        arguments = [replaces or "", archive, upto.ms, upto.seq]
+        return bool(self._set_archived(keys=[self._key["archive"]], args=arguments))
+
+    @translated
+    def trim(self, upto: Position, *, archive: str, limit: int) -> int:
+        """See ``SiteStore.trim``."""
+        keys = [self._key[name] for name in ("log", "archive", "pulse")]
+        return int(self._trim(keys=keys, args=[archive, upto.ms, upto.seq, limit]))
+
+    @translated
+    def remove(self, positions: Sequence[Position]) -> int:
+        """See ``SiteStore.remove``."""
+        return int(self._client.xdel(self._log, *map(str, positions))) if positions else 0
 
     @translated
     def catalog(self, since: int) -> tuple[int, list[Document]]:
@@ -218,6 +260,16 @@ class RedisSite:
             key = self._visitor + visitor.encode()
             commands += [(b"HSET", key, placement, value), (b"EXPIRE", key, expire_seconds)]
         self._hot.call(*commands)
+
+    @translated
+    def forget_visits(self, visitor: str) -> int:
+        """See ``SiteStore.forget_visits``."""
+        key = self._visitor + visitor.encode()
+        pipeline = self._client.pipeline()
+        pipeline.hlen(key)
+        pipeline.delete(key)
+        known, _ = pipeline.execute()
+        return int(known)
 
     @translated
     def secret(self) -> bytes:
