@@ -38,17 +38,7 @@ def main() -> None:
     """Pick the thumbnail or headline that a visitor's persona responds to, and learn from it."""
 
 
-for _command in (
-    serve,
-    learn,
-    demo,
-    rebuild,
-    explain,
-    export,
-    reveal,
-    catalog,
-    keys,
-    data,
-    settings_table,
-):
+for _command in (serve, learn, demo, rebuild, explain, catalog, keys, data, settings_table):
+    main.add_command(_command)
+for _command in (export, reveal):
     main.add_command(_command)

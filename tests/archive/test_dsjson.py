@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,15 @@ import msgspec
 import pylibvw
 import pytest
 import vowpalwabbit
+from hypothesis import given
+from hypothesis import settings as hypothesis
+from hypothesis import strategies as st
 
+from bandit_service.archive.dsjson import line_of
 from bandit_service.archive.export import Tally, write_examples
 from bandit_service.archive.times import Span
-from bandit_service.events.entries import Decision, PlacementChanged, encode
+from bandit_service.catalog.model import Scalar, Variant
+from bandit_service.events.entries import Decision, PlacementChanged, Position, encode
 from bandit_service.folds.site import SiteFold
 from bandit_service.outcomes.join import Outcome
 from bandit_service.policy.features import action_line, shared_line
@@ -111,6 +117,30 @@ def text_of(world: World, outcome: Outcome) -> str:
     return "\n".join([shared_line(decision.persona, decision.traits, decision.context), *lines])
 
 
+Readers = tuple[vowpalwabbit.Workspace, vowpalwabbit.Workspace]
+
+
+@pytest.fixture(scope="module")
+def readers() -> Iterator[Readers]:
+    """VW for decision-service JSON, and for its own text."""
+    both = tuple(
+        vowpalwabbit.Workspace(f"--cb_explore_adf --quiet --strict_parse {kind}")
+        for kind in ("--dsjson", "")
+    )
+    yield both
+    for vw in both:
+        vw.finish()
+
+
+def alike(readers: Readers, json: str, text: str) -> bool:
+    """Whether VW reads the same features to the hash, and the same labels."""
+    one, other = (read_by(vw, said) for vw, said in zip(readers, (json, text), strict=True))
+    return [features for features, _ in one] == [features for features, _ in other] and all(
+        labels == [pytest.approx(pair) for pair in expected]
+        for (_, labels), (_, expected) in zip(one, other, strict=True)
+    )
+
+
 def read_by(vw: vowpalwabbit.Workspace, text: str) -> list[Any]:
     """Features (namespace, hash, value) and labels (cost, probability) of every line."""
     examples = vw.parse(text)
@@ -127,7 +157,7 @@ def read_by(vw: vowpalwabbit.Workspace, text: str) -> list[Any]:
             for n in range(pylibvw.example.num_features_in(example, space))
         )
         costs = example.get_label(vowpalwabbit.LabelType.CONTEXTUAL_BANDIT).costs
-        seen.append((features, [(c.cost, pytest.approx(c.probability)) for c in costs]))
+        seen.append((features, [(c.cost, c.probability) for c in costs]))
     vw.finish_example(examples)
     return seen
 
@@ -144,21 +174,17 @@ def driven(file: Path, arguments: str) -> tuple[list[str], str]:
 
 @pytest.mark.parametrize("make", [hostile_world, lambda: ended(busy_world(150))])
 def test_vw_reads_the_same_features_labels_and_hashes_as_from_the_services_own_lines(
-    make: Any,
+    make: Any, readers: Readers
 ) -> None:
     world = make()
     data, tally = exported(world)
     outcomes = learned(world)
-    json = vowpalwabbit.Workspace("--dsjson --cb_explore_adf --quiet --strict_parse")
-    text = vowpalwabbit.Workspace("--cb_explore_adf --quiet --strict_parse")
 
     lines = data.decode().splitlines()
 
     assert len(lines) == len(outcomes) == tally.written.total() > 15
     for line, outcome in zip(lines, outcomes, strict=True):
-        assert read_by(json, line) == read_by(text, text_of(world, outcome))
-    json.finish()
-    text.finish()
+        assert alike(readers, line, text_of(world, outcome))
 
 
 @pytest.mark.parametrize("make", [hostile_world, lambda: ended(busy_world(150))])
@@ -177,6 +203,76 @@ def test_vws_driver_reads_every_line_of_the_file_without_a_word_of_complaint(
     assert re.search(rf"number of examples = {tally.written.total()}\b", said), said
     assert len([p for p in ours if p.strip()]) == tally.written.total()
     assert ours == theirs
+
+
+anything = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(HOSTILE)
+
+
+@given(
+    placement=anything,
+    persona=anything,
+    traits=st.dictionaries(anything, st.lists(anything, max_size=3), max_size=3),
+    context=st.dictionaries(anything, anything, max_size=4),
+    ids=st.lists(anything, min_size=1, max_size=4, unique=True),
+    tags=st.lists(anything, max_size=3),
+    attributes=st.dictionaries(anything, anything | st.booleans() | st.integers(), max_size=3),
+    reward=st.floats(-1e6, 1e6).map(lambda r: round(r, 3)),  # VW's text knows no tiny numbers
+    data=st.data(),
+)
+@hypothesis(max_examples=150)
+def test_no_name_or_value_makes_vw_read_a_line_other_than_the_services_own(
+    readers: Readers,
+    *,
+    placement: str,
+    persona: str,
+    traits: dict[str, list[str]],
+    context: dict[str, str],
+    ids: list[str],
+    tags: list[str],
+    attributes: dict[str, Scalar],
+    reward: float,
+    data: st.DataObject,
+) -> None:
+    variants = [
+        Variant(id=name, version=1, tags=tuple(tags[:n]), attributes=attributes if n else {})
+        for n, name in enumerate(ids)
+    ]
+    chosen = data.draw(st.integers(0, len(ids) - 1))
+    decision = Decision(
+        id="A" * 32,
+        at=0,
+        placement=placement,
+        revision=0,
+        arms=[variant.arm for variant in variants],
+        probabilities=[1 / len(ids)] * len(ids),
+        chosen=chosen,
+        snapshot="none",
+        reason="only",
+        persona=persona,
+        confidence=1.0,
+        traits=traits,
+        context=context,
+    )
+    lines = [shared_line(persona, traits, context)]
+    lines += [action_line(placement, tags, variant) for variant in variants]
+    outcome = Outcome(decision, "rewarded", reward, 1, Position(1, 0))
+
+    written = line_of(outcome, lines)
+
+    lines[chosen + 1] = f"0:{0.0 - reward!r}:{decision.propensity!r} {lines[chosen + 1]}"
+    assert written.count(b"\n") == 1
+    assert alike(readers, written.decode(), "\n".join(lines))
+
+
+def test_what_differs_is_not_called_alike(readers: Readers) -> None:
+    world = hostile_world()
+    line = exported(world)[0].decode().splitlines()[0]
+    text = text_of(world, learned(world)[0])
+
+    assert alike(readers, line, text)
+    assert not alike(readers, line.replace("persona=romantic", "persona=comedy", 1), text)
+    assert not alike(readers, line.replace('"_label_cost":-1.0', '"_label_cost":0.5'), text)
+    assert not alike(readers, line.replace('{"_text":"', '{"_x":"', 1), text)
 
 
 def test_a_broken_line_would_have_been_complained_of(tmp_path: Path) -> None:
