@@ -25,9 +25,7 @@ from typing import BinaryIO, Final
 import msgspec
 
 from bandit_service.archive.dsjson import line_of
-from bandit_service.archive.reading import Joined, decoded
-from bandit_service.archive.schema import LogRow
-from bandit_service.archive.segments import SegmentWriter
+from bandit_service.archive.reading import Joined, LogRow, decoded
 from bandit_service.archive.times import Span
 from bandit_service.events.entries import START, Decision, Event, Position
 from bandit_service.outcomes.join import Outcome
@@ -100,6 +98,8 @@ def write_parquet(rows: Iterator[LogRow], path: Path, *, site: str, after: Posit
     Raises:
         ArchiveError: if the file cannot be written.
     """
+    from bandit_service.archive.segments import SegmentWriter  # noqa: PLC0415 - loads pyarrow
+
     last = after
     with SegmentWriter(path, site=site, after=after) as writer:
         try:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
-from bandit_service.archive.schema import LogRow
 from bandit_service.errors import LogError
 from bandit_service.events.catalog_history import CatalogHistory
 from bandit_service.events.entries import Decision, Entry, Position, decode
@@ -17,6 +16,9 @@ from bandit_service.outcomes.join import Join, Outcome
 from bandit_service.policy.features import shared_line
 from bandit_service.policy.logged import LoggedCandidates
 from bandit_service.policy.settings import SiteSettings, canonical
+
+LogRow = tuple[Position, bytes]
+"""A place in the log and the entry there. (``schema`` has the same, and loads pyarrow.)"""
 
 _SLACK_MS: Final = 86_400_000
 """How far behind the catalog a decision may reach the log, in ms: more than learning allows."""

@@ -15,8 +15,7 @@ from typing import Final
 
 import msgspec
 
-from bandit_service.archive.reading import Joined, decoded
-from bandit_service.archive.schema import LogRow
+from bandit_service.archive.reading import Joined, LogRow, decoded
 from bandit_service.archive.times import readable
 from bandit_service.errors import NotFound
 from bandit_service.events.entries import Decision, Entry, Event, Position

@@ -14,8 +14,7 @@ from bandit_service.archive import export as exporting
 from bandit_service.archive import reveal as revealing
 from bandit_service.archive.export import REASONS, Tally
 from bandit_service.archive.outfile import replacing, written
-from bandit_service.archive.reading import told
-from bandit_service.archive.schema import LogRow
+from bandit_service.archive.reading import LogRow, told
 from bandit_service.archive.times import Span, span_of
 from bandit_service.cli.options import progress_bar, services_from, shared_options, site_option
 from bandit_service.errors import InvalidInput, NotFound
