@@ -229,8 +229,8 @@ class SegmentInfo(msgspec.Struct, frozen=True, kw_only=True):
     """Where its first row stands in the log; None if it has no row."""
     rows: int
     groups: list[Group]
-    missing: str | None = None
-    """Why entries of this stretch are not here: ``retention`` or ``lost``. A visitor who was
+    missing: list[str] = []
+    """Why entries of this stretch are not here: ``retention``, ``lost``. A visitor who was
     forgotten leaves no trace, so nothing is said of it."""
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -59,11 +59,11 @@ class SegmentWriter:
         self._path = path
         self._site = site
         self._after = after
-        self._first: Position | None = None
         self._groups: list[Group] = []
-        self._pending: list[LogRow] = []
-        self._pending_bytes = 0
+        self._pending: list[pa.Table] = []
         self._finished = False
+        self._first: Position | None = None
+        self._last: Position | None = None
         with _writing(path):
             self._file: Any = path.open("wb")
             self._parquet: Any = pq.ParquetWriter(
@@ -93,29 +93,48 @@ class SegmentWriter:
         Raises:
             ArchiveError: if the disk is full or does not take them.
         """
+        pending: list[LogRow] = []
+        size = 0
         for row in rows:
-            self._pending.append(row)
-            self._pending_bytes += len(row[1])
-            if len(self._pending) >= GROUP_ROWS or self._pending_bytes >= GROUP_BYTES:
-                self._flush()
+            pending.append(row)
+            size += len(row[1])
+            if len(pending) >= GROUP_ROWS or size >= GROUP_BYTES:
+                self.write_table(table_of(self._site, pending))
+                pending, size = [], 0
+        self.write_table(table_of(self._site, pending))
 
-    def finish(self, last: Position, *, missing: str | None = None) -> SegmentInfo:
-        """Complete the file, which covers the log up to ``last``, and put it on disk.
+    def write_table(self, table: pa.Table) -> None:
+        """Add the rows of a table of the schema.
+
+        Raises:
+            ArchiveError: if the disk is full or does not take them.
+        """
+        if table.num_rows:
+            self._pending.append(table.replace_schema_metadata())
+        rows = sum(part.num_rows for part in self._pending)
+        if rows >= GROUP_ROWS or sum(part.nbytes for part in self._pending) >= GROUP_BYTES:
+            self._flush()
+
+    def finish(self, last: Position | None = None, *, missing: Iterable[str] = ()) -> SegmentInfo:
+        """Complete the file and put it on disk.
+
+        Args:
+            last: how far in the log it reaches, if that is beyond its last row.
+            missing: see ``SegmentInfo``.
 
         Raises:
             ArchiveError: if the disk is full or does not take it.
         """
-        if self._pending:
-            self._flush()
+        self._flush()
         info = SegmentInfo(
             schema=SCHEMA_VERSION,
             site=self._site,
             after=str(self._after),
             first=None if self._first is None else str(self._first),
-            last=str(last),
+            last=str(last or self._last or self._after),
             rows=sum(group.rows for group in self._groups),
             groups=self._groups,
-            missing=missing,
+            missing=sorted(set(missing)),
         )
         with _writing(self._path):
             self._parquet.add_key_value_metadata({METADATA_KEY: msgspec.json.encode(info)})
@@ -127,11 +146,14 @@ class SegmentWriter:
         return info
 
     def _flush(self) -> None:
-        rows, self._pending, self._pending_bytes = self._pending, [], 0
-        self._first = self._first or rows[0][0]
-        self._groups.append(Group(len(rows), str(rows[-1][0]), digest_of(rows)))
+        if not self._pending:
+            return
+        table = pa.concat_tables(self._pending)
+        self._pending = []
+        rows = rows_of(table)
+        self._first, self._last = self._first or rows[0][0], rows[-1][0]
+        self._groups.append(Group(len(rows), str(self._last), digest_of(rows)))
         with _writing(self._path):
-            table = table_of(self._site, rows).replace_schema_metadata()
             self._parquet.write_table(table, row_group_size=len(rows))
 
 
@@ -183,11 +205,26 @@ class Segment:
         Raises:
             ArchiveError: if they are not what was written.
         """
-        with _reading(self.path):
-            rows = rows_of(self._parquet.read_row_group(index, columns=list(LOG_COLUMNS)))
-        if digest_of(rows) != self.info.groups[index].digest:
-            raise _damaged(self.path, f"the digest of row group {index} differs")
-        return rows
+        return self._checked(index, self._read(index, LOG_COLUMNS))
+
+    def tables(self) -> Iterator[pa.Table]:
+        """All columns, a row group at a time, checked.
+
+        Raises:
+            ArchiveError: if the file is damaged.
+        """
+        for index in range(len(self._lasts)):
+            table = self._read(index, SCHEMA.names)
+            self._checked(index, table)
+            yield table
+
+    def columns(self, *names: str) -> Iterator[pa.Table]:
+        """Some columns, a row group at a time.
+
+        Raises:
+            ArchiveError: if the file is damaged.
+        """
+        return (self._read(index, names) for index in range(len(self._lasts)))
 
     def rows(self, after: Position = START) -> Iterator[LogRow]:
         """The rows after a position, a row group at a time.
@@ -198,6 +235,25 @@ class Segment:
         first = self.group_after(after)
         for index in range(len(self._lasts) if first is None else first, len(self._lasts)):
             yield from (row for row in self.group(index) if row[0] > after)
+
+    def count(self, upto: Position) -> int:
+        """How many rows it has up to a position."""
+        boundary = self.group_after(upto)
+        if boundary is None:
+            return self.info.rows
+        before = sum(group.rows for group in self.info.groups[:boundary])
+        return before + sum(position <= upto for position, _ in self.group(boundary))
+
+    def _read(self, index: int, names: Sequence[str]) -> pa.Table:
+        with _reading(self.path):
+            return self._parquet.read_row_group(index, columns=list(names))
+
+    def _checked(self, index: int, table: pa.Table) -> list[LogRow]:
+        with _reading(self.path):
+            rows = rows_of(table)
+        if digest_of(rows) != self.info.groups[index].digest:
+            raise _damaged(self.path, f"the digest of row group {index} differs")
+        return rows
 
 
 def _info(parquet: Any, path: Path) -> SegmentInfo:

@@ -62,17 +62,17 @@ def test_a_file_says_what_it_covers(path: Path) -> None:
 
     assert (info.schema, info.site, info.rows) == (1, "main", len(ROWS))
     assert (info.after, info.first, info.last) == ("0-0", str(ROWS[0][0]), str(ROWS[-1][0]))
-    assert info.missing is None
+    assert info.missing == []
 
 
 def test_a_file_may_cover_a_stretch_without_a_row(tmp_path: Path) -> None:
     path = tmp_path / "empty.parquet"
     with SegmentWriter(path, site="main", after=START) as writer:
-        writer.finish(ROWS[-1][0], missing="lost")
+        writer.finish(ROWS[-1][0], missing=["lost"])
 
     with Segment(path) as segment:
         assert list(segment.rows()) == []
-        assert (segment.info.first, segment.info.missing) == (None, "lost")
+        assert (segment.info.first, segment.info.missing) == (None, ["lost"])
 
 
 def test_a_group_ends_at_its_bytes_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
