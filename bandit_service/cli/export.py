@@ -104,11 +104,11 @@ def reveal(visitor: str, out: Path, *, force: bool, **options: Any) -> None:
         pseudonym = SiteSecret(store.secret()).pseudonym(visitor)
         with progress_bar("reading the log", store.length()) as progress:
             found = revealing.reveal(
-                _log(store, progress),
+                store,
                 store.visits(pseudonym),
-                site=store.site,
                 pseudonym=pseudonym,
                 settings=_serving(services, store),
+                progress=progress,
             )
         stream.write(revealing.document(found))
     if out != STANDARD_OUTPUT:

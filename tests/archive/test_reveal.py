@@ -17,11 +17,11 @@ from tests.world import QUICK, World, busy_world
 def ask(world: World, visitor: str) -> Revealed:
     pseudonym = SiteSecret(world.log.secret()).pseudonym(visitor)
     return reveal(
-        world.rows(),
+        world.log,
         world.log.visits(pseudonym),
-        site="main",
         pseudonym=pseudonym,
         settings=QUICK,
+        progress=lambda _: None,
     )
 
 
@@ -103,6 +103,28 @@ def test_a_decision_that_is_open_has_no_outcome_yet() -> None:
     world.decide(visitor="ann")
 
     assert as_json(world, "ann")["decisions"][0]["outcome"] is None
+
+
+@pytest.mark.parametrize("late", [0.0, 5.0, 90.0])
+def test_events_that_reached_the_log_before_their_decision_are_revealed_once(late: float) -> None:
+    world = World()
+    world.decide(visitor="bob")
+    first = world.decide(visitor="ann")
+    kept_aside = world.log._entries.pop()
+    world.log._positions.pop()
+    world.pass_time(late + 2)
+    world.report(first.decision, "impression")
+    world.log.append(kept_aside)
+    world.report(first.decision, "click")
+    second = world.decide(visitor="ann", placement="film")
+    world.report(second.decision, "like")
+
+    decisions = as_json(world, "ann")["decisions"]
+
+    assert [[event["entry"]["type"] for event in d["events"]] for d in decisions] == [
+        ["impression", "click"],
+        ["like"],
+    ]
 
 
 def test_a_visit_that_outlived_the_log_is_revealed_by_itself() -> None:
