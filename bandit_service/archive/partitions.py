@@ -79,6 +79,7 @@ class ArchiveFolder:
         self.path = path
         self.table = path / "log"
         self._identity = path / "archive.json"
+        self._draft = path / "tmp" / "draft"
 
     def id(self) -> str | None:
         """The id of the archive; None where there is none.
@@ -120,21 +121,24 @@ class ArchiveFolder:
     def locked(self, *, patience: float = PATIENCE_SECONDS) -> Iterator[None]:
         """Keep every other process from changing the archive, waiting ``patience`` seconds for it.
 
+        What a process that died was writing is removed first.
+
         Raises:
             ArchiveError: if the folder cannot be written, or another process holds it for longer.
         """
         lock = self._wait_for_lock(time.monotonic() + patience)
         try:
+            with translated(self._draft):
+                self._draft.unlink(missing_ok=True)
             yield
         finally:
             os.close(lock)
 
     def draft(self) -> Path:
         """Where to write a file before it is put in place. The caller holds the lock."""
-        draft = self.path / "tmp" / "draft"
-        with translated(draft):
-            draft.parent.mkdir(exist_ok=True)
-        return draft
+        with translated(self._draft):
+            self._draft.parent.mkdir(exist_ok=True)
+        return self._draft
 
     def place(self, draft: Path, path: Path) -> None:
         """Put a draft that is on disk in its place, whole. The caller holds the lock.

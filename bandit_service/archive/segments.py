@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -84,7 +85,9 @@ class SegmentWriter:
         trace: TracebackType | None,
     ) -> None:
         if not self._finished:
-            self._file.close()
+            self._parquet.is_open = False  # or it would write its end to a file that is gone
+            with suppress(OSError):  # what is left to write may not fit either
+                self._file.close()
             self._path.unlink(missing_ok=True)
 
     def write(self, rows: Iterable[LogRow]) -> None:

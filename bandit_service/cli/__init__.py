@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from bandit_service.cli.archive import archive, forget
 from bandit_service.cli.demo import demo
 from bandit_service.cli.export import export, reveal
 from bandit_service.cli.inspect import explain, rebuild
@@ -38,7 +39,8 @@ def main() -> None:
     """Pick the thumbnail or headline that a visitor's persona responds to, and learn from it."""
 
 
-for _command in (serve, learn, demo, rebuild, explain, catalog, keys, data, settings_table):
+_commands = (serve, learn, archive, demo, rebuild, explain, forget)
+for _command in (*_commands, catalog, keys, data, settings_table):
     main.add_command(_command)
 for _command in (export, reveal):
     main.add_command(_command)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import random
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,19 @@ def test_a_full_disk_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     with pytest.raises(ArchiveError, match=r"segment\.parquet cannot be written: .*No space"):
         write(tmp_path / "segment.parquet")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("limit", [0, 100, 2_000, 20_000])
+def test_a_disk_that_fills_while_writing_leaves_no_file(tmp_path: Path, limit: int) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        with pytest.raises(ArchiveError, match=r"segment\.parquet cannot be written"):
+            write(tmp_path / "segment.parquet")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
     assert list(tmp_path.iterdir()) == []
 
