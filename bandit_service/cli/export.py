@@ -16,6 +16,7 @@ from bandit_service.archive.export import REASONS, Tally
 from bandit_service.archive.outfile import replacing, written
 from bandit_service.archive.reading import LogRow, told
 from bandit_service.archive.times import Span, span_of
+from bandit_service.cli.archive import missing_lines
 from bandit_service.cli.options import progress_bar, services_from, shared_options, site_option
 from bandit_service.errors import InvalidInput, NotFound
 from bandit_service.events.entries import START, Position
@@ -23,7 +24,7 @@ from bandit_service.events.identity import SiteSecret
 from bandit_service.folds.learner import stored_settings
 from bandit_service.policy.settings import SiteSettings, read_settings
 from bandit_service.services import Services
-from bandit_service.storage.ports import SiteStore, entries_of
+from bandit_service.storage.ports import Log, SiteStore, entries_of
 
 Format = Literal["parquet", "jsonl", "dsjson"]
 FORMATS: Final = ("parquet", "jsonl", "dsjson")
@@ -53,6 +54,7 @@ STANDARD_OUTPUT: Final = Path("-")
     help="dsjson: TOML with the rewards to use (default: those of the snapshot that serves).",
 )
 @click.option("--force", is_flag=True, help="Overwrite the file if it exists.")
+@click.option("--archive-dir", help="Folder of the archive.")
 @shared_options
 @site_option
 def export(
@@ -76,6 +78,9 @@ def export(
     rewards = None if settings_file is None else _read(settings_file)
     with services_from(options) as services:
         tally = _export(kind, services, out, span, rewards, force=force)
+        lacking = list(missing_lines(services.history(services.settings.site)))
+    for line in lacking:
+        click.echo(line, err=out == STANDARD_OUTPUT)
     for line in _summary(kind, out, services.settings.site, tally):
         click.echo(line, err=out == STANDARD_OUTPUT)
 
@@ -89,6 +94,7 @@ def export(
     help="The file to write (default: standard output).",
 )
 @click.option("--force", is_flag=True, help="Overwrite the file if it exists.")
+@click.option("--archive-dir", help="Folder of the archive.")
 @shared_options
 @site_option
 def reveal(visitor: str, out: Path, *, force: bool, **options: Any) -> None:
@@ -101,10 +107,11 @@ def reveal(visitor: str, out: Path, *, force: bool, **options: Any) -> None:
     """
     with services_from(options) as services, _stream(out, force=force) as stream:
         store = _known_site(services)
+        log = services.history(store.site)
         pseudonym = SiteSecret(store.secret()).pseudonym(visitor)
-        with progress_bar("reading the log", store.length()) as progress:
+        with progress_bar("reading the log", log.length()) as progress:
             found = revealing.reveal(
-                store,
+                log,
                 store.visits(pseudonym),
                 pseudonym=pseudonym,
                 settings=_serving(services, store),
@@ -151,11 +158,9 @@ def _serving(services: Services, store: SiteStore) -> SiteSettings:
     return services.site_settings if head is None else stored_settings(store, head.name)
 
 
-def _log(
-    store: SiteStore, progress: Callable[[int], None], after: Position = START
-) -> Iterator[LogRow]:
+def _log(log: Log, progress: Callable[[int], None], after: Position = START) -> Iterator[LogRow]:
     """The log as it stands now; what is appended meanwhile is left for another time."""
-    return told(entries_of(store, after=after, upto=store.tail()), progress)
+    return told(entries_of(log, after=after, upto=log.tail()), progress)
 
 
 def _export(
@@ -169,14 +174,15 @@ def _export(
 ) -> Tally:
     tally = Tally()
     store = _known_site(services)
-    with progress_bar("reading the log", store.length()) as progress:
+    log = services.history(store.site)
+    with progress_bar("reading the log", log.length()) as progress:
         if kind == "dsjson":
             settings = rewards or _serving(services, store)
             with _stream(out, force=force) as stream:
-                exporting.write_examples(_log(store, progress), stream, settings, span, tally)
+                exporting.write_examples(_log(log, progress), stream, settings, span, tally)
             return tally
         after = exporting.before(span)
-        rows = exporting.entries_in(_log(store, progress, after), span, tally)
+        rows = exporting.entries_in(_log(log, progress, after), span, tally)
         if kind == "jsonl":
             with _stream(out, force=force) as stream:
                 exporting.write_jsonl(rows, stream)

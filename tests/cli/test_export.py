@@ -15,11 +15,15 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 
+from bandit_service.archive.archiver import DAY_MS, SiteArchiver
+from bandit_service.archive.partitions import ArchiveFolder
 from bandit_service.archive.schema import rows_of
 from bandit_service.cli import main
-from bandit_service.folds.learner import publish
+from bandit_service.events.entries import START
+from bandit_service.folds.learner import SiteLearner, publish
 from bandit_service.policy.snapshot import genesis
 from bandit_service.storage.redis_store import RedisSite, RedisStore
+from tests.conftest import Clock
 from tests.world import QUICK, World, busy_world
 
 Run = Callable[..., Result]
@@ -194,6 +198,37 @@ def test_a_wrong_option_is_one_sentence_with_exit_code_2_and_no_file(
     refused(run("export", *words), 2, said)
 
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["parquet", "jsonl", "dsjson"])
+def test_what_was_archived_and_trimmed_is_exported_and_revealed_as_before(
+    run: Run, site: RedisSite, world: World, tmp_path: Path, kind: str
+) -> None:
+    named(site, world)
+    archive = tmp_path / "archive"
+    words = ("--archive-dir", archive)
+    learner = SiteLearner(site, QUICK, clock=lambda: world.now / 1000, publish_seconds=0.0)
+    while learner.step():
+        pass
+    learner.finish()
+    logged = site.read(START, limit=100_000)
+    run("export", "--format", kind, "--out", tmp_path / "whole", *words)
+    revealed = run("reveal", "visitor-3", *words).stdout
+    clock = Clock(world.now + 30 * DAY_MS)
+    folder = ArchiveFolder(archive)
+    SiteArchiver(
+        site, folder, archive=folder.ensure("x"), clock=clock, stream_ms=DAY_MS, keep_days=0
+    ).step()
+    assert site.length() == 0
+
+    result = run("export", "--format", kind, "--out", tmp_path / "again", *words)
+
+    assert result.exit_code == 0, result.output
+    if kind == "parquet":
+        assert rows_of(pq.read_table(tmp_path / "again")) == logged
+    assert (tmp_path / "again").read_bytes() == (tmp_path / "whole").read_bytes()
+    assert run("reveal", "visitor-3", *words).stdout == revealed
+    refused(run("reveal", "visitor-3", "--archive-dir", tmp_path / "no"), 3, "is in the archive")
 
 
 @pytest.mark.parametrize("kind", ["parquet", "jsonl", "dsjson"])
