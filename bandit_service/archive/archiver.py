@@ -71,7 +71,7 @@ class SiteArchiver:
         clock: Callable[[], int],
         stream_ms: int,
         keep_days: int = 0,
-        settle_ms: int = SETTLE_MS,
+        settle_ms: int | None = None,
     ) -> None:
         """Archive ``store`` into ``folder``.
 
@@ -82,7 +82,7 @@ class SiteArchiver:
             clock: gives ms since the Unix epoch.
             stream_ms: how long entries stay in the stream at least.
             keep_days: how long entries stay in the archive; 0 is for ever.
-            settle_ms: see SETTLE_MS.
+            settle_ms: SETTLE_MS unless given.
         """
         self._store = store
         self._folder = folder
@@ -91,7 +91,7 @@ class SiteArchiver:
         self._clock = clock
         self._stream_ms = min(stream_ms, keep_days * DAY_MS) if keep_days else stream_ms
         self._keep_days = keep_days
-        self._settle_ms = settle_ms
+        self._settle_ms = SETTLE_MS if settle_ms is None else settle_ms
         self._expired: set[Span] = set()
 
     def step(self) -> Step:

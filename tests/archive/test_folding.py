@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from bandit_service.archive import segments
@@ -80,6 +81,7 @@ def test_a_learner_without_a_usable_checkpoint_begins_with_the_archive(tmp_path:
     rows = world.rows()
     folder = trimmed(world.log, tmp_path, rows[-20][0], now=world.now + 1)
     world.log._checkpoint = b"damaged"
+    world.log._settings["5e771265"] = msgspec.json.encode(QUICK)
 
     learner = SiteLearner(
         world.log,

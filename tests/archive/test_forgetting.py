@@ -42,13 +42,13 @@ def archiver(world: World, folder: ArchiveFolder, *, hours: float) -> SiteArchiv
     )
 
 
-def archived_world(path: Path, *, hours: float = 0.03) -> tuple[World, ArchiveFolder, list[Row]]:
-    """A world whose log is in several files, and its last two minutes in the stream as well."""
-    world, folder = busy_world(100), ArchiveFolder(path)
+def archived_world(path: Path, *, hours: float = 0.01) -> tuple[World, ArchiveFolder, list[Row]]:
+    """A world whose log is in several files, and its last half minute in the stream as well."""
+    world, folder = busy_world(60), ArchiveFolder(path)
     rows = world.rows()
     for _ in range(4):
         archiver(world, folder, hours=9_999).step()
-        for _ in range(60):
+        for _ in range(25):
             world.pass_time(0.7)
             world.visit({"h1": 0.5}, visitor=f"visitor-{world.random.randrange(8)}")
         rows = world.rows()

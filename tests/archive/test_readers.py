@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import duckdb
-import pandas as pd
+import pandas as pd  # type: ignore[import-untyped]
 import polars as pl
 import pytest
 
@@ -13,8 +14,6 @@ from bandit_service.archive import segments
 from bandit_service.events.entries import Decision, Event, decode
 from tests.archive.sites import ArchivedSite, Row
 from tests.world import busy_world
-
-DAYS = ["2030-03-17", "2030-03-18", "2030-03-19"]
 
 
 @pytest.fixture(autouse=True)
@@ -49,15 +48,20 @@ DECISIONS = [e for _, data in logged() if isinstance(e := decode(data), Decision
 CLICKS = [e for _, data in logged() if isinstance(e := decode(data), Event) and e.type == "click"]
 
 
+def query(sql: str) -> list[tuple[Any, ...]]:
+    with duckdb.connect() as connection:
+        return connection.execute(sql).fetchall()
+
+
 def test_duckdb_reads_the_folder_as_one_table(folder: Path) -> None:
-    found = duckdb.sql(
+    found = query(
         f"""
         SELECT site, count(DISTINCT day), count(*), sum(propensity), sum(len(arms)),
                count(*) FILTER (type = 'click'), max(ms)
         FROM read_parquet('{folder}/**/*.parquet', hive_partitioning = true)
         GROUP BY site ORDER BY site
         """
-    ).fetchall()
+    )
 
     assert [row[0] for row in found] == ["main", "shop"]
     for row in found:
@@ -67,14 +71,14 @@ def test_duckdb_reads_the_folder_as_one_table(folder: Path) -> None:
 
 
 def test_duckdb_reads_maps_lists_and_the_entry_itself(folder: Path) -> None:
-    found = duckdb.sql(
+    found = query(
         f"""
         SELECT context['device'], traits['genres'], probabilities[chosen + 1] = propensity,
                decode(entry)::JSON ->> '$.id' = decision
         FROM read_parquet('{folder}/**/*.parquet', hive_partitioning = true)
         WHERE kind = 'decision' AND site = 'main' ORDER BY ms, seq
         """
-    ).fetchall()
+    )
 
     assert [(device, genres) for device, genres, _, _ in found] == [
         (d.context["device"], d.traits["genres"]) for d in DECISIONS

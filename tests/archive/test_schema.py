@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 import pyarrow as pa
 import pytest
@@ -128,6 +130,15 @@ def test_every_column_says_what_it_is() -> None:
 
     assert sorted(told) == sorted(SCHEMA.names)
     assert all(told.values())
+
+
+@pytest.mark.parametrize("name", SCHEMA.names)
+def test_every_column_is_in_the_readme(name: str) -> None:
+    told = {column.name: column.help for column in DERIVED} | LOG_HELP
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    rows = [line for line in readme.splitlines() if line.startswith(f"| `{name}` | ")]
+
+    assert any(line.endswith(f"| {told[name]} |") for line in rows)
 
 
 def test_the_smallest_entry_is_a_row_too() -> None:
