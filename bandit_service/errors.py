@@ -16,6 +16,7 @@
     │   └── SpoolError              nor does this machine's disk take what Redis does not
     ├── SnapshotError               a snapshot is missing, damaged or of another version
     ├── LogError                    an entry of the log cannot be read
+    ├── ArchiveError                the archive is missing, damaged, another's or cannot be written
     └── DatasetError                a public data set cannot be fetched or read
 
 Each error carries what its handler needs: a stable machine-readable ``code``, a ``message`` in
@@ -177,6 +178,14 @@ class LogError(BanditError):
 
     code = "log_unreadable"
     status = 500
+    exit_code = 3
+
+
+class ArchiveError(BanditError):
+    """Raised when the archive is missing, damaged, another's, or cannot be written."""
+
+    code = "archive_unusable"
+    status = 503
     exit_code = 3
 
 

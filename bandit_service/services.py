@@ -11,15 +11,18 @@ import hashlib
 import os
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from bandit_service.access import KeyRecord, KeyRing, Role, check_site
+from bandit_service.archive.history import History
+from bandit_service.archive.partitions import ArchiveFolder
 from bandit_service.catalog.document import CatalogDocument, read_document
 from bandit_service.errors import (
     BanditError,
@@ -28,6 +31,7 @@ from bandit_service.errors import (
     SettingsError,
     StorageError,
 )
+from bandit_service.events.identity import SiteSecret
 from bandit_service.folds.learner import SiteLearner, publish
 from bandit_service.policy.settings import SiteSettings, read_settings
 from bandit_service.policy.snapshot import genesis
@@ -42,6 +46,10 @@ from bandit_service.storage.outbox import Outbox
 from bandit_service.storage.ports import SiteStore, Store
 from bandit_service.storage.redis_store import RedisStore, address_of
 from bandit_service.storage.spool import Spool
+
+if TYPE_CHECKING:
+    from bandit_service.archive.archiver import SiteArchiver, Step
+    from bandit_service.archive.forgetting import Forgotten
 
 log = structlog.get_logger(__name__)
 
@@ -220,6 +228,7 @@ class Services:
             self.site_settings,
             clock=lambda: self.clock() / 1000,
             publish_seconds=self.settings.publish_seconds,
+            history=self.history(site),
         )
 
     def learn(self, stop: threading.Event) -> None:
@@ -263,6 +272,65 @@ class Services:
             log.warning("learning_stopped", site=site, error=exc.message, hint=exc.hint)
             resting[site] = time.monotonic() + REST_SECONDS
             return False
+
+    # -- archiving
+
+    def history(self, site: str) -> History:
+        """The whole log of a site: archive and stream."""
+        return History(self.store.site(site), ArchiveFolder(self.settings.archive_path))
+
+    def archive(self, stop: threading.Event) -> None:
+        """Archive the logs of all sites every ``archive_seconds``, until ``stop`` is set.
+
+        What is wrong with one site, or with the disk, keeps no other site from being archived;
+        nothing is trimmed that is not archived, and the next round tries again.
+        """
+        while not stop.is_set():
+            try:
+                self.archive_once()
+            except BanditError as exc:
+                log.warning("archiving_stopped", error=exc.message, hint=exc.hint)
+            stop.wait(self.settings.archive_seconds)
+
+    def archive_once(self) -> dict[str, Step]:
+        """Archive the logs of all sites; what was done, by site.
+
+        Raises:
+            BanditError: what went wrong with one site, once the others are archived.
+        """
+        done: dict[str, Step] = {}
+        failed: list[BanditError] = []
+        for site in self.store.sites():
+            try:
+                done[site] = self.archiver(site).step()
+            except BanditError as exc:
+                log.warning("site_not_archived", site=site, error=exc.message, hint=exc.hint)
+                failed.append(exc)
+        if failed:
+            raise failed[0]
+        return done
+
+    def archiver(self, site: str) -> SiteArchiver:
+        """The archiver of one site; makes the archive if there is none."""
+        from bandit_service.archive.archiver import DAY_MS, SiteArchiver  # noqa: PLC0415 - pyarrow
+
+        folder = ArchiveFolder(self.settings.archive_path)
+        return SiteArchiver(
+            self.store.site(site),
+            folder,
+            archive=folder.ensure(uuid.uuid4().hex),
+            clock=self.clock,
+            stream_ms=round(self.settings.stream_hours * DAY_MS / 24),
+            keep_days=self.settings.archive_days,
+        )
+
+    def forget(self, site: str, visitor: str) -> Forgotten:
+        """Remove what is known of a visitor; see ``archive.forgetting``."""
+        from bandit_service.archive.forgetting import forget  # noqa: PLC0415 - pyarrow
+
+        store = self.store.site(check_site(site))
+        pseudonym = SiteSecret(store.secret()).pseudonym(visitor)
+        return forget(store, ArchiveFolder(self.settings.archive_path), pseudonym)
 
     # -- inside
 

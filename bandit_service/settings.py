@@ -38,8 +38,8 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     data_dir: Annotated[
         str,
         msgspec.Meta(
-            description="Folder of the embedded Redis. Empty: the user's own data folder for "
-            "bandit-service."
+            description="Folder of the embedded Redis and of the archive. Empty: the user's own "
+            "data folder for bandit-service."
         ),
     ] = ""
     fsync: Annotated[
@@ -101,6 +101,33 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             "changes and revoked keys.",
         ),
     ] = 0.2
+    archive: Annotated[
+        bool,
+        msgspec.Meta(description="Whether serve runs an archiver beside the web processes."),
+    ] = True
+    archive_dir: Annotated[
+        str, msgspec.Meta(description="Folder of the archive. Empty: archive, in data_dir.")
+    ] = ""
+    archive_seconds: Annotated[
+        float,
+        msgspec.Meta(ge=0.05, le=86_400, description="Seconds between two rounds of the archiver."),
+    ] = 300.0
+    stream_hours: Annotated[
+        float,
+        msgspec.Meta(
+            ge=0,
+            le=87_600,
+            description="Hours that entries stay in Redis at least, archived or not.",
+        ),
+    ] = 48.0
+    archive_days: Annotated[
+        int,
+        msgspec.Meta(
+            ge=0,
+            le=36_500,
+            description="Days that decisions and events stay in the archive; 0 is for ever.",
+        ),
+    ] = 0
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
         msgspec.Meta(description="Least severity that is logged."),
@@ -117,6 +144,13 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     def spool_path(self) -> Path:
         """The folder of what this machine keeps for a Redis that is away."""
         return self.data_path / "spool"
+
+    @property
+    def archive_path(self) -> Path:
+        """The folder of the archive."""
+        return (
+            Path(self.archive_dir).expanduser() if self.archive_dir else self.data_path / "archive"
+        )
 
     @property
     def config_path(self) -> Path:

@@ -30,6 +30,11 @@ OTHERS: dict[str, tuple[object, str]] = {
     "seed_catalog": (False, "0"),
     "publish_seconds": (2.5, "2.5"),
     "poll_seconds": (1.0, "1"),
+    "archive": (False, "false"),
+    "archive_dir": ("/elsewhere/archive", "/elsewhere/archive"),
+    "archive_seconds": (60.0, "60"),
+    "stream_hours": (0.5, "0.5"),
+    "archive_days": (400, "400"),
     "log_level": ("debug", "debug"),
 }
 """By setting: a value that is not its default, and how the environment says it."""
@@ -50,6 +55,13 @@ WRONG = [
     ("poll_seconds", 0.01),
     ("poll_seconds", 1.01),
     ("poll_seconds", "soon"),
+    ("archive", "perhaps"),
+    ("archive_seconds", 0.0),
+    ("archive_seconds", 86_401),
+    ("stream_hours", -1),
+    ("stream_hours", "nan"),
+    ("archive_days", -1),
+    ("archive_days", 1.5),
     ("log_level", "loud"),
 ]
 
@@ -267,3 +279,11 @@ def test_no_workers_means_one_for_each_core(monkeypatch: pytest.MonkeyPatch) -> 
 def test_settings_cannot_be_changed_once_read() -> None:
     with pytest.raises(AttributeError):
         ServiceSettings().port = 1  # type: ignore[misc]
+
+
+def test_the_archive_lies_in_the_data_folder_unless_it_has_one_of_its_own(tmp_path: Path) -> None:
+    data = str(tmp_path)
+
+    assert ServiceSettings(data_dir=data).archive_path == tmp_path / "archive"
+    elsewhere = ServiceSettings(data_dir=data, archive_dir="~/a")
+    assert elsewhere.archive_path == Path("~/a").expanduser()

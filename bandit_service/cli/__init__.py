@@ -11,7 +11,9 @@ from typing import Any
 
 import click
 
+from bandit_service.cli.archive import archive, forget
 from bandit_service.cli.demo import demo
+from bandit_service.cli.export import export, reveal
 from bandit_service.cli.inspect import explain, rebuild
 from bandit_service.cli.keys import keys
 from bandit_service.cli.manage import catalog, data, settings_table
@@ -39,5 +41,6 @@ def main() -> None:
     """Pick the thumbnail or headline that a visitor's persona responds to, and learn from it."""
 
 
-for _command in (serve, learn, demo, rebuild, explain, catalog, keys, spool, data, settings_table):
+_commands = (serve, learn, archive, demo, rebuild, explain, export, reveal, forget)
+for _command in (*_commands, catalog, keys, spool, data, settings_table):
     main.add_command(_command)

@@ -9,6 +9,7 @@ from typing import Any
 import click
 from rich.console import Console
 
+from bandit_service.cli.archive import missing_lines
 from bandit_service.cli.options import progress_bar, services_from, shared_options, site_option
 from bandit_service.errors import InvalidInput, SnapshotError
 from bandit_service.folds import explain as explaining
@@ -42,8 +43,11 @@ def rebuild(settings_file: Path | None, same: bool, **options: Any) -> None:
         present = _present(services)
         wanted = _wanted(services, settings_file, present if same else None)
         spare_the_collector()
-        with progress_bar("folding the log", store.length()) as progress:
-            snapshot = rebuilding.rebuild(store, wanted, progress=progress)
+        history = services.history(services.settings.site)
+        with progress_bar("folding the log", history.length()) as progress:
+            snapshot = rebuilding.rebuild(store, wanted, progress=progress, history=history)
+        for line in missing_lines(history):
+            click.echo(line)
     changed = [] if present is None else differences(present, wanted)
     click.echo(f"Serving {snapshot.name}, learned from {snapshot.outcomes} outcomes.")
     click.echo(f"Changed: {', '.join(changed)}." if changed else "The settings are as before.")
@@ -63,9 +67,14 @@ def explain(decision: str, **options: Any) -> None:
     """
     with services_from(options) as services:
         store = services.store.site(services.settings.site)
+        history = services.history(services.settings.site)
         with progress_bar("folding the log", store.length()) as progress:
             found = explaining.explain(
-                store, decision, defaults=services.site_settings, progress=progress
+                store,
+                decision,
+                defaults=services.site_settings,
+                progress=progress,
+                history=history,
             )
     _print(found, Console())
     if not found.agrees:

@@ -23,6 +23,7 @@ from bandit_service.web import server
 @click.option("--port", type=int, help="TCP port to serve on.")
 @click.option("--workers", type=int, help="Web processes; 0 is one for each core.")
 @click.option("--learn/--no-learn", default=None, help="Run a learner beside the web processes.")
+@click.option("--archive/--no-archive", default=None, help="Run an archiver beside them.")
 @click.option("--seed-catalog/--no-seed-catalog", default=None, help="Fill an empty site.")
 @click.option("--parent", type=int, hidden=True, help="Stop when this process is gone.")
 @shared_options
@@ -40,12 +41,14 @@ def serve(parent: int | None, **options: Any) -> None:
         open_spool(settings, store.url).close()  # better known now than when Redis is away
         _prepare(Services(settings, store), first_steps=parent is None)
         learner = _learner(settings, store.url) if settings.learn else None
+        archiver = _archiver(settings, store.url) if settings.archive else None
         try:
             click.echo(f"Serving http://{settings.host}:{settings.port} (site {settings.site})")
             server.run(settings, store.url)
         finally:
-            if learner is not None:
-                learner.stop()
+            for child in (learner, archiver):
+                if child is not None:
+                    child.stop()
 
 
 @click.command()
@@ -91,5 +94,24 @@ def _learner(settings: ServiceSettings, redis_url: str) -> Child:
     command += ["--parent", str(os.getpid()), "--log-level", settings.log_level]
     command += ["--config-dir", str(settings.config_path), "--data-dir", str(settings.data_path)]
     command += ["--site-settings", settings.site_settings]
-    environ = {**os.environ, "BANDIT_PUBLISH_SECONDS": str(settings.publish_seconds)}
+    environ = {**_environ(settings), "BANDIT_PUBLISH_SECONDS": str(settings.publish_seconds)}
     return Child(command, environ=environ, keep=True)
+
+
+def _archiver(settings: ServiceSettings, redis_url: str) -> Child:
+    command = [sys.executable, "-m", "bandit_service", "archive", "--redis-url", redis_url]
+    command += ["--parent", str(os.getpid()), "--log-level", settings.log_level]
+    command += ["--config-dir", str(settings.config_path)]
+    command += ["--site-settings", settings.site_settings]
+    environ = {
+        **_environ(settings),
+        "BANDIT_ARCHIVE_SECONDS": str(settings.archive_seconds),
+        "BANDIT_STREAM_HOURS": str(settings.stream_hours),
+        "BANDIT_ARCHIVE_DAYS": str(settings.archive_days),
+    }
+    return Child(command, environ=environ, keep=True)
+
+
+def _environ(settings: ServiceSettings) -> dict[str, str]:
+    """For children that read the archive: data_dir is not told to them, since Redis runs."""
+    return {**os.environ, "BANDIT_ARCHIVE_DIR": str(settings.archive_path)}

@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from bandit_service.archive.history import History
 from bandit_service.catalog.model import Placement
 from bandit_service.errors import LogError, NotFound
 from bandit_service.events.entries import START, Decision, Event, Position, Tick, decode
@@ -30,7 +31,7 @@ from bandit_service.policy.chooser import (
 from bandit_service.policy.features import shared_line
 from bandit_service.policy.settings import PolicySettings, SiteSettings
 from bandit_service.policy.snapshot import Snapshot, SnapshotName, load_snapshot
-from bandit_service.storage.ports import SiteStore, entries_of
+from bandit_service.storage.ports import Log, SiteStore, entries_of
 
 SEARCH_MS: Final = 5_000
 """How far from a decision's own time its entry is looked for first, in ms."""
@@ -71,24 +72,29 @@ def explain(
     *,
     defaults: SiteSettings,
     progress: Callable[[int], None],
+    history: Log | None = None,
 ) -> Explanation:
     """Find a decision in the log and derive it again.
 
+    ``history`` is the whole log, archive included; it may be left out of a log that never was
+    trimmed.
+
     Raises:
+        ArchiveError: if the log was trimmed and its archive cannot be read.
         NotFound: if this site has no such decision.
         LogError: if the log does not have what the decision names.
         SnapshotError: if its snapshot can neither be read nor derived.
     """
-    secret = SiteSecret(store.secret())
-    position, decision = _find(store, secret, decision_id, progress)
+    secret, log = SiteSecret(store.secret()), history or History(store, None)
+    position, decision = _find(log, secret, decision_id, progress)
     placement = _placement(store, decision)
     candidates = _candidates(decision, placement)
     shared = shared_line(decision.persona, decision.traits, decision.context)
-    snapshot, refolded = _snapshot(store, decision, progress)
+    snapshot, refolded = _snapshot(store, log, decision, progress)
     settings = defaults if snapshot is None else snapshot.settings
     derived = _distribution(snapshot, settings.policy, candidates, shared)
     choice = draw(settings.policy, secret.salt, decision.unit, candidates, derived)
-    events, outcome, repeats = _what_happened(store, settings, decision, position)
+    events, outcome, repeats = _what_happened(log, settings, decision, position)
     return Explanation(
         decision=decision,
         position=position,
@@ -105,26 +111,26 @@ def explain(
 
 
 def _find(
-    store: SiteStore, secret: SiteSecret, decision_id: str, progress: Callable[[int], None]
+    log: Log, secret: SiteSecret, decision_id: str, progress: Callable[[int], None]
 ) -> tuple[Position, Decision]:
     at = secret.claimed_time(decision_id)
     if at is None:
         raise NotFound(
-            f"site {store.site!r} never issued the decision {decision_id[:80]!r}",
+            f"site {log.site!r} never issued the decision {decision_id[:80]!r}",
             hint="give the id as /v1/decide answered it, and its site with --site",
         )
     needle = decision_id.encode()
     near = Position(max(0, at - SEARCH_MS), 0), Position(at + SEARCH_MS, 0)
     # The log's clock never runs backwards, a server's may: then look everywhere, which takes long.
-    for (after, upto), told in ((near, _nobody), ((START, store.tail()), progress)):
-        for position, data in entries_of(store, after=after, upto=upto):
+    for (after, upto), told in ((near, _nobody), ((START, log.tail()), progress)):
+        for position, data in entries_of(log, after=after, upto=upto):
             told(1)
             if needle in data:
                 entry = decode(data)
                 if isinstance(entry, Decision) and entry.id == decision_id:
                     return position, entry
     raise NotFound(
-        f"decision {decision_id} is not in the log of site {store.site!r}",
+        f"decision {decision_id} is not in the log of site {log.site!r}",
         hint="it may be older than what the log keeps, or another site's, or nobody's",
     )
 
@@ -151,7 +157,7 @@ def _candidates(decision: Decision, placement: Placement | None) -> Candidates:
 
 
 def _snapshot(
-    store: SiteStore, decision: Decision, progress: Callable[[int], None]
+    store: SiteStore, log: Log, decision: Decision, progress: Callable[[int], None]
 ) -> tuple[Snapshot | None, bool]:
     if "." not in decision.snapshot:
         return None, False
@@ -160,7 +166,7 @@ def _snapshot(
         return load_snapshot(data, name=decision.snapshot), False
     name = SnapshotName.parse(decision.snapshot)
     settings = stored_settings(store, decision.snapshot)
-    fold = fold_to(store, settings, name.position, progress=progress)
+    fold = fold_to(log, settings, name.position, progress=progress)
     try:
         encoded = fold.snapshot().encoded
     finally:
@@ -181,7 +187,7 @@ def _distribution(
 
 
 def _what_happened(
-    store: SiteStore, settings: SiteSettings, decision: Decision, position: Position
+    log: Log, settings: SiteSettings, decision: Decision, position: Position
 ) -> tuple[list[Event], Outcome | None, bool]:
     """Join the part of the log that this decision's unit can be in."""
     slot_ms, window_ms = decision.slot_ms, settings.rewards.window_ms
@@ -190,7 +196,7 @@ def _what_happened(
     last = Position(position.ms + slot_ms + 2 * window_ms + 1, 0)
     events: list[Event] = []
     ids: list[str] = []
-    for at, data in entries_of(store, after=first, upto=last):
+    for at, data in entries_of(log, after=first, upto=last):
         entry = decode(data)
         mine = isinstance(entry, Decision) and entry.unit == decision.unit
         if isinstance(entry, Decision) and mine:

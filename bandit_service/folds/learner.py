@@ -3,7 +3,8 @@
 What can go wrong, and why nothing is lost or learned twice:
 
 - Killed at any moment: the next learner resumes from the last checkpoint, reads the log from its
-  position and derives again what was published after it, to the byte.
+  position and derives again what was published after it, to the byte. Where there is no checkpoint
+  that can be used it begins with the log, archive included.
 - Two learners at once: they derive the same snapshots; the one that is behind publishes nothing.
 - A rebuild switches over: the store refuses publications that build on the generation before it,
   and this learner resumes from what the rebuild left.
@@ -19,13 +20,14 @@ from typing import Final
 import msgspec
 import structlog
 
+from bandit_service.archive.history import History
 from bandit_service.errors import SnapshotError
 from bandit_service.events.entries import Position, Tick, decode, encode
 from bandit_service.folds.site import SiteFold
 from bandit_service.policy.settings import SiteSettings, differences
 from bandit_service.policy.snapshot import Snapshot, SnapshotName
 from bandit_service.reporting.visitors import VisitorMemory
-from bandit_service.storage.ports import Head, Publication, Published, SiteStore
+from bandit_service.storage.ports import Head, Log, Publication, Published, SiteStore
 
 log = structlog.get_logger(__name__)
 
@@ -51,13 +53,18 @@ class SiteLearner:
         *,
         clock: Callable[[], float],
         publish_seconds: float,
+        history: Log | None = None,
     ) -> None:
         """Resume where the last learner stopped, or begin under ``defaults``.
+
+        ``history`` is the whole log, archive included; without it, a log that was trimmed beyond
+        where learning resumes is refused.
 
         Raises:
             StorageError: if the store does not answer.
         """
         self._store = store
+        self._history: Log = history or History(store, None)
         self._defaults = defaults
         self._clock = clock
         self._publish_every = publish_seconds
@@ -84,8 +91,9 @@ class SiteLearner:
         Raises:
             StorageError: if the store does not answer; the state is as before or further, and
                 the same call may be made again.
+            ArchiveError: if the log goes on in an archive that is not here; as above.
         """
-        rows = self._store.read(self.fold.position, limit=BATCH)
+        rows = self._history.read(self.fold.position, limit=BATCH)
         for position, data in rows:
             entry = decode(data)
             self.fold.apply(position, entry)

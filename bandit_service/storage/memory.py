@@ -14,7 +14,15 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from bandit_service.events.entries import START, Position
-from bandit_service.storage.ports import Document, Doubt, Head, Publication, Published, Pulse
+from bandit_service.storage.ports import (
+    Archived,
+    Document,
+    Doubt,
+    Head,
+    Publication,
+    Published,
+    Pulse,
+)
 
 
 def _wall_clock() -> int:
@@ -32,6 +40,8 @@ class MemorySite:
         self._changed = threading.Condition(threading.RLock())
         self._positions: list[Position] = []
         self._entries: list[bytes] = []
+        self._tail = START
+        self._archived: Archived | None = None
         self._documents: dict[str, Document] = {}
         self._history: dict[tuple[str, int], Document] = {}
         self._changes: dict[str, int] = {}
@@ -40,6 +50,7 @@ class MemorySite:
         self._snapshots: dict[str, bytes] = {}
         self._settings: dict[str, bytes] = {}
         self._checkpoint: bytes | None = None
+        self._checkpointed: Position | None = None
         self._report: bytes | None = None
         self._visits: dict[tuple[str, str], bytes] = {}
         self._absorbed: dict[str, int] = {}
@@ -48,9 +59,10 @@ class MemorySite:
     def append(self, entry: bytes) -> Position:
         """See ``SiteStore.append``."""
         with self._changed:
-            last = self._positions[-1] if self._positions else START
+            last = self._tail
             now = self._clock()
             position = Position(now, 0) if now > last.ms else Position(last.ms, last.seq + 1)
+            self._tail = position
             self._positions.append(position)
             self._entries.append(entry)
             self._shared.register(self.site)
@@ -80,7 +92,7 @@ class MemorySite:
     ) -> list[tuple[Position, bytes]]:
         """See ``SiteStore.read``."""
         with self._changed:
-            if block_ms and (not self._positions or self._positions[-1] <= after):
+            if block_ms and self._tail <= after:
                 self._changed.wait(block_ms / 1000)
             start = bisect_right(self._positions, after)
             stop = start + limit
@@ -88,11 +100,47 @@ class MemorySite:
 
     def tail(self) -> Position:
         """See ``SiteStore.tail``."""
-        return self._positions[-1] if self._positions else START
+        return self._tail
 
     def length(self) -> int:
         """See ``SiteStore.length``."""
         return len(self._entries)
+
+    def archived(self) -> Archived | None:
+        """See ``SiteStore.archived``."""
+        return self._archived
+
+    def set_archived(self, archive: str, upto: Position, *, replaces: str | None) -> bool:
+        """See ``SiteStore.set_archived``."""
+        with self._changed:
+            known = self._archived
+            if (None if known is None else known.archive) != replaces:
+                return False
+            self._archived = Archived(archive, upto, START if known is None else known.trimmed)
+            return True
+
+    def trim(self, upto: Position, *, archive: str, limit: int) -> int:
+        """See ``SiteStore.trim``; takes all at once."""
+        del limit
+        with self._changed:
+            known, learned = self._archived, self._checkpointed
+            if known is None or known.archive != archive or learned is None:
+                return 0
+            bound = max(known.trimmed, min(upto, known.upto, learned))
+            self._archived = known._replace(trimmed=bound)
+            count = bisect_right(self._positions, bound)
+            del self._positions[:count], self._entries[:count]
+            return count
+
+    def remove(self, positions: Sequence[Position]) -> int:
+        """See ``SiteStore.remove``."""
+        with self._changed:
+            gone = set(positions)
+            kept = [n for n, position in enumerate(self._positions) if position not in gone]
+            removed = len(self._positions) - len(kept)
+            self._entries = [self._entries[n] for n in kept]
+            self._positions = [self._positions[n] for n in kept]
+            return removed
 
     def catalog(self, since: int) -> tuple[int, list[Document]]:
         """See ``SiteStore.catalog``."""
@@ -135,6 +183,7 @@ class MemorySite:
                 self._report = publication.report
             if publication.checkpoint is not None:
                 self._checkpoint = publication.checkpoint
+                self._checkpointed = publication.head.position
             for name in list(self._snapshots)[:-keep]:
                 del self._snapshots[name]
             self._shared.register(self.site)
@@ -178,6 +227,13 @@ class MemorySite:
         """See ``SiteStore.remember_visits``; nothing expires in memory."""
         del expire_seconds
         self._visits.update(visits)
+
+    def forget_visits(self, visitor: str) -> int:
+        """See ``SiteStore.forget_visits``."""
+        known = [pair for pair in self._visits if pair[0] == visitor]
+        for pair in known:
+            del self._visits[pair]
+        return len(known)
 
     def secret(self) -> bytes:
         """See ``SiteStore.secret``; derived from the store's seed, so that runs repeat."""

@@ -68,6 +68,32 @@ class Pulse(NamedTuple):
     mac_keys: int = 0
 
 
+class Archived(NamedTuple):
+    """How far the log of a site is archived, and where."""
+
+    archive: str
+    """Id of the archive."""
+    upto: Position
+    """Everything up to here is in it, and on disk."""
+    trimmed: Position
+    """Nothing up to here can be relied upon to be in the store; START if nothing was trimmed."""
+
+
+class Log(Protocol):
+    """A log to be read, wherever its entries are. Methods raise a BanditError where that fails."""
+
+    site: str
+
+    def read(self, after: Position, *, limit: int) -> list[tuple[Position, bytes]]:
+        """Up to ``limit`` entries after a position; none only where none follow."""
+
+    def tail(self) -> Position:
+        """Position of the newest entry there ever was; START of a log that never had one."""
+
+    def length(self) -> int:
+        """Number of entries."""
+
+
 class SiteStore(Protocol):
     """Everything of one site. Every method raises StorageError when the store fails."""
 
@@ -102,10 +128,30 @@ class SiteStore(Protocol):
         """Up to ``limit`` entries after a position, waiting ``block_ms`` for the first."""
 
     def tail(self) -> Position:
-        """Position of the newest entry; START of an empty log."""
+        """Position of the newest entry, be it trimmed or removed since; START if none ever was."""
 
     def length(self) -> int:
-        """Number of entries in the log."""
+        """Number of entries in the log, as far as they are in the store."""
+
+    def archived(self) -> Archived | None:
+        """How far the log is archived; None if it never was."""
+
+    def set_archived(self, archive: str, upto: Position, *, replaces: str | None) -> bool:
+        """Note that ``archive`` holds the log up to a position; False if another one is known.
+
+        ``replaces`` is the archive that was known, None for none. What was trimmed stays noted.
+        """
+
+    def trim(self, upto: Position, *, archive: str, limit: int) -> int:
+        """Take entries from the beginning of the log, about ``limit`` of them; how many it took.
+
+        Takes nothing beyond ``upto``, beyond what ``archive`` is noted to hold, or beyond the
+        checkpoint, and nothing at all where there is no checkpoint or another archive is known.
+        Positions go on growing when the log is empty.
+        """
+
+    def remove(self, positions: Sequence[Position]) -> int:
+        """Take single entries out of the log; how many there were."""
 
     def catalog(self, since: int) -> tuple[int, list[Document]]:
         """The catalog's revision, and the documents changed after revision ``since``."""
@@ -151,6 +197,9 @@ class SiteStore(Protocol):
         self, visits: Mapping[tuple[str, str], bytes], *, expire_seconds: int
     ) -> None:
         """Store what is to be remembered of each (visitor, placement)."""
+
+    def forget_visits(self, visitor: str) -> int:
+        """Forget a visitor; of how many placements something was remembered."""
 
     def secret(self) -> bytes:
         """The site's secret of 32 bytes, made on first use."""
@@ -205,12 +254,12 @@ class Store(Protocol):
 
 
 def entries_of(
-    store: SiteStore, *, after: Position, upto: Position, batch: int = 1000
+    log: Log, *, after: Position, upto: Position, batch: int = 1000
 ) -> Iterable[tuple[Position, bytes]]:
     """The log from ``after`` (exclusive) to ``upto`` (inclusive), in batches."""
     position = after
     while True:
-        rows = store.read(position, limit=batch)
+        rows = log.read(position, limit=batch)
         for position, data in rows:
             if position > upto:
                 return

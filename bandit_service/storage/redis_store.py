@@ -37,7 +37,15 @@ from bandit_service.storage.connection import (
     run_id,
 )
 from bandit_service.storage.identity import STORE_REPLACED, StoreIdentity
-from bandit_service.storage.ports import Document, Doubt, Head, Publication, Published, Pulse
+from bandit_service.storage.ports import (
+    Archived,
+    Document,
+    Doubt,
+    Head,
+    Publication,
+    Published,
+    Pulse,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -103,13 +111,15 @@ class RedisSite:
         self._visitor = (prefix + "visitor:").encode()
         names = (
             "documents revisions changes history catalog log pulse "
-            "snapshots order settings checkpoint report secret absorbed mac_keys"
+            "snapshots order settings checkpoint report secret absorbed mac_keys archive"
         )
         self._key = {name: prefix + name for name in names.split()}
         self._commit = client.register_script(_lua("commit"))
         self._publish = client.register_script(_lua("publish"))
         self._absorb = client.register_script(_lua("absorb"))
         self._replace_mac_keys = client.register_script(_lua("replace_mac_keys"))
+        self._set_archived = client.register_script(_lua("archived"))
+        self._trim = client.register_script(_lua("trim"))
         self._registered = False
         self._newest = START
         """Position of the newest entry that this process has added."""
@@ -195,13 +205,46 @@ class RedisSite:
     @translated
     def tail(self) -> Position:
         """See ``SiteStore.tail``."""
-        rows = self._client.xrevrange(self._log, count=1)
-        return _position(rows[0][0]) if rows else START
+        try:
+            return _position(self._client.xinfo_stream(self._log)["last-generated-id"])
+        except redis.ResponseError as exc:
+            if "no such key" in str(exc):
+                return START
+            raise
 
     @translated
     def length(self) -> int:
         """See ``SiteStore.length``."""
         return int(self._client.xlen(self._log))
+
+    @translated
+    def archived(self) -> Archived | None:
+        """See ``SiteStore.archived``."""
+        fields = ("id", "ms", "seq", "trimmed_ms", "trimmed_seq")
+        archive, ms, seq, trimmed_ms, trimmed_seq = self._client.hmget(
+            self._key["archive"], *fields
+        )
+        if archive is None:
+            return None
+        trimmed = Position(int(trimmed_ms or 0), int(trimmed_seq or 0))
+        return Archived(archive.decode(), Position(int(ms), int(seq)), trimmed)
+
+    @translated
+    def set_archived(self, archive: str, upto: Position, *, replaces: str | None) -> bool:
+        """See ``SiteStore.set_archived``."""
+        arguments = [replaces or "", archive, upto.ms, upto.seq]
+        return bool(self._set_archived(keys=[self._key["archive"]], args=arguments))
+
+    @translated
+    def trim(self, upto: Position, *, archive: str, limit: int) -> int:
+        """See ``SiteStore.trim``."""
+        keys = [self._key[name] for name in ("log", "archive", "pulse")]
+        return int(self._trim(keys=keys, args=[archive, upto.ms, upto.seq, limit]))
+
+    @translated
+    def remove(self, positions: Sequence[Position]) -> int:
+        """See ``SiteStore.remove``."""
+        return int(self._client.xdel(self._log, *map(str, positions))) if positions else 0
 
     @translated
     def catalog(self, since: int) -> tuple[int, list[Document]]:
@@ -320,6 +363,16 @@ class RedisSite:
             key = self._visitor + visitor.encode()
             commands += [(b"HSET", key, placement, value), (b"EXPIRE", key, expire_seconds)]
         self._hot.call(*commands)
+
+    @translated
+    def forget_visits(self, visitor: str) -> int:
+        """See ``SiteStore.forget_visits``."""
+        key = self._visitor + visitor.encode()
+        pipeline = self._client.pipeline()
+        pipeline.hlen(key)
+        pipeline.delete(key)
+        known, _ = pipeline.execute()
+        return int(known)
 
     @translated
     def secret(self) -> bytes:

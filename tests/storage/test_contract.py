@@ -25,6 +25,7 @@ from bandit_service.storage.embedded import EmbeddedRedis
 from bandit_service.storage.memory import MemoryStore
 from bandit_service.storage.ports import (
     PERSONAS_KEY,
+    Archived,
     Document,
     Doubt,
     Head,
@@ -597,7 +598,128 @@ def test_a_snapshot_published_twice_takes_one_place(site: SiteStore) -> None:
     assert [site.snapshot(name(digest)) for digest in ("a", "b")] == [b"bytes of a", b"bytes of b"]
 
 
+# -- archived and trimmed
+
+
+def learned(site: SiteStore, position: Position) -> None:
+    """Leave a checkpoint there."""
+    head = site.head()
+    site.publish(
+        publication(str(position), position, checkpoint=b"checkpoint"),
+        replaces=0 if head is None else 1,
+        keep=9,
+    )
+
+
+def test_a_log_that_was_never_archived_says_so(site: SiteStore) -> None:
+    assert site.archived() is None
+
+
+@scripted
+def test_the_store_remembers_one_archive_until_another_replaces_it(site: SiteStore) -> None:
+    assert not site.set_archived("a", Position(1, 0), replaces="b")
+    assert site.archived() is None
+    assert site.set_archived("a", Position(1, 0), replaces=None)
+    assert site.set_archived("a", Position(1_900_000_000_000, 3), replaces="a")
+    assert not site.set_archived("b", Position(9, 0), replaces=None)
+    assert site.archived() == Archived("a", Position(1_900_000_000_000, 3), START)
+    assert site.set_archived("b", Position(2, 5), replaces="a")
+    assert site.archived() == Archived("b", Position(2, 5), START)
+
+
+@scripted
+def test_what_is_archived_and_learned_can_be_trimmed(site: SiteStore) -> None:
+    # given
+    positions = site.append_many([b"%d" % n for n in range(300)])
+    site.set_archived("a", positions[-1], replaces=None)
+    learned(site, positions[-1])
+
+    # when
+    removed = 0
+    while taken := site.trim(positions[250], archive="a", limit=100):
+        removed += taken
+
+    # then
+    assert removed == 251
+    assert [position for position, _ in site.read(START, limit=400)] == positions[251:]
+    assert site.length() == 49
+    assert site.archived() == Archived("a", positions[-1], positions[250])
+    assert site.tail() == positions[-1]
+
+
+@scripted
+@pytest.mark.parametrize("limit", ["upto", "archived", "learned"])
+def test_nothing_is_trimmed_beyond_the_least_of_three_bounds(site: SiteStore, limit: str) -> None:
+    positions = site.append_many([b"%d" % n for n in range(5)])
+    bound = {name: positions[1 if name == limit else 3] for name in ("upto", "archived", "learned")}
+    site.set_archived("a", bound["archived"], replaces=None)
+    learned(site, bound["learned"])
+
+    assert site.trim(bound["upto"], archive="a", limit=1000) == 2
+    assert site.archived() == Archived("a", bound["archived"], positions[1])
+    assert site.length() == 3
+
+
+@scripted
+def test_nothing_is_trimmed_for_another_archive_or_without_a_checkpoint(site: SiteStore) -> None:
+    position = site.append(b"x")
+
+    assert site.trim(position, archive="a", limit=1000) == 0
+    site.set_archived("a", position, replaces=None)
+    assert site.trim(position, archive="a", limit=1000) == 0
+    learned(site, position)
+    assert site.trim(position, archive="b", limit=1000) == 0
+    assert site.archived() == Archived("a", position, START)
+    assert site.length() == 1
+    assert site.trim(position, archive="a", limit=1000) == 1
+
+
+@scripted
+def test_what_was_noted_as_trimmed_never_goes_back(site: SiteStore) -> None:
+    positions = site.append_many([b"a", b"b", b"c"])
+    site.set_archived("a", positions[2], replaces=None)
+    learned(site, positions[2])
+    site.trim(positions[1], archive="a", limit=1000)
+
+    assert site.trim(positions[0], archive="a", limit=1000) == 0
+    site.set_archived("b", positions[0], replaces="a")
+    assert site.archived() == Archived("b", positions[0], positions[1])
+
+
+@scripted
+def test_positions_go_on_growing_when_all_was_trimmed(site: SiteStore) -> None:
+    last = site.append_many([b"a", b"b"])[1]
+    site.set_archived("a", last, replaces=None)
+    learned(site, last)
+    site.trim(last, archive="a", limit=1000)
+
+    assert (site.length(), site.tail()) == (0, last)
+    assert site.append(b"c") > last
+    assert [data for _, data in site.read(START, limit=9)] == [b"c"]
+
+
+def test_single_entries_can_be_taken_out_of_the_log(site: SiteStore) -> None:
+    positions = site.append_many([b"a", b"b", b"c"])
+
+    assert site.remove([]) == 0
+    assert site.remove([positions[0], positions[2], Position(1, 1)]) == 2
+    assert site.remove([positions[2]]) == 0
+    assert site.read(START, limit=9) == [(positions[1], b"b")]
+    assert (site.length(), site.tail()) == (1, positions[2])
+    assert site.append(b"d") > positions[2]
+
+
 # -- visitors
+
+
+def test_a_visitor_can_be_forgotten_and_others_stay(site: SiteStore) -> None:
+    site.remember_visits(
+        {("ann", "film"): b"1", ("ann", "show"): b"2", ("bob", "film"): b"3"}, expire_seconds=60
+    )
+
+    assert site.forget_visits("ann") == 2
+    assert site.forget_visits("ann") == 0
+    assert (site.visits("ann"), site.visits("bob")) == ({}, {"film": b"3"})
 
 
 def test_nothing_is_remembered_of_a_new_visitor(site: SiteStore) -> None:
@@ -673,6 +795,10 @@ CALLS: dict[str, Callable[[SiteStore], object]] = {
     "read": lambda s: (s.read(START, limit=1), s.read(START, limit=1, block_ms=5)),
     "tail": lambda s: s.tail(),
     "length": lambda s: s.length(),
+    "archived": lambda s: s.archived(),
+    "set_archived": lambda s: s.set_archived("a", START, replaces=None),
+    "trim": lambda s: s.trim(START, archive="a", limit=1),
+    "remove": lambda s: s.remove([Position(1, 0)]),
     "catalog": lambda s: s.catalog(0),
     "commit": lambda s: s.commit(Document("p", 1, b"{}"), replaces=0, entry=b"x"),
     "document": lambda s: s.document("p"),
@@ -686,6 +812,7 @@ CALLS: dict[str, Callable[[SiteStore], object]] = {
     "visits": lambda s: s.visits("v"),
     "visits_of": lambda s: s.visits_of([("v", "p")]),
     "remember_visits": lambda s: s.remember_visits({("v", "p"): b"x"}, expire_seconds=1),
+    "forget_visits": lambda s: s.forget_visits("v"),
     "secret": lambda s: s.secret(),
     "mac_keys": lambda s: s.mac_keys(),
     "replace_mac_keys": lambda s: s.replace_mac_keys(b"ring", replaces=0),

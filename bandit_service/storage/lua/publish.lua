@@ -1,6 +1,7 @@
 -- Serve a snapshot, unless a rebuild or a further snapshot came first.
 --
--- KEYS  1 pulse (hash: name, ms, seq, generation, catalog)   2 snapshots (hash: name -> bytes)
+-- KEYS  1 pulse (hash: name, ms, seq, generation, catalog, checkpoint_ms, checkpoint_seq)
+--       2 snapshots (hash: name -> bytes)
 --       3 order of snapshots (list, newest first)            4 settings (hash: id -> bytes)
 --       5 checkpoint (string)                                6 report (string)
 -- ARGV  1 generation that is replaced (0: none)   2 generation   3 name   4 ms   5 seq
@@ -31,6 +32,7 @@ if ARGV[9] ~= '' then
 end
 if ARGV[10] ~= '' then
   redis.call('SET', KEYS[5], ARGV[10])
+  redis.call('HSET', KEYS[1], 'checkpoint_ms', ARGV[4], 'checkpoint_seq', ARGV[5])
 end
 redis.call('HSET', KEYS[1], 'name', ARGV[3], 'ms', ARGV[4], 'seq', ARGV[5], 'generation', ARGV[2])
 return 'published'
