@@ -280,7 +280,8 @@ def test_settings_cannot_be_changed_once_read() -> None:
 
 
 def test_the_archive_lies_in_the_data_folder_unless_it_has_one_of_its_own(tmp_path: Path) -> None:
-    data = {"data_dir": str(tmp_path)}
+    beside = ServiceSettings(data_dir=str(tmp_path))
+    own = ServiceSettings(data_dir=str(tmp_path), archive_dir="~/a")
 
-    assert ServiceSettings(**data).archive_path == tmp_path / "archive"
-    assert ServiceSettings(**data, archive_dir="~/a").archive_path == Path("~/a").expanduser()
+    assert beside.archive_path == tmp_path / "archive"
+    assert own.archive_path == Path("~/a").expanduser()

@@ -216,3 +216,18 @@ def test_a_damaged_file_is_refused_by_name_and_others_are_read(tmp_path: Path) -
     with pytest.raises(ArchiveError, match=damaged.name):
         history.read(rows[4][0], limit=5)
     assert history.read(rows[9][0], limit=5) == rows[10:15]
+
+
+def test_a_file_of_another_version_among_ours_is_refused_by_name_and_others_are_read(
+    tmp_path: Path,
+) -> None:
+    site = ArchivedSite(tmp_path, stream_hours=1)
+    rows = site.fill(days=3, entries=5)
+    site.trim()
+    newer = site.files()[2]
+    newer.write_bytes(newer.read_bytes().replace(b'{"schema":1,', b'{"schema":2,'))
+    history = site.history()
+
+    assert history.read(rows[4][0], limit=5) == rows[5:10]
+    with pytest.raises(ArchiveError, match=rf"{newer.name} has version 2 .* reads version 1"):
+        history.read(rows[9][0], limit=5)
