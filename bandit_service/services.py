@@ -287,9 +287,9 @@ class Services:
         """
         while not stop.is_set():
             try:
-                self.archive_once()
-            except BanditError as exc:
-                log.warning("archiving_stopped", error=exc.message, hint=exc.hint)
+                self._archive_sites()
+            except StorageError as exc:
+                log.warning("store_unavailable", error=exc.message)
             stop.wait(self.settings.archive_seconds)
 
     def archive_once(self) -> dict[str, Step]:
@@ -298,14 +298,7 @@ class Services:
         Raises:
             BanditError: what went wrong with one site, once the others are archived.
         """
-        done: dict[str, Step] = {}
-        failed: list[BanditError] = []
-        for site in self.store.sites():
-            try:
-                done[site] = self.archiver(site).step()
-            except BanditError as exc:
-                log.warning("site_not_archived", site=site, error=exc.message, hint=exc.hint)
-                failed.append(exc)
+        done, failed = self._archive_sites()
         if failed:
             raise failed[0]
         return done
@@ -333,6 +326,17 @@ class Services:
         return forget(store, ArchiveFolder(self.settings.archive_path), pseudonym)
 
     # -- inside
+
+    def _archive_sites(self) -> tuple[dict[str, Step], list[BanditError]]:
+        done: dict[str, Step] = {}
+        failed: list[BanditError] = []
+        for site in self.store.sites():
+            try:
+                done[site] = self.archiver(site).step()
+            except BanditError as exc:
+                log.warning("site_not_archived", site=site, error=exc.message, hint=exc.hint)
+                failed.append(exc)
+        return done, failed
 
     def _read_keys(self) -> None:
         """Read and swap in one piece: an older reading must never take a newer one's place."""

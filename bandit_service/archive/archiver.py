@@ -113,7 +113,7 @@ class SiteArchiver:
         """Make this the archive of the site, whatever is lost; the stretches that are.
 
         Raises:
-            ArchiveError: if the archive holds more than the store ever logged, or cannot be used.
+            ArchiveError: if the archive cannot be used.
             StorageError: if the store fails.
         """
         with self._folder.locked():

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import click
 
 from bandit_service.archive.history import History
 from bandit_service.cli.options import services_from, settings_from, shared_options, site_option
-from bandit_service.cli.processes import stop_on_signals, stop_with_parent
+from bandit_service.cli.processes import stop_with_parent, terminated_as_interrupt
 from bandit_service.services import Services, opened_store
 
 
@@ -31,8 +32,6 @@ def archive(once: bool, adopt: bool, parent: int | None, **options: Any) -> None
     Example: bandit-service archive --once
     """
     settings = settings_from(options)
-    stop = threading.Event()
-    stop_on_signals(stop)
     stop_with_parent(parent)
     with opened_store(settings, guarded=not (once or adopt)) as store:
         services = Services(settings, store)
@@ -41,7 +40,7 @@ def archive(once: bool, adopt: bool, parent: int | None, **options: Any) -> None
         elif once:
             _once(services)
         else:
-            services.archive(stop)
+            _until_stopped(services)
 
 
 @click.command()
@@ -79,6 +78,12 @@ def missing_lines(history: History) -> Iterator[str]:
             f"The log was not whole ({reason}): entries after {stretches[0].after} "
             f"up to {stretches[-1].last} were removed from the archive."
         )
+
+
+def _until_stopped(services: Services) -> None:
+    """Archive until told to stop, and stop at once: whatever is left half done is done later."""
+    with suppress(KeyboardInterrupt), terminated_as_interrupt():
+        services.archive(threading.Event())
 
 
 def _once(services: Services) -> None:

@@ -507,7 +507,7 @@ def test_the_archiver_goes_on_when_the_disk_takes_files_again(
     site.append(b"x")
     clock.advance(60)
     stop, rounds = threading.Event(), [0]
-    real = services.archive_once
+    real = services._archive_sites
 
     def once() -> Any:
         rounds[0] += 1
@@ -519,7 +519,7 @@ def test_the_archiver_goes_on_when_the_disk_takes_files_again(
         if rounds[0] < 3:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(services, "archive_once", once)
+    monkeypatch.setattr(services, "_archive_sites", once)
     monkeypatch.setattr(partitions, "_sync", full)
     with structlog.testing.capture_logs() as logs:
         services.archive(stop)

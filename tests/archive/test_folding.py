@@ -12,7 +12,14 @@ from bandit_service.archive.archiver import SiteArchiver
 from bandit_service.archive.history import History
 from bandit_service.archive.partitions import ArchiveFolder
 from bandit_service.errors import ArchiveError
-from bandit_service.events.entries import START, Decision, Position, decode
+from bandit_service.events.entries import (
+    START,
+    Decision,
+    PersonasChanged,
+    PlacementChanged,
+    Position,
+    decode,
+)
 from bandit_service.folds import learner as learning
 from bandit_service.folds.explain import explain
 from bandit_service.folds.learner import SiteLearner
@@ -142,3 +149,37 @@ def test_decisions_in_the_archive_are_explained_bit_for_bit(tmp_path: Path) -> N
         assert found.refolded
     with pytest.raises(ArchiveError):
         explain(world.log, decisions[3].id, defaults=QUICK, progress=nothing)
+
+
+def test_what_retention_leaves_can_be_folded_and_is_said_not_to_be_whole(tmp_path: Path) -> None:
+    world = busy_world(100)
+    world.pass_time(5 * 86_400)
+    first = world.log.tail()
+    for n in range(60):
+        world.pass_time(1)
+        world.visit({"h1": 0.6}, visitor=f"v{n}")
+    rows = world.rows()
+    kept = [
+        (position, data)
+        for position, data in rows
+        if position > first or isinstance(decode(data), PlacementChanged | PersonasChanged)
+    ]
+    folder = ArchiveFolder(tmp_path)
+    checkpoint(world.log, rows[-1][0])
+    SiteArchiver(
+        world.log,
+        folder,
+        archive=folder.ensure("an archive"),
+        clock=lambda: world.now + 1,
+        stream_ms=0,
+        keep_days=2,
+        settle_ms=0,
+    ).step()
+    history = History(world.log, folder)
+
+    snapshot = rebuild(world.log, QUICK, progress=nothing, history=history)
+
+    assert snapshot.name == fold_of(kept)
+    assert snapshot.outcomes > 20
+    assert [missing.reasons for missing in history.missing()] == [("retention",)]
+    assert history.length() == len(kept) < len(rows)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bandit_service.archive import segments
@@ -18,6 +19,7 @@ from bandit_service.errors import ArchiveError
 from bandit_service.events.entries import START, Position
 from bandit_service.storage.memory import MemoryStore
 from bandit_service.storage.ports import SiteStore, entries_of
+from bandit_service.storage.redis_store import RedisStore
 from tests.archive.sites import ArchivedSite, checkpoint
 
 Row = tuple[Position, bytes]
@@ -32,6 +34,9 @@ def small_groups(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segments, "GROUP_ROWS", 5)
 
 
+NUMBERS = itertools.count()
+"""Names of sites that no example had before."""
+
 OPERATIONS = st.lists(
     st.one_of(
         st.tuples(st.just("append"), st.integers(1, 12)),
@@ -44,12 +49,8 @@ OPERATIONS = st.lists(
 )
 
 
-@given(OPERATIONS)
-@settings(max_examples=120)
-def test_no_order_of_operations_loses_or_repeats_an_entry(
-    tmp_path_factory: pytest.TempPathFactory, operations: list[tuple[str, int]]
-) -> None:
-    site = ArchivedSite(tmp_path_factory.mktemp("archive"), stream_hours=1)
+def run(site: ArchivedSite, operations: list[tuple[str, int]]) -> None:
+    """Do one after the other, and find a plain list's entries in the history after each."""
     expected: list[Row] = []
     reader, seen = site.history(), list[Row]()
     for name, number in operations:
@@ -71,6 +72,36 @@ def test_no_order_of_operations_loses_or_repeats_an_entry(
     while rows := reader.read(seen[-1][0] if seen else START, limit=3):
         seen += rows
     assert seen == expected
+
+
+@given(OPERATIONS)
+@settings(max_examples=120)
+def test_no_order_of_operations_loses_or_repeats_an_entry(
+    tmp_path_factory: pytest.TempPathFactory, operations: list[tuple[str, int]]
+) -> None:
+    site = ArchivedSite(tmp_path_factory.mktemp("archive"), stream_hours=1)
+
+    run(site, operations)
+
+    shutil.rmtree(site.folder.path)
+
+
+@pytest.mark.redis
+@given(OPERATIONS)
+@settings(
+    max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
+)
+def test_no_order_of_operations_loses_or_repeats_an_entry_on_a_real_redis(
+    redis_store: RedisStore,
+    tmp_path_factory: pytest.TempPathFactory,
+    operations: list[tuple[str, int]],
+) -> None:
+    store = redis_store.site(f"s{next(NUMBERS)}")
+    site = ArchivedSite(tmp_path_factory.mktemp("archive"), stream_hours=0, store=store)
+    site.clock.now = 4_000_000_000_000  # later than any server's clock: all may go
+
+    run(site, operations)
+
     shutil.rmtree(site.folder.path)
 
 
@@ -216,3 +247,18 @@ def test_a_damaged_file_is_refused_by_name_and_others_are_read(tmp_path: Path) -
     with pytest.raises(ArchiveError, match=damaged.name):
         history.read(rows[4][0], limit=5)
     assert history.read(rows[9][0], limit=5) == rows[10:15]
+
+
+def test_a_file_of_another_version_among_ours_is_refused_by_name_and_others_are_read(
+    tmp_path: Path,
+) -> None:
+    site = ArchivedSite(tmp_path, stream_hours=1)
+    rows = site.fill(days=3, entries=5)
+    site.trim()
+    newer = site.files()[2]
+    newer.write_bytes(newer.read_bytes().replace(b'{"schema":1,', b'{"schema":2,'))
+    history = site.history()
+
+    assert history.read(rows[4][0], limit=5) == rows[5:10]
+    with pytest.raises(ArchiveError, match=rf"{newer.name} has version 2 .* reads version 1"):
+        history.read(rows[9][0], limit=5)

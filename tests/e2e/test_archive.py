@@ -62,3 +62,18 @@ def test_what_is_served_is_archived_trimmed_rebuilt_explained_and_forgotten(
     serving.terminate()
     assert serving.wait(15) == 0
     until(lambda: not program.leftovers(), 15)
+
+
+def test_an_archiver_that_is_told_to_stop_stops_at_once(program: Program) -> None:
+    serving = program.serve("--no-archive", "--no-learn")
+    catalog = str(default_config_path() / "catalog.toml")
+    assert program.run("catalog", "import", catalog).returncode == 0
+    assert not (program.folder / "data" / "archive").exists()
+
+    archiver = program.start("archive")
+    until((program.folder / "data" / "archive" / "archive.json").exists, 30)
+    archiver.terminate()
+
+    assert archiver.wait(10) == 0
+    serving.terminate()
+    assert serving.wait(15) == 0
