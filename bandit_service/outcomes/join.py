@@ -15,7 +15,8 @@ given the first view is not the logged one. A unit closes
 The end is one window after the last view, measured by the log's own clock (the positions), which
 never runs backwards: which events are in time does not depend on any server's clock, nor on when
 this fold runs. What arrives for a closed unit is counted as late and changes nothing. A unit is
-remembered until its slot must be over, so that a view after its closing does not open it again.
+remembered until its slot must be over and the last of its views must have reached the log, so that
+a view after its closing does not open it again.
 
 ``apply`` is deterministic: the state after a log is a function of the settings and the log.
 Keeping only the open units, and not every id ever seen, is what bounds the memory to the traffic
@@ -35,6 +36,10 @@ OutcomeKind = Literal["rewarded", "defaulted", "censored"]
 
 MAX_EVENT_IDS: Final = 1_000
 """Idempotency ids remembered for one unit; a unit with more events is a robot's."""
+
+LATEST_MS: Final = 60_000
+"""How long after it was made a decision may reach the log, in ms, and still find its unit: a view
+at the very end of a slot is logged when the slot is over, and a slow store makes that later."""
 
 
 class Outcome(NamedTuple):
@@ -92,7 +97,8 @@ class JoinState(msgspec.Struct, frozen=True):
     remembered: list[tuple[str, int, int]]
     """(unit, index of it, arrival of its first view), oldest first."""
     memory: int
-    """How long units are remembered, in ms: the longest slot that was met, or a window."""
+    """How long units are remembered, in ms: the longest slot that was met and LATEST_MS, or a
+    window."""
     counts: JoinCounts
 
 
@@ -161,7 +167,7 @@ class Join:
         if known is None:
             unit = Unit(decision, decision.arm, decision.id)
             if decision.visitor is not None:
-                self._memory = max(self._memory, decision.slot_ms)
+                self._memory = max(self._memory, decision.slot_ms + LATEST_MS)
                 self._remembered[decision.unit] = View(unit, position.ms)
         elif known.unit.arm != decision.arm:
             self.counts.switched_views += 1

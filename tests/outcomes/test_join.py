@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bandit_service.events.entries import Decision, Entry, Event, Position, Tick
-from bandit_service.outcomes.join import Join, JoinState, Outcome
+from bandit_service.outcomes.join import LATEST_MS, Join, JoinState, Outcome
 from bandit_service.outcomes.rewards import RewardSettings
 
 WINDOW = 10_000
@@ -244,12 +244,26 @@ def test_the_same_decision_twice_in_the_log_is_one() -> None:
     assert fold.counts.duplicate_decisions == 1
 
 
+def test_a_view_at_the_end_of_a_slot_that_is_logged_after_it_does_not_open_its_unit_again() -> None:
+    fold = join()
+
+    outcomes = run(
+        fold,
+        (1, decision("first", at=0, visitor="v")),
+        (SLOT + 5, decision("second", at=SLOT - 1, visitor="v")),
+        (3 * SLOT, Tick(at=3 * SLOT)),
+    )
+
+    assert [outcome.decision.id for outcome in outcomes] == ["first"]
+    assert fold.counts.repeated_views == 1
+
+
 def test_memory_is_let_go_once_slots_are_over() -> None:
     fold = join()
     for n in range(100):
         fold.apply(Position(n, 0), decision(f"d{n}", n, visitor=f"v{n}"))
 
-    fold.apply(Position(SLOT * 3, 0), Tick(at=0))
+    fold.apply(Position(SLOT + LATEST_MS + WINDOW, 0), Tick(at=0))
 
     assert fold.dump().units == []
 
