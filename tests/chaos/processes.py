@@ -69,7 +69,9 @@ class Service(Program):
 
     def ready_workers(self) -> list[int]:
         """The web processes that have made their application: their figures say so."""
-        figures = {path.name for path in self._scratch.glob("bandit-service-metrics-*/counter_*.db")}
+        figures = {
+            path.name for path in self._scratch.glob("bandit-service-metrics-*/counter_*.db")
+        }
         return [pid for pid in self.pids("worker") if f"counter_{pid}.db" in figures]
 
     def accepts(self) -> bool:
