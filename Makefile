@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test check bench lock clean
+.PHONY: help install demo test check bench chaos lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
@@ -31,6 +31,9 @@ check: $(VENV)/.installed ## lint, formatting, types, layers
 
 bench: $(VENV)/.installed ## measure throughput and latency
 	$(BIN)/python -m bench $(ARGS)
+
+chaos: $(VENV)/.installed ## kill processes of a service under traffic, then audit its log
+	$(BIN)/python -m tests.chaos $(ARGS)
 
 lock: $(LOCKER)/.installed ## write requirements.lock anew (ARGS=--upgrade for the newest versions)
 	$(LOCKER)/bin/uv pip compile pyproject.toml --group dev --output-file requirements.lock \

@@ -20,7 +20,7 @@ from bandit_service.events.entries import START, Decision, Event, Position, Tick
 from bandit_service.events.identity import SiteSecret
 from bandit_service.folds.learner import stored_settings
 from bandit_service.folds.rebuild import fold_to
-from bandit_service.outcomes.join import Join, Outcome
+from bandit_service.outcomes.join import LATEST_MS, Join, Outcome
 from bandit_service.policy.chooser import (
     Candidates,
     Chooser,
@@ -192,7 +192,8 @@ def _what_happened(
     """Join the part of the log that this decision's unit can be in."""
     slot_ms, window_ms = decision.slot_ms, settings.rewards.window_ms
     join = Join(settings.rewards)
-    first = Position(max(0, position.ms - slot_ms - 1), 0)
+    began = min(position.ms, decision.at) - slot_ms - LATEST_MS  # earlier where it waited on disk
+    first = Position(max(0, began), 0)
     last = Position(position.ms + slot_ms + 2 * window_ms + 1, 0)
     events: list[Event] = []
     ids: list[str] = []

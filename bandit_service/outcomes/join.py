@@ -15,7 +15,8 @@ given the first view is not the logged one. A unit closes
 The end is one window after the last view, measured by the log's own clock (the positions), which
 never runs backwards: which events are in time does not depend on any server's clock, nor on when
 this fold runs. What arrives for a closed unit is counted as late and changes nothing. A unit is
-remembered until its slot must be over, so that a view after its closing does not open it again.
+remembered until its slot must be over and the last of its views must have reached the log, so that
+a view after its closing does not open it again.
 
 ``apply`` is deterministic: the state after a log is a function of the settings and the log.
 Keeping only the open units, and not every id ever seen, is what bounds the memory to the traffic
@@ -38,6 +39,10 @@ MAX_EARLY: Final = 10_000
 """Events that wait for their decision at a time; more than that are counted as late at once."""
 MAX_EVENT_IDS: Final = 1_000
 """Idempotency ids remembered for one unit; a unit with more events is a robot's."""
+
+LATEST_MS: Final = 60_000
+"""How long after it was made a decision may reach the log, in ms, and still find its unit: a view
+at the very end of a slot is logged when the slot is over, and a slow store makes that later."""
 
 
 class Outcome(NamedTuple):
@@ -102,10 +107,13 @@ class JoinState(msgspec.Struct, frozen=True):
     remembered: list[tuple[str, int, int]]
     """(unit, index of it, arrival of its first view), oldest first."""
     memory: int
-    """How long units are remembered, in ms: the longest slot that was met, or a window."""
+    """How long units are remembered, in ms: the longest slot that was met and LATEST_MS, or a
+    window."""
     counts: JoinCounts
     early: list[Early] = []
     """Oldest first."""
+    decided: int = 0
+    """When the newest decision of the log was made, in ms."""
 
 
 class Join:
@@ -121,12 +129,14 @@ class Join:
         self._early: deque[Early] = deque()
         self._awaited: Counter[str] = Counter()
         """How many early events wait for each decision."""
+        self._decided = 0
         self.counts = JoinCounts()
 
     def apply(self, position: Position, entry: Entry) -> list[Outcome]:
         """Take in the next entry; the outcomes that it, or the passing of time, has closed."""
         closed = self._expire(position)
         if isinstance(entry, Decision):
+            self._decided = entry.at
             self._decide(position, entry)
             closed += self._meet(position, entry)
         elif isinstance(entry, Event):
@@ -155,6 +165,7 @@ class Join:
             memory=self._memory,
             counts=self.counts,
             early=list(self._early),
+            decided=self._decided,
         )
 
     def restore(self, state: JoinState) -> None:
@@ -163,6 +174,7 @@ class Join:
         self._remembered = {key: View(state.units[n], at) for key, n, at in state.remembered}
         self._memory = state.memory
         self.counts = state.counts
+        self._decided = state.decided
         self._early = deque(state.early)
         self._awaited = Counter(early.event.decision for early in state.early)
 
@@ -179,7 +191,7 @@ class Join:
         if known is None:
             unit = Unit(decision, decision.arm, decision.id)
             if decision.visitor is not None:
-                self._memory = max(self._memory, decision.slot_ms)
+                self._memory = max(self._memory, decision.slot_ms + LATEST_MS)
                 self._remembered[decision.unit] = View(unit, position.ms)
         elif known.unit.arm != decision.arm:
             self.counts.switched_views += 1
@@ -239,7 +251,7 @@ class Join:
             decision = view.unit.decision
             if decision is not None and view.unit.latest == decision_id:
                 closed.append(self._close(view.unit, decision, position))
-        _take_older(self._remembered, position.ms - self._memory)
+        _take_older(self._remembered, min(position.ms, self._decided) - self._memory)
         while self._early and self._early[0].arrived < position.ms - self._window:
             self._awaited -= Counter([self._early.popleft().event.decision])
             self.counts.late_events += 1

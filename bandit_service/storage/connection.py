@@ -98,7 +98,8 @@ class BareConnection(threading.local):
     def _connect(self) -> socket.socket:
         self._process = os.getpid()
         self._reader = hiredis.Reader()
-        connection: Any = self._pool.make_connection()
+        # The pool's own make_connection counts what it made, for ever, and ends at a hundred.
+        connection: Any = self._pool.connection_class(**self._pool.connection_kwargs)
         connection.connect()
         self.peer = peer_of(connection)
         plain: socket.socket = connection._sock  # noqa: SLF001 - it has no public name

@@ -4,25 +4,40 @@ One blocking thread a process is the fastest for work that holds the interpreter
 every part of the hot path a lock of its own. The settings travel to the workers in one environment
 variable; each worker opens its own connections. This module imports nothing of the application:
 the Prometheus client decides on import whether processes share figures, and that is set here.
+
+A worker that dies is replaced, however often and however many at once: a service that is killed
+piece by piece must not end itself. Rejected: granian's own loop, which takes two deaths of one
+worker within 5.5 seconds for a reason to stop all of them, and can overlook a worker that dies
+while it replaces another.
+
+Workers are started afresh rather than forked: a fork would keep open what other threads of this
+process hold, such as the lock of an embedded Redis, which then could not be brought up again when
+it dies.
 """
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
-from granian import Granian
 from granian.constants import Interfaces
 from granian.log import LogLevels
+from granian.server.mp import MPServer
 
 from bandit_service.settings import ServiceSettings
 
 SETTINGS_VARIABLE: Final = "BANDIT_WORKER_SETTINGS"
 _SHARED_FIGURES: Final = "PROMETHEUS_MULTIPROC_DIR"
+_FINISH_SECONDS: Final = 5
+"""How long requests in flight may take to end once the service is told to stop: all else that must
+end then has its place within 10 seconds too."""
+_LOOK_SECONDS: Final = 1.0
+"""How long a dead worker may stay unnoticed where its own watcher missed it."""
 
 
 def run(settings: ServiceSettings, redis_url: str) -> None:
@@ -44,7 +59,8 @@ def run(settings: ServiceSettings, redis_url: str) -> None:
 
 def serve(application: str, *, host: str, port: int, workers: int) -> None:
     """Serve, until told to stop, what the function at ``module:name`` makes."""
-    Granian(
+    multiprocessing.set_start_method("spawn", force=True)  # granian asks for it when it starts one
+    _Steadfast(
         application,
         factory=True,
         address=host,
@@ -54,6 +70,23 @@ def serve(application: str, *, host: str, port: int, workers: int) -> None:
         blocking_threads=1,
         respawn_failed_workers=True,
         respawn_interval=0.5,
-        workers_kill_timeout=8,
+        workers_kill_timeout=_FINISH_SECONDS,
         log_level=LogLevels.warning,
     ).serve()
+
+
+class _Steadfast(MPServer):
+    """granian, except that it replaces its workers for as long as it is not told to stop."""
+
+    def _serve_loop(self, spawn_target: Any, target_loader: Any) -> None:
+        while not self.interrupt_signal:
+            workers: list[Any] = list(self.wrks)
+            dead = [worker.idx for worker in workers if not worker.is_alive()]
+            # The interval keeps workers that cannot start from taking all of the machine.
+            self._respawn_workers(dead, spawn_target, target_loader, delay=self.respawn_interval)
+            if self.reload_signal:
+                self._reload(spawn_target, target_loader)  # type: ignore[no-untyped-call]
+            if not dead:
+                self.main_loop_interrupt.wait(_LOOK_SECONDS)
+                self.main_loop_interrupt.clear()
+        self.interrupt_children.clear()  # they were replaced, so this service did not fail

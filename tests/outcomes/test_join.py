@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bandit_service.events.entries import Decision, Entry, Event, Position, Tick
-from bandit_service.outcomes.join import Join, JoinState, Outcome
+from bandit_service.outcomes.join import LATEST_MS, Join, JoinState, Outcome
 from bandit_service.outcomes.rewards import RewardSettings
 
 WINDOW = 10_000
@@ -281,14 +281,50 @@ def test_the_same_decision_twice_in_the_log_is_one() -> None:
     assert fold.counts.duplicate_decisions == 1
 
 
+def test_a_view_at_the_end_of_a_slot_that_is_logged_after_it_does_not_open_its_unit_again() -> None:
+    fold = join()
+
+    outcomes = run(
+        fold,
+        (1, decision("first", at=0, visitor="v")),
+        (SLOT + 5, decision("second", at=SLOT - 1, visitor="v")),
+        (3 * SLOT, Tick(at=3 * SLOT)),
+    )
+
+    assert [outcome.decision.id for outcome in outcomes] == ["first"]
+    assert fold.counts.repeated_views == 1
+
+
 def test_memory_is_let_go_once_slots_are_over() -> None:
     fold = join()
     for n in range(100):
         fold.apply(Position(n, 0), decision(f"d{n}", n, visitor=f"v{n}"))
 
-    fold.apply(Position(SLOT * 3, 0), Tick(at=0))
+    over = SLOT + LATEST_MS + WINDOW
+    fold.apply(Position(over, 0), decision("later", over))
+    assert len(fold.dump().units) == 101
+    fold.apply(Position(2 * over, 0), Tick(at=0))
 
     assert fold.dump().units == []
+
+
+def test_a_view_that_waited_on_disk_for_long_still_finds_its_unit() -> None:
+    # given a visitor's view, and another within the same slot just as the log went away
+    fold = join()
+    outcomes = run(fold, (0, decision("first", visitor="v")))
+    hour = 3_600_000
+
+    # when that comes an hour later, with what others did since, in the order of that time
+    outcomes += run(
+        fold,
+        (hour, decision("second", 20_000, visitor="v")),
+        (hour, decision("stranger", hour - 9, visitor="w")),
+        (2 * hour, Tick(at=0)),
+    )
+
+    # then it is a repeated view of the unit that has closed
+    assert [o.decision.id for o in outcomes] == ["first", "stranger"]
+    assert fold.counts.repeated_views == 1
 
 
 def test_a_join_is_overdue_only_while_a_window_has_ended_unnoticed() -> None:

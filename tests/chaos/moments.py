@@ -1,0 +1,102 @@
+"""Moments worth a kill: seen from outside, so each is as close as a quick look can come.
+
+A publication is one script in Redis and one piece of the append-only file, so the file growing by
+more than requests make it grow means: Redis is writing a publication and its learner is waiting
+for the answer. The head of the site changing means: web processes are about to load a snapshot.
+The archive is a folder of files: a new one that does not have its final name is being written.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import redis
+
+from tests.chaos.processes import Kind
+
+PUBLICATION_BYTES: Final = 16_384
+"""More than a few requests append, less than a snapshot with its checkpoint."""
+PATIENCE_SECONDS: Final = 4.0
+"""How long to wait for a moment; then the kill is a random one."""
+_LOOK_SECONDS: Final = 0.0005
+
+Look = Callable[[], object]
+
+
+class Moment(NamedTuple):
+    """A look whose answer changes when the moment has come, and whom to kill then."""
+
+    name: str
+    kind: Kind
+    look: Callable[[Path, Any], Look]
+
+
+def _appended(data: Path, client: Any) -> Look:
+    """Grows by one with every large piece of the append-only file."""
+    size = pieces = 0
+
+    def look() -> int:
+        nonlocal size, pieces
+        now = sum(path.stat().st_size for path in _files(data / "redis" / "appendonlydir"))
+        if size and now - size > PUBLICATION_BYTES:
+            pieces += 1
+        size = now
+        return pieces
+
+    return look
+
+
+def _checkpointed(data: Path, client: Any) -> Look:
+    """The first bytes of the checkpoint, which are its digest."""
+    return lambda: client.getrange("bandit:{main}:checkpoint", 0, 15)
+
+
+def _head(data: Path, client: Any) -> Look:
+    return lambda: client.hget("bandit:{main}:pulse", "name")
+
+
+def _trimmed(data: Path, client: Any) -> Look:
+    """The oldest entry of the stream."""
+    return lambda: client.xrange("bandit:{main}:log", count=1)[:1]
+
+
+def _unfinished(data: Path, client: Any) -> Look:
+    """Files of the archive that do not have their final name."""
+    return lambda: {
+        path
+        for path in _files(data)
+        if "redis" not in path.relative_to(data).parts and path.suffix not in (".parquet", ".lock")
+    }
+
+
+MOMENTS: Final = (
+    Moment("publishing", "learner", _appended),
+    Moment("checkpointed", "learner", _checkpointed),
+    Moment("published", "learner", _head),
+    Moment("switching", "worker", _head),
+    Moment("writing a publication", "redis", _appended),
+    Moment("writing a segment", "archiver", _unfinished),
+    Moment("trimming", "archiver", _trimmed),
+)
+
+
+def wait_for(moment: Moment, data: Path, client: Any) -> bool:
+    """Whether the moment came in time."""
+    look = moment.look(data, client)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    try:
+        before = look()
+        while look() == before:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_LOOK_SECONDS)
+    except (redis.RedisError, OSError):
+        return False
+    return True
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else iter(())
