@@ -13,7 +13,7 @@ from bandit_service.errors import BanditError, MethodNotAllowed, StorageError
 from bandit_service.services import Services
 from bandit_service.serving.requests import MAX_BODY
 from bandit_service.web.api import management, no_such_route
-from bandit_service.web.bodies import JSON, encoded, error_body, too_large
+from bandit_service.web.bodies import JSON, encoded, error_body, error_headers, too_large
 from bandit_service.web.hot import HotPath
 from bandit_service.web.metrics import Metrics
 from bandit_service.web.openapi import document
@@ -72,7 +72,9 @@ def _operations(services: Services, metrics: Metrics) -> Blueprint:
 def _answer_errors(app: Flask, metrics: Metrics) -> None:
     def shaped(error: BanditError, status: int) -> Response:
         metrics.errors.labels(error.specific_code).inc()
-        return Response(error_body(error), status=status, mimetype=JSON)
+        return Response(
+            error_body(error), status=status, mimetype=JSON, headers=error_headers(error)
+        )
 
     @app.errorhandler(BanditError)
     def ours(error: BanditError) -> Response:

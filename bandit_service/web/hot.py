@@ -21,7 +21,7 @@ from bandit_service.services import Services
 from bandit_service.serving.decide import decide, decide_page
 from bandit_service.serving.intake import take_events
 from bandit_service.serving.requests import MAX_BODY, DecideRequest, EventsRequest, PageRequest
-from bandit_service.web.bodies import JSON, decoded, encoded, error_body, too_large
+from bandit_service.web.bodies import JSON, decoded, encoded, error_body, error_headers, too_large
 from bandit_service.web.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ class HotPath:
         handler = self._handlers.get(environ["PATH_INFO"])
         if handler is None:
             return self._behind(environ, start_response)
+        more: dict[str, str] = {}
         try:
             data = _read(environ)
             _require_post(environ)
@@ -79,10 +80,12 @@ class HotPath:
             status, body = handler(key, data)
         except BanditError as exc:
             status, body = self._error(exc)
+            more = error_headers(exc)
         except Exception:
             log.exception("internal_error", path=environ["PATH_INFO"])
             status, body = self._error(BanditError("something went wrong inside the service"))
         headers = [("Content-Type", JSON), ("Content-Length", str(len(body))), _NO_STORE]
+        headers += more.items()
         start_response(status, [*headers, _ALLOW] if status.startswith("405") else headers)
         return [body]
 
