@@ -37,9 +37,7 @@ MAX_RULE_VALUES: Final = 1_000
 MAX_WEIGHT: Final = 1e6
 """Largest weight of a persona's rule, and of the prior."""
 
-_BLANK: Final = (
-    r"\x00-\x20\x7f-\xa0\u1680\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff"
-)
+_BLANK: Final = r"\x00-\x20\x7f-\xa0\u1680\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff"
 VISIBLE: Final = re.compile(f"[^{_BLANK}]")
 """A character that a reader sees; a text without one is empty to the eye."""
 CATALOG_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

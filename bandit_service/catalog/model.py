@@ -71,9 +71,9 @@ class PlacementSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     kind: Kind
     name: Text = ""
     tags: Annotated[list[Tag], TAGS] = []
-    variants: (
-        Annotated[list[Annotated[VariantSpec, NAMED]], said(maxItems=MAX_VARIANTS)] | None
-    ) = None
+    variants: Annotated[list[Annotated[VariantSpec, NAMED]], said(maxItems=MAX_VARIANTS)] | None = (
+        None
+    )
 
 
 class Variant(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -39,9 +39,7 @@ LINKS: Final[dict[str, tuple[Link, ...]]] = {
     "POST /v1/decide/page": (
         Link("clicked", "POST /v1/events", body=_clicked("/slots/0/decision")),
     ),
-    f"GET {_PLACEMENT}": (
-        Link("change", f"PUT {_PLACEMENT}", {**_SAME_PLACEMENT, **_AS_READ}),
-    ),
+    f"GET {_PLACEMENT}": (Link("change", f"PUT {_PLACEMENT}", {**_SAME_PLACEMENT, **_AS_READ}),),
     f"PUT {_PLACEMENT}": (
         Link("read", f"GET {_PLACEMENT}", _SAME_PLACEMENT),
         Link("change", f"PUT {_PLACEMENT}", {**_SAME_PLACEMENT, **_AS_READ}),

@@ -69,7 +69,10 @@ BEYOND: Final = {
 }
 """By status, the messages of rules that hold between fields, or with what is stored."""
 
-RETIRED: Final = ("GET /v1/placements/{placement}", "GET /v1/placements/{placement}/variants/{variant}")
+RETIRED: Final = (
+    "GET /v1/placements/{placement}",
+    "GET /v1/placements/{placement}/variants/{variant}",
+)
 """Readable after DELETE, as retired: versions are never reused, and reports speak of them. So
 ``use_after_free`` is off for these two, and ``retired_after_delete`` holds them instead."""
 
@@ -84,7 +87,9 @@ class Report(NamedTuple):
 
 
 @schemathesis.check
-def beyond_schema(ctx: schemathesis.CheckContext, response: Response, case: schemathesis.Case) -> None:
+def beyond_schema(
+    ctx: schemathesis.CheckContext, response: Response, case: schemathesis.Case
+) -> None:
     """A well-formed request is refused only for a reason that no schema can state."""
     if case.meta is None or not case.meta.generation.mode.is_positive:
         return
