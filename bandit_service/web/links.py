@@ -6,6 +6,8 @@ was read, retire; decide and report what happened.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 _PLACEMENT: Final = "/v1/placements/{placement}"
@@ -23,7 +25,7 @@ class Link(NamedTuple):
     name: str
     to: str
     """Method and path of the next call."""
-    parameters: dict[str, str] = {}
+    parameters: Mapping[str, str] = MappingProxyType({})
     body: Any = None
 
 

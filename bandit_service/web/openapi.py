@@ -21,7 +21,7 @@ from bandit_service.web.routes import (
 )
 
 _REF: Final = "#/components/schemas/{name}"
-_HEADERS: Final = {
+_HEADERS: Final[dict[int, dict[str, Any]]] = {
     401: {"WWW-Authenticate": {"const": "Bearer"}},
     429: {"Retry-After": {"type": "integer", "minimum": 0}},
 }
@@ -148,7 +148,7 @@ def _link(link: Link) -> dict[str, Any]:
     method, path = link.to.split(" ")
     found: dict[str, Any] = {"operationId": _operation_id(method, path)}
     if link.parameters:
-        found["parameters"] = link.parameters
+        found["parameters"] = dict(link.parameters)
     if link.body is not None:
         found["requestBody"] = link.body
     return found
