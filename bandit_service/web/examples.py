@@ -42,7 +42,7 @@ BODIES: Final[dict[str, Any]] = {
         ]
     },
     "PUT /v1/placements/{placement}": {
-        "kind": "card",
+        "kind": "thumbnail",
         "name": "The Long Summer",
         "tags": ["romance", "drama"],
         "variants": [{"id": "kiss-at-dusk", **_VARIANT}],

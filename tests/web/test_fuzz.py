@@ -26,7 +26,11 @@ def test_no_answer_is_an_error_of_the_service(report: Report) -> None:
     assert [answer for answer in report.answers if re.search(r" 5\d\d$", answer)] == []
 
 
-@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+# The fuzzer reads /openapi.json to begin with, and leaves it out of what it tries.
+TRIED = [route for route in ROUTES if route.path != "/openapi.json"]
+
+
+@pytest.mark.parametrize("route", TRIED, ids=lambda route: f"{route.method} {route.path}")
 def test_every_call_was_answered_with_success_too(report: Report, route: Any) -> None:
     assert report.answers[f"{route.method} {route.path} {route.status}"] > 0
 
