@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test check bench chaos lock clean
+.PHONY: help install demo test fuzz check bench chaos lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
@@ -23,11 +23,15 @@ demo: $(VENV)/.installed ## start the service with simulated visitors and watch 
 test: $(VENV)/.installed ## run the tests
 	$(BIN)/python -m pytest $(ARGS)
 
-check: $(VENV)/.installed ## lint, formatting, types, layers
+fuzz: $(VENV)/.installed ## fuzz the API along its own description (ARGS='--seconds 600')
+	$(BIN)/python -m tests.web.fuzzing $(ARGS)
+
+check: $(VENV)/.installed ## lint, formatting, types, layers, known holes in what is locked
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python .ci/audit.py
 
 bench: $(VENV)/.installed ## measure throughput and latency
 	$(BIN)/python -m bench $(ARGS)

@@ -195,9 +195,9 @@ def load_obd(
         )
     folder = _cache_folder(cache_dir)
     base = f"{behaviour}/{name}"
-    items = _read_rows(folder, f"{base}/item_context.csv", release)
-    impressions = _read_rows(folder, f"{base}/{name}.csv", release)
     try:
+        items = _read_rows(folder, f"{base}/item_context.csv", release)
+        impressions = _read_rows(folder, f"{base}/{name}.csv", release)
         return ObdLog(
             campaign=name,
             behaviour=behaviour,
@@ -205,7 +205,9 @@ def load_obd(
             impressions=tuple(map(_impression, impressions)),
         )
     except (KeyError, TypeError, ValueError, csv.Error) as exc:
-        raise DatasetError(f"the data in {folder / base} have another shape: {exc}") from exc
+        raise DatasetError(
+            f"the data in {folder / base} have another shape: {exc}", hint=FETCH_HINT
+        ) from exc
 
 
 def pip_download(
@@ -345,10 +347,13 @@ def _read_rows(folder: Path, path: str, release: ObdRelease) -> Iterator[dict[st
     except FileNotFoundError as exc:
         raise DatasetError(f"the Open Bandit Dataset is not in {folder}", hint=FETCH_HINT) from exc
     except OSError as exc:
-        raise DatasetError(f"{folder / path} cannot be read: {exc.strerror or exc}") from exc
+        raise DatasetError(
+            f"{folder / path} cannot be read: {exc.strerror or exc}", hint=FETCH_HINT
+        ) from exc
     if hashlib.sha256(data).hexdigest() != release.files[path]:
         raise DatasetError(f"{folder / path} is damaged", hint=FETCH_HINT)
-    return csv.DictReader(io.StringIO(data.decode("utf-8"), newline=""))
+    text = io.StringIO(data.decode("utf-8"), newline="")
+    return csv.DictReader(text, restkey="", restval="")
 
 
 def _item(row: dict[str, str]) -> ObdItem:

@@ -240,5 +240,5 @@ def _from_file(folder: Path) -> dict[str, Any]:
         return {}
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as exc:
+    except (ValueError, RecursionError, OSError) as exc:  # TOML's and UTF-8's are ValueErrors
         raise SettingsError(f"{path}: {exc}", hint="is it TOML, in UTF-8?") from exc

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import math
-import re
-from typing import Final
-from urllib.parse import urlsplit
+from collections.abc import Sized
 
+from bandit_service.catalog.limits import (
+    CATALOG_ID,
+    MAX_ATTRIBUTES,
+    MAX_BITS,
+    MAX_PERSONAS,
+    MAX_RULE_VALUES,
+    MAX_RULES,
+    MAX_TAG_LENGTH,
+    MAX_TAGS,
+    MAX_TEXT,
+    MAX_URL,
+    MAX_VARIANTS,
+    MAX_WEIGHT,
+    VISIBLE,
+    WEB_ADDRESS,
+    too_far,
+)
 from bandit_service.catalog.model import Kind, Personas, Placement, Rule, Scalar, Variant
 from bandit_service.errors import InvalidCatalog, InvalidInput
-
-CATALOG_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-MAX_INLINE_ID: Final = 256
-"""Longest id of a variant sent inline with a request, in characters."""
-MAX_TAGS: Final = 32
-MAX_TAG_LENGTH: Final = 64
-MAX_ATTRIBUTES: Final = 32
-MAX_TEXT: Final = 1_000
-"""Longest headline, alternative text or attribute, in characters."""
-MAX_URL: Final = 2_048
-MAX_BITS: Final = 63
-"""Largest whole number as an attribute or a trait, in bits: what every encoding can carry."""
-MAX_VARIANTS: Final = 500
-"""Most variants, retired ones included, that one placement may hold."""
-MAX_WEIGHT: Final = 1e6
-"""Largest weight of a persona's rule, and of the prior."""
 
 
 def check_id(value: str, field: str) -> str:
@@ -49,7 +47,7 @@ def check_variant(variant: Variant, kind: Kind | None, field: str) -> Variant:
     Raises:
         InvalidCatalog: naming the offending field below ``field``.
     """
-    if kind in ("headline", "card") and not (variant.headline or "").strip():
+    if kind in ("headline", "card") and not VISIBLE.search(variant.headline or ""):
         raise InvalidCatalog(
             f"a {kind} needs a headline", field=f"{field}.headline", hint="give its text"
         )
@@ -74,12 +72,7 @@ def check_tags(tags: tuple[str, ...], field: str) -> None:
             f"{len(tags)} tags are too many", field=field, hint=f"at most {MAX_TAGS}"
         )
     for tag in tags:
-        if not tag.strip() or len(tag) > MAX_TAG_LENGTH:
-            raise InvalidCatalog(
-                f"tag {tag[:80]!r} is empty or too long",
-                field=field,
-                hint=f"1 to {MAX_TAG_LENGTH} characters",
-            )
+        _check_tag(tag, field)
     if len(set(tags)) != len(tags):
         raise InvalidCatalog("a tag is listed twice", field=field, hint="list each tag once")
 
@@ -99,18 +92,7 @@ def check_attributes(attributes: dict[str, Scalar], field: str) -> None:
                 field=field,
                 hint=f"1 to {MAX_TAG_LENGTH} characters",
             )
-        if isinstance(value, str):
-            _check_length(value, MAX_TEXT, f"{field}.{name}")
-        elif isinstance(value, float) and not math.isfinite(value):
-            raise InvalidCatalog(
-                f"attribute {name!r} is not a finite number", field=f"{field}.{name}"
-            )
-        elif isinstance(value, int) and value.bit_length() > MAX_BITS:
-            raise InvalidCatalog(
-                f"attribute {name!r} is a number of {value.bit_length()} bits",
-                field=f"{field}.{name}",
-                hint=f"use at most {MAX_BITS}, or give it as text",
-            )
+        _check_scalar(value, f"{field}.{name}")
 
 
 def check_placement(placement: Placement) -> Placement:
@@ -162,9 +144,13 @@ def check_personas(personas: Personas) -> Personas:
             field="prior_weight",
             hint=f"use 0 to {MAX_WEIGHT:g}",
         )
+    _check_count(personas.personas, MAX_PERSONAS, "personas")
     seen: set[str] = set()
     for persona in personas.personas:
         check_id(persona.id, "personas.id")
+        _check_length(persona.name, MAX_TEXT, f"personas.{persona.id}.name")
+        _check_length(persona.description, MAX_TEXT, f"personas.{persona.id}.description")
+        _check_count(persona.rules, MAX_RULES, f"personas.{persona.id}.rules")
         if persona.id == "unknown" or persona.id in seen:
             raise InvalidCatalog(
                 f"persona {persona.id!r} is reserved or listed twice",
@@ -180,9 +166,15 @@ def check_personas(personas: Personas) -> Personas:
 def _check_rule(rule: Rule, field: str) -> None:
     numeric = rule.at_least is not None or rule.at_most is not None
     conditions = (rule.any is not None) + (rule.tagged is not None) + numeric
-    if not rule.trait or conditions != 1:
+    if not 1 <= len(rule.trait) <= MAX_TAG_LENGTH:
         raise InvalidCatalog(
-            "a rule needs a trait and exactly one condition",
+            f"trait {rule.trait[:80]!r} is empty or too long",
+            field=field,
+            hint=f"1 to {MAX_TAG_LENGTH} characters",
+        )
+    if conditions != 1:
+        raise InvalidCatalog(
+            "a rule needs exactly one condition",
             field=field,
             hint="give one of: any, tagged, at_least and/or at_most",
         )
@@ -192,10 +184,40 @@ def _check_rule(rule: Rule, field: str) -> None:
             field=field,
             hint=f"use a positive number up to {MAX_WEIGHT:g}",
         )
-    numbers = (*(rule.any or ()), rule.at_least, rule.at_most)
-    if any(isinstance(value, float) and not math.isfinite(value) for value in numbers):
+    numbers = [bound for bound in (rule.at_least, rule.at_most) if bound is not None]
+    values = rule.any or ()
+    _check_count(values, MAX_RULE_VALUES, field)
+    _check_count(rule.tagged or (), MAX_RULE_VALUES, field)
+    for value in (*numbers, *values):
+        _check_scalar(value, field)
+    for tag in rule.tagged or ():
+        _check_tag(tag, field)
+
+
+def _check_count(values: Sized, limit: int, field: str) -> None:
+    if len(values) > limit:
         raise InvalidCatalog(
-            f"a rule on {rule.trait!r} compares with a number that is not finite", field=field
+            f"{field} has {len(values)} entries", field=field, hint=f"at most {limit}"
+        )
+
+
+def _check_tag(tag: str, field: str) -> None:
+    if not VISIBLE.search(tag) or len(tag) > MAX_TAG_LENGTH:
+        raise InvalidCatalog(
+            f"tag {tag[:80]!r} is empty or too long",
+            field=field,
+            hint=f"1 to {MAX_TAG_LENGTH} characters, one of them visible",
+        )
+
+
+def _check_scalar(value: Scalar, field: str) -> None:
+    if isinstance(value, str):
+        _check_length(value, MAX_TEXT, field)
+    elif too_far(value):
+        raise InvalidCatalog(
+            f"{field} is a number of more than {MAX_BITS} bits",
+            field=field,
+            hint="use a smaller one, or give it as text",
         )
 
 
@@ -207,16 +229,9 @@ def _check_length(text: str | None, limit: int, field: str) -> None:
 
 
 def _check_url(url: str | None, field: str) -> None:
-    """Raise InvalidCatalog unless ``url`` means the same to us and to every browser.
-
-    Browsers read a backslash as a slash, drop tabs and newlines, and show what stands before an
-    ``@`` as if it were the host; schemes beyond http and https may run what they name.
-    """
-    if url is None:
-        return
+    """Raise InvalidCatalog unless ``url`` means the same to us and to every browser."""
     _check_length(url, MAX_URL, field)
-    plain = url.isprintable() and not any(c.isspace() or c == "\\" for c in url)
-    if not plain or not (_is_absolute(url) or _is_path(url)):
+    if url is not None and not (WEB_ADDRESS.fullmatch(url) and _is_text(url)):
         raise InvalidCatalog(
             f"{field} is not a web address",
             field=field,
@@ -224,18 +239,9 @@ def _check_url(url: str | None, field: str) -> None:
         )
 
 
-def _is_absolute(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        port_in_range = parts.port is None or parts.port > 0
-    except ValueError:
-        return False
-    named = bool(parts.hostname) and "@" not in parts.netloc and "%" not in parts.netloc
-    return parts.scheme in ("http", "https") and named and port_in_range
-
-
-def _is_path(url: str) -> bool:
-    return url.startswith("/") and not url.startswith("//")
+def _is_text(url: str) -> bool:
+    """Whether it can be written at all; half a surrogate pair cannot."""
+    return not any("\ud800" <= character <= "\udfff" for character in url)
 
 
 def _check_shares(variant: Variant, field: str) -> None:

@@ -48,7 +48,7 @@ def read_document(data: bytes, *, name: str) -> CatalogDocument:
         if name.endswith(".json"):
             return msgspec.json.decode(data, type=CatalogDocument)
         return msgspec.convert(tomllib.loads(data.decode("utf-8")), CatalogDocument)
-    except (msgspec.MsgspecError, tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as exc:  # TOML's are ValueErrors
         raise InvalidCatalog(
             f"{name}: {exc}", hint="config/catalog.toml shows every field that may be used"
         ) from exc

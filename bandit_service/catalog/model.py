@@ -1,4 +1,4 @@
-"""Placements, variants and personas: immutable records. Their limits stand in ``checks``.
+"""Placements, variants and personas: immutable records; ``limits`` says of which size and shape.
 
 Two families of records. A *spec* (``VariantSpec``, ``PlacementSpec``) is what an editor writes:
 unknown fields are refused by name. A stored record (``Variant``, ``Placement``) adds what the
@@ -11,9 +11,33 @@ making a new arm: they describe the creative or its traffic, not what visitors s
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+
+from bandit_service.catalog.limits import (
+    ATTRIBUTES,
+    MAX_PERSONAS,
+    MAX_RULE_VALUES,
+    MAX_RULES,
+    MAX_VARIANTS,
+    MAX_WEIGHT,
+    NAMED,
+    TAGS,
+    Attribute,
+    AttributeName,
+    Count,
+    Id,
+    Number,
+    PositiveShare,
+    Share,
+    Tag,
+    Text,
+    TraitName,
+    Url,
+    Weight,
+    said,
+)
 
 Kind = Literal["thumbnail", "headline", "card"]
 Status = Literal["draft", "live", "paused", "retired"]
@@ -24,16 +48,16 @@ TraitValue = str | bool | int | float | list[str | bool | int | float] | None
 class VariantSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A creative as an editor describes it."""
 
-    id: str | None = None
-    headline: str | None = None
-    image_url: str | None = None
-    alt: str | None = None
-    target_url: str | None = None
-    tags: list[str] = []
-    attributes: dict[str, Scalar] = {}
+    id: Id | None = None
+    headline: Text | None = None
+    image_url: Url | None = None
+    alt: Text | None = None
+    target_url: Url | None = None
+    tags: Annotated[list[Tag], TAGS] = []
+    attributes: Annotated[dict[AttributeName, Attribute], ATTRIBUTES] = {}
     status: Status = "draft"
-    min_share: float = 0.0
-    max_share: float = 1.0
+    min_share: Share = 0.0
+    max_share: PositiveShare = 1.0
 
 
 class PlacementSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -43,28 +67,30 @@ class PlacementSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     does not name are retired.
     """
 
-    id: str | None = None
+    id: Id | None = None
     kind: Kind
-    name: str = ""
-    tags: list[str] = []
-    variants: list[VariantSpec] | None = None
+    name: Text = ""
+    tags: Annotated[list[Tag], TAGS] = []
+    variants: Annotated[list[Annotated[VariantSpec, NAMED]], said(maxItems=MAX_VARIANTS)] | None = (
+        None
+    )
 
 
 class Variant(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One version of one creative: an arm."""
 
-    id: str
-    version: int
-    headline: str | None = None
-    image_url: str | None = None
-    alt: str | None = None
-    target_url: str | None = None
-    tags: tuple[str, ...] = ()
-    attributes: dict[str, Scalar] = {}
+    id: Id
+    version: Count
+    headline: Text | None = None
+    image_url: Url | None = None
+    alt: Text | None = None
+    target_url: Url | None = None
+    tags: Annotated[tuple[Tag, ...], TAGS] = ()
+    attributes: Annotated[dict[AttributeName, Attribute], ATTRIBUTES] = {}
     status: Status = "draft"
-    min_share: float = 0.0
+    min_share: Share = 0.0
     """Least share of the placement's traffic while live, in [0, 1]."""
-    max_share: float = 1.0
+    max_share: PositiveShare = 1.0
     """Largest share of the placement's traffic, in (0, 1]."""
 
     @property
@@ -81,11 +107,11 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Placement(msgspec.Struct, frozen=True, kw_only=True):
     """One spot for one piece of content. ``revision`` grows by one with every change."""
 
-    id: str
-    revision: int
+    id: Id
+    revision: Count
     kind: Kind
-    name: str = ""
-    tags: tuple[str, ...] = ()
+    name: Text = ""
+    tags: Annotated[tuple[Tag, ...], TAGS] = ()
     retired: bool = False
     variants: tuple[Variant, ...] = ()
 
@@ -107,37 +133,37 @@ class Rule(
     placements, and one of them carries a listed tag), or ``at_least`` / ``at_most`` (a number).
     """
 
-    trait: str
-    weight: float = 1.0
-    any: tuple[Scalar, ...] | None = None
-    tagged: tuple[str, ...] | None = None
-    at_least: float | None = None
-    at_most: float | None = None
+    trait: TraitName
+    weight: Weight = 1.0
+    any: Annotated[tuple[Attribute, ...], said(maxItems=MAX_RULE_VALUES)] | None = None
+    tagged: Annotated[tuple[Tag, ...], said(maxItems=MAX_RULE_VALUES)] | None = None
+    at_least: Number | None = None
+    at_most: Number | None = None
 
 
 class Persona(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A broad audience and the rules that recognise it."""
 
-    id: str
-    name: str = ""
-    description: str = ""
-    rules: tuple[Rule, ...] = ()
+    id: Id
+    name: Text = ""
+    description: Text = ""
+    rules: Annotated[tuple[Rule, ...], said(maxItems=MAX_RULES)] = ()
 
 
 class PersonasSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The personas of a site as an editor describes them."""
 
-    personas: tuple[Persona, ...]
-    threshold: float = 0.5
+    personas: Annotated[tuple[Persona, ...], said(maxItems=MAX_PERSONAS)]
+    threshold: Share = 0.5
     """Least confidence, in [0, 1], at which a persona is believed; below it: ``unknown``."""
-    prior_weight: float = 1.0
+    prior_weight: Annotated[float, said(minimum=0, maximum=MAX_WEIGHT)] = 1.0
     """Weight of the belief that a visitor fits no persona; see ``personas.resolve``."""
 
 
 class Personas(msgspec.Struct, frozen=True, kw_only=True):
     """The personas of a site; ``revision`` grows by one with every change."""
 
-    revision: int = 0
-    threshold: float = 0.5
-    prior_weight: float = 1.0
-    personas: tuple[Persona, ...] = ()
+    revision: Count = 0
+    threshold: Share = 0.5
+    prior_weight: Annotated[float, said(minimum=0, maximum=MAX_WEIGHT)] = 1.0
+    personas: Annotated[tuple[Persona, ...], said(maxItems=MAX_PERSONAS)] = ()

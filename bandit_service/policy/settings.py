@@ -119,7 +119,7 @@ def read_settings(data: bytes, *, name: str) -> SiteSettings:
     try:
         tree: dict[str, Any] = tomllib.loads(data.decode("utf-8"))
         return check_settings(msgspec.convert(tree, SiteSettings))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.MsgspecError) as exc:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as exc:  # TOML's are ValueErrors
         raise SettingsError(
             f"{name}: {exc}", hint="the README lists every setting with its default"
         ) from exc

@@ -36,8 +36,10 @@ def situation(context: Mapping[str, ContextValue], now: int) -> dict[str, str]:
         if value is not None and name not in ("hour", "timezone")
     }
     hour, zone = context.get("hour"), context.get("timezone")
+    if zone is not None and not isinstance(zone, str):
+        raise _no_zone(str(zone))
     if hour is None and zone is not None:
-        local = datetime.fromtimestamp(now / 1000, tz=_zone(str(zone)))
+        local = datetime.fromtimestamp(now / 1000, tz=_zone(zone))
         hour = local.hour
         features.setdefault("weekday", _DAYS[local.weekday()])
     if hour is not None:
@@ -57,12 +59,12 @@ def declared(traits: Mapping[str, TraitValue]) -> dict[str, list[str]]:
 
 
 def text(value: Scalar) -> str:
-    """One value as the text that is logged and learned from."""
+    """One value as the text that is logged and learned from; 1 and 1.0 are the same number."""
     if isinstance(value, str):
         return value.strip().lower()
     if isinstance(value, bool):
         return "true" if value else "false"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _hour_band(hour: ContextValue) -> str:
@@ -82,8 +84,12 @@ def _zone(name: str) -> tzinfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as exc:
-        raise InvalidInput(
-            f"context.timezone {name[:80]!r} is not known",
-            field="context.timezone",
-            hint="use an IANA name such as Europe/Paris, or send context.hour",
-        ) from exc
+        raise _no_zone(name) from exc
+
+
+def _no_zone(name: str) -> InvalidInput:
+    return InvalidInput(
+        f"context.timezone {name[:80]!r} is not known",
+        field="context.timezone",
+        hint="use an IANA name such as Europe/Paris, or send context.hour",
+    )

@@ -14,7 +14,8 @@ from zlib import crc32
 import structlog
 from msgspec.structs import replace
 
-from bandit_service.catalog.checks import MAX_INLINE_ID, check_variant
+from bandit_service.catalog.checks import check_variant
+from bandit_service.catalog.limits import MAX_INLINE_ID
 from bandit_service.catalog.model import Kind, Variant
 from bandit_service.errors import (
     InvalidInput,

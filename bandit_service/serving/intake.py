@@ -8,7 +8,6 @@ own proof.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -18,6 +17,8 @@ import msgspec
 from bandit_service.errors import InvalidInput, PayloadTooLarge
 from bandit_service.events.entries import Event, encode
 from bandit_service.serving.requests import (
+    EVENT_TYPE,
+    MAX_EVENT_ID,
     MAX_EVENT_VALUE,
     MAX_EVENTS,
     EventRequest,
@@ -28,8 +29,6 @@ from bandit_service.serving.requests import (
 )
 from bandit_service.serving.view import SiteView
 
-EVENT_TYPE: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-MAX_EVENT_ID: Final = 128
 FUTURE_MS: Final = 60_000
 """How far ahead of ours a sender's clock may be, in milliseconds."""
 

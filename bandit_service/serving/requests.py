@@ -6,15 +6,31 @@ Sizes are refused, not cut: a feature that is silently shortened teaches the mod
 
 from __future__ import annotations
 
-import math
+import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Annotated, Any, Final, get_args
 
 import msgspec
 
-from bandit_service.catalog.checks import MAX_BITS
-from bandit_service.catalog.model import Scalar, TraitValue, VariantSpec
+from bandit_service.catalog.limits import (
+    MAX_BITS,
+    MAX_INLINE_ID,
+    NAMED,
+    Attribute,
+    Count,
+    Number,
+    PositiveShare,
+    Share,
+    Whole,
+    said,
+    too_far,
+    whole,
+)
+from bandit_service.catalog.model import Kind, Scalar, TraitValue, VariantSpec
 from bandit_service.errors import InvalidInput, PayloadTooLarge
+from bandit_service.events.entries import Reason
+from bandit_service.events.identity import DECISION_LENGTH
+from bandit_service.policy.features import VISITOR_KEYS
 
 MAX_BODY: Final = 1_048_576
 """Largest body of any request, in bytes."""
@@ -24,7 +40,7 @@ MAX_VALUES: Final = 64
 """Most values of one trait that is a list."""
 MAX_NAME: Final = 64
 MAX_VALUE: Final = 256
-"""Longest name and value of a trait or context feature, in characters."""
+"""Longest name (of a placement too) and value of a trait or context feature, in characters."""
 MAX_VISITOR: Final = 256
 MAX_CANDIDATES: Final = 100
 MAX_EXCLUDE: Final = 500
@@ -34,50 +50,93 @@ MAX_EVENTS: Final = 1_000
 MAX_EVENT_VALUE: Final = 1_000_000.0
 """Largest value of an event, of either sign: one event must not drown all that was learned."""
 
+MAX_EVENT_ID: Final = 128
+EVENT_TYPE: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+RESERVED: Final = tuple(sorted(VISITOR_KEYS))
+"""Names of context features that a request may not use: they would change another family's."""
+
 ContextValue = Scalar | None
+
+Name = Annotated[str, said(minLength=1, maxLength=MAX_NAME)]
+"""Of a placement, a persona, a trait or a context feature."""
+Short = Annotated[str, said(maxLength=MAX_VALUE)]
+_Visitor = Annotated[str, said(minLength=1, maxLength=MAX_VISITOR)]
+_Value = Short | bool | Whole | Number
+_Values = Annotated[list[_Value], said(maxItems=MAX_VALUES)]
+_Traits = Annotated[dict[Name, _Value | _Values | None], said(maxProperties=MAX_KEYS)]
+_Context = Annotated[
+    dict[Name, _Value | None],
+    said(
+        maxProperties=MAX_KEYS,
+        properties={
+            "hour": {"type": ["number", "null"], "minimum": 0, "exclusiveMaximum": 24},
+            "timezone": {
+                "type": ["string", "null"],
+                "maxLength": MAX_VALUE,
+                "format": "iana-timezone",
+            },
+            **dict.fromkeys(RESERVED, False),
+        },
+    ),
+]
+_Exclude = Annotated[
+    list[Annotated[str, said(minLength=1, maxLength=MAX_EXCLUDED_ID)]],
+    said(maxItems=MAX_EXCLUDE),
+]
 
 
 class InlineVariant(VariantSpec, frozen=True, kw_only=True, forbid_unknown_fields=False):
     """A candidate that comes with a request; its status is ignored."""
 
+    id: Annotated[str, said(minLength=1, maxLength=MAX_INLINE_ID)] | None = None
+
+
+_Candidates = Annotated[
+    list[Annotated[InlineVariant, NAMED]], said(minItems=1, maxItems=MAX_CANDIDATES)
+]
+
+
+DecisionId = Annotated[str, said(pattern=f"^[A-Za-z0-9_-]{{{DECISION_LENGTH}}}$")]
+
 
 class DecideRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Ask for a variant of one placement."""
 
-    placement: str
-    visitor: str | None = None
+    placement: Name
+    visitor: _Visitor | None = None
     """The site's own id of the visitor; makes the choice stable within a time slot."""
-    persona: str | None = None
+    persona: Name | None = None
     """The persona, if the site knows it; otherwise it is resolved from the traits."""
-    traits: dict[str, TraitValue] = {}
+    traits: _Traits = {}
     """What the site knows of the visitor: favourites, genres, country, role, …"""
-    context: dict[str, ContextValue] = {}
+    context: _Context = {}
     """The situation: device, country, hour (0 to 23) or timezone, weekday, channel, …"""
-    exclude: list[str] = []
+    exclude: _Exclude = []
     """Ids of variants that must not be shown."""
-    candidates: list[InlineVariant] | None = None
+    candidates: _Candidates | None = None
     """The variants to choose among, instead of the placement's own."""
 
 
 class SlotRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One slot of a page; ``visitor``, ``traits`` and ``context`` are the page's unless given."""
 
-    placement: str
-    persona: str | None = None
-    traits: dict[str, TraitValue] | None = None
-    context: dict[str, ContextValue] | None = None
-    exclude: list[str] = []
-    candidates: list[InlineVariant] | None = None
+    placement: Name
+    persona: Name | None = None
+    traits: _Traits | None = None
+    context: _Context | None = None
+    exclude: _Exclude = []
+    candidates: _Candidates | None = None
 
 
 class PageRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Ask for a variant of each of several placements, for one visitor."""
 
-    slots: list[SlotRequest]
-    visitor: str | None = None
-    persona: str | None = None
-    traits: dict[str, TraitValue] = {}
-    context: dict[str, ContextValue] = {}
+    slots: Annotated[list[SlotRequest], said(maxItems=MAX_SLOTS)]
+    visitor: _Visitor | None = None
+    persona: Name | None = None
+    traits: _Traits = {}
+    context: _Context = {}
 
     def requests(self) -> list[DecideRequest]:
         """The page as one request a slot."""
@@ -98,14 +157,14 @@ class PageRequest(msgspec.Struct, frozen=True, kw_only=True):
 class EventRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Something a visitor did after a decision."""
 
-    decision: str
-    type: str
+    decision: DecisionId
+    type: Annotated[str, said(pattern=whole(EVENT_TYPE))]
     """impression, click, watch, like, dislike, convert, or a type of the site's own."""
-    value: float | None = None
+    value: Annotated[float, said(minimum=-MAX_EVENT_VALUE, maximum=MAX_EVENT_VALUE)] | None = None
     """Multiplies what the type is worth: the share watched, say."""
     at: str | int | float | None = None
     """When it happened: RFC 3339 or seconds since the Unix epoch; left out: now."""
-    id: str | None = None
+    id: Annotated[str, said(minLength=1, maxLength=MAX_EVENT_ID)] | None = None
     """Idempotency id: the same id for the same decision counts once."""
 
 
@@ -119,32 +178,32 @@ class VariantAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     """The variant to show."""
 
     id: str
-    version: int
-    kind: str
+    version: Count
+    kind: Kind
     headline: str | None = None
     image_url: str | None = None
     alt: str | None = None
     target_url: str | None = None
     tags: tuple[str, ...] = ()
-    attributes: dict[str, Scalar] = {}
+    attributes: dict[str, Attribute] = {}
 
 
 class DecideAnswer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What to show, and why."""
 
-    decision: str
+    decision: DecisionId
     """Names this decision; events refer to it."""
     placement: str
     variant: VariantAnswer
     persona: str
-    persona_confidence: float
-    probability: float
+    persona_confidence: Share
+    probability: PositiveShare
     """The probability with which this variant was drawn."""
     match: float
     """The reward expected of this variant."""
     snapshot: str
     """The state of learning that chose."""
-    reason: str
+    reason: Annotated[str, said(enum=list(get_args(Reason)))]
     logged: bool = True
     """False where neither Redis nor this machine's disk took the decision: it will not count."""
 
@@ -158,7 +217,7 @@ class PageAnswer(msgspec.Struct, frozen=True, kw_only=True):
 class Rejection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Why one event of a request was not accepted."""
 
-    index: int
+    index: Count
     code: str
     message: str
     hint: str | None = None
@@ -167,7 +226,7 @@ class Rejection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class EventsAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """How many events were logged, and which were not."""
 
-    accepted: int
+    accepted: Count
     rejected: list[Rejection]
 
 
@@ -176,7 +235,7 @@ def check_request(request: DecideRequest) -> None:
 
     Traits and context have a check of their own: ``check_features``.
     """
-    check_text(request.placement, 64, "placement")
+    check_text(request.placement, MAX_NAME, "placement")
     if request.visitor is not None:
         check_text(request.visitor, MAX_VISITOR, "visitor")
     _check_count(request.exclude, MAX_EXCLUDE, "exclude")
@@ -198,6 +257,13 @@ def check_features(request: DecideRequest) -> None:
     _check_count(request.context, MAX_KEYS, "context")
     _check_features(request.traits, "traits")
     _check_features(request.context, "context")
+    for name in RESERVED:
+        if name in request.context:
+            raise InvalidInput(
+                f"context.{name} is what this service itself remembers of the visitor",
+                field=f"context.{name}",
+                hint="send it under another name, or as a trait",
+            )
 
 
 def check_text(text: str, limit: int, field: str) -> None:
@@ -237,11 +303,9 @@ def _check_value(value: Scalar | None, field: str) -> None:
             raise PayloadTooLarge(
                 f"{field} has {len(value)} characters", field=field, hint=f"use at most {MAX_VALUE}"
             )
-    elif isinstance(value, float) and not math.isfinite(value):
-        raise InvalidInput(f"{field} is not a finite number", field=field, hint="leave it out")
-    elif isinstance(value, int) and value.bit_length() > MAX_BITS:
+    elif too_far(value):
         raise InvalidInput(
-            f"{field} is a number of {value.bit_length()} bits",
+            f"{field} is a number of more than {MAX_BITS} bits",
             field=field,
-            hint=f"use at most {MAX_BITS}, or send it as text",
+            hint="use a smaller one, or send it as text",
         )

@@ -14,7 +14,7 @@ from bandit_service.services import Services
 from bandit_service.serving.requests import MAX_BODY
 from bandit_service.storage.identity import STORE_REPLACED
 from bandit_service.web.api import management, no_such_route
-from bandit_service.web.bodies import JSON, encoded, error_body, too_large
+from bandit_service.web.bodies import JSON, encoded, error_body, error_headers, too_large
 from bandit_service.web.headers import secure
 from bandit_service.web.hot import HotPath
 from bandit_service.web.metrics import Metrics
@@ -92,7 +92,9 @@ def _readiness(services: Services) -> Health:
 def _answer_errors(app: Flask, metrics: Metrics) -> None:
     def shaped(error: BanditError, status: int) -> Response:
         metrics.errors.labels(error.specific_code).inc()
-        return Response(error_body(error), status=status, mimetype=JSON)
+        return Response(
+            error_body(error), status=status, mimetype=JSON, headers=error_headers(error)
+        )
 
     @app.errorhandler(BanditError)
     def ours(error: BanditError) -> Response:

@@ -6,7 +6,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from bandit_service.errors import BanditError, InvalidInput, PayloadTooLarge
+from bandit_service.errors import BanditError, InvalidInput, NotAuthenticated, PayloadTooLarge
 from bandit_service.serving.requests import MAX_BODY
 
 Body = TypeVar("Body")
@@ -47,6 +47,11 @@ def encoded(body: object) -> bytes:
 def error_body(error: BanditError) -> bytes:
     """The body of an error."""
     return _encoder.encode({"error": error.as_dict()})
+
+
+def error_headers(error: BanditError) -> dict[str, str]:
+    """The headers that tell a client what to do about an error, beside its body."""
+    return {"WWW-Authenticate": "Bearer"} if isinstance(error, NotAuthenticated) else {}
 
 
 def too_large() -> PayloadTooLarge:

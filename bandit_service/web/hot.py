@@ -27,7 +27,7 @@ from bandit_service.serving.requests import (
     EventsRequest,
     PageRequest,
 )
-from bandit_service.web.bodies import JSON, decoded, encoded, error_body, too_large
+from bandit_service.web.bodies import JSON, decoded, encoded, error_body, error_headers, too_large
 from bandit_service.web.headers import HOT, answer_preflight, readable_by
 from bandit_service.web.metrics import Metrics
 
@@ -81,6 +81,7 @@ class HotPath:
         if environ["REQUEST_METHOD"] == "OPTIONS":
             return answer_preflight(environ, start_response, self._services.admits)
         origin, key = environ.get("HTTP_ORIGIN"), None
+        more: dict[str, str] = {}
         try:
             data = _read(environ)
             _require_post(environ)
@@ -88,11 +89,13 @@ class HotPath:
             status, body = handler(key, data)
         except BanditError as exc:
             status, body = self._error(exc)
+            more = error_headers(exc)
         except Exception:
             log.exception("internal_error", path=environ["PATH_INFO"])
             status, body = self._error(BanditError("something went wrong inside the service"))
         headers = [("Content-Type", JSON), ("Content-Length", str(len(body))), *HOT]
         headers += readable_by(origin, key, self._services.admits)
+        headers += more.items()
         start_response(status, [*headers, _ALLOW] if status.startswith("405") else headers)
         return [body]
 

@@ -6,11 +6,12 @@ the tests hold against the URL map, so that no route can exist without a role an
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
 
 from bandit_service.access import Role
+from bandit_service.catalog.limits import Count, Id, said
 from bandit_service.catalog.model import (
     Personas,
     PersonasSpec,
@@ -22,6 +23,7 @@ from bandit_service.catalog.model import (
 from bandit_service.outcomes.join import JoinCounts
 from bandit_service.reporting.counters import Row
 from bandit_service.serving.requests import (
+    MAX_EVENTS,
     DecideAnswer,
     DecideRequest,
     EventRequest,
@@ -34,9 +36,9 @@ from bandit_service.serving.requests import (
 class ErrorBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What went wrong, and what to do about it."""
 
-    code: str
+    code: Annotated[str, said(pattern="^[a-z_]+$")]
     """Stable and machine-readable."""
-    message: str
+    message: Annotated[str, said(minLength=1)]
     field: str | None = None
     """The offending field of the request, where there is one."""
     hint: str | None = None
@@ -49,10 +51,25 @@ class ErrorAnswer(msgspec.Struct, frozen=True, kw_only=True):
     error: ErrorBody
 
 
+MENTIONED: Final = (EventRequest,)
+"""Types that others speak of by name alone."""
+
+
 class EventsBody(msgspec.Struct, frozen=True, kw_only=True):
     """Several events; each is accepted or rejected by itself."""
 
-    events: list[EventRequest]
+    events: Annotated[
+        list[Any],
+        said(
+            maxItems=MAX_EVENTS,
+            items={
+                "anyOf": [
+                    {"$ref": "#/components/schemas/EventRequest"},
+                    {"description": "Anything else is rejected by itself; the others count."},
+                ]
+            },
+        ),
+    ]
 
 
 class PlacementList(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,10 +102,10 @@ class LearningReport(msgspec.Struct, frozen=True, kw_only=True):
 class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Whether this process works."""
 
-    status: str
-    """``ok`` or ``ready``; ``spooling`` while Redis is away and entries wait on disk."""
+    status: Annotated[str, said(enum=["ok", "ready", "spooling"])]
+    """``spooling`` while Redis is away and decisions and events wait on disk."""
     snapshot: str | None = None
-    waiting: int = 0
+    waiting: Count = 0
     """How many decisions and events wait on this machine's disk."""
 
 
@@ -111,6 +128,11 @@ class Route(NamedTuple):
     conditional: bool = False
     """Whether If-Match and If-None-Match are honoured."""
 
+
+PARAMETERS: Final = {"placement": Id, "variant": Id}
+"""The type of what stands in the braces of paths."""
+TAGGED: Final = (Placement, Variant, Personas)
+"""Types of answers that carry an ETag."""
 
 _KEYED: Final = (401, 403)
 _BODY: Final = (400, 413)

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bandit_service.catalog.checks import MAX_TAGS, MAX_TEXT, MAX_URL, MAX_VARIANTS
 from bandit_service.catalog.edit import (
     put_personas,
     put_placement,
@@ -17,6 +16,7 @@ from bandit_service.catalog.edit import (
     retire_placement,
     retire_variant,
 )
+from bandit_service.catalog.limits import MAX_TAGS, MAX_TEXT, MAX_URL, MAX_VARIANTS
 from bandit_service.catalog.model import (
     Personas,
     PersonasSpec,

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bandit_service.catalog.model import Persona, Personas, Placement, Rule, Variant
@@ -28,8 +28,11 @@ from bandit_service.events.entries import (
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 whole = st.integers(-(2**63), 2**63 - 1)
-texts = st.text(max_size=20)
-scalars = texts | st.booleans() | whole | numbers
+huge = st.integers(-(10**300), 10**300)
+texts = st.text(max_size=20) | st.sampled_from(
+    ["\x00", "\n", "\u2028", '"}', "\\", "a|b:c d", "🎬"]
+)
+scalars = texts | st.booleans() | whole | huge | numbers
 names = st.none() | texts
 variants = st.builds(
     Variant,
@@ -100,6 +103,7 @@ decisions = st.builds(
     traits=st.dictionaries(texts, st.lists(texts, max_size=3), max_size=3),
     exclude=st.lists(texts, max_size=3),
     inline=st.none() | st.lists(variants, max_size=2),
+    slot_ms=whole,
     flags=st.lists(texts, max_size=2),
 )
 events = st.builds(
@@ -158,6 +162,41 @@ def test_an_entry_is_one_line_of_json_that_names_its_kind(entry: Entry) -> None:
 
     assert b"\n" not in data
     assert msgspec.json.decode(data)["t"] in ("decision", "event", "placement", "personas", "tick")
+
+
+def read_again(data: bytes) -> None:
+    """Bytes are no entry, and say so, or one that survives being written and read."""
+    try:
+        entry = decode(data)
+    except LogError:
+        return
+    assert exactly(decode(encode(entry))) == exactly(entry)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_an_entry_or_a_log_error(data: bytes) -> None:
+    read_again(data)
+
+
+DAMAGE = st.sampled_from(
+    [
+        *(b"", b"\x00", b"\xff", b"\\ud800", b'"', b"{", b"}", b"[", b",", b":", b"null", b"true"),
+        *(b"-0.0", b"1e999", b"1e-400", b"9" * 40, b"9" * 5_000, b"0.1", b"[" * 2_000, b'{"t":'),
+    ]
+)
+
+
+@given(entries, st.lists(st.tuples(st.integers(0, 2_000), st.integers(0, 9), DAMAGE), max_size=3))
+@settings(max_examples=300)
+def test_a_damaged_entry_is_another_entry_or_a_log_error(
+    entry: Entry, damages: list[tuple[int, int, bytes]]
+) -> None:
+    data = encode(entry)
+    for at, length, piece in damages:
+        start = at % (len(data) + 1)
+        data = data[:start] + piece + data[start + length :]
+
+    read_again(data)
 
 
 @pytest.mark.parametrize(

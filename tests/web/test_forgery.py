@@ -33,6 +33,7 @@ def world_without_a_store() -> tuple[SiteView, str]:
     world = World()
     decision = world.decide(visitor="ann").decision
     world.view.store = Untouchable()
+    world.view.append = lambda _: world.view.store.append_many([])
     return world.view, decision
 
 

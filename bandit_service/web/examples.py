@@ -1,0 +1,65 @@
+"""Examples for the description of the API: what a site with the shipped catalog may be asked."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+PARAMETERS: Final = {"placement": "the-long-summer", "variant": "kiss-at-dusk"}
+
+_VARIANT: Final = {
+    "headline": "One summer, one secret",
+    "image_url": "https://images.example/summer.jpg",
+    "alt": "Two people on a jetty",
+    "target_url": "/titles/the-long-summer",
+    "tags": ["couple", "warm"],
+    "attributes": {"faces": 2, "mood": "soft"},
+    "status": "live",
+    "min_share": 0.1,
+    "max_share": 0.9,
+}
+_VISITOR: Final = {
+    "visitor": "your-id-of-the-visitor",
+    "traits": {"genres": ["romance"], "country": "PT"},
+    "context": {"device": "mobile", "hour": 21, "channel": "email"},
+}
+
+BODIES: Final[dict[str, Any]] = {
+    "POST /v1/decide": {
+        "placement": "the-long-summer",
+        **_VISITOR,
+        "exclude": ["bay-at-noon"],
+    },
+    "POST /v1/decide/page": {
+        **_VISITOR,
+        "slots": [
+            {"placement": "the-long-summer"},
+            {"placement": "front", "candidates": [{"id": "a", "headline": "Is it love?"}]},
+        ],
+    },
+    "POST /v1/events": {
+        "events": [
+            {"decision": "AaIBx0vVpwJ3d0Zr8d1m2cYq5uTnL7Wk", "type": "click", "id": "click-1"}
+        ]
+    },
+    "PUT /v1/placements/{placement}": {
+        "kind": "thumbnail",
+        "name": "The Long Summer",
+        "tags": ["romance", "drama"],
+        "variants": [{"id": "kiss-at-dusk", **_VARIANT}],
+    },
+    "PUT /v1/placements/{placement}/variants/{variant}": _VARIANT,
+    "PUT /v1/personas": {
+        "personas": [
+            {
+                "id": "romantic",
+                "name": "Romantics",
+                "rules": [
+                    {"trait": "genres", "any": ["romance", "drama"], "weight": 3},
+                    {"trait": "favourites", "tagged": ["romance"], "weight": 2},
+                ],
+            }
+        ],
+        "threshold": 0.5,
+    },
+}
+"""By method and path, a body that is accepted."""
