@@ -23,6 +23,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bandit_service.archive.refusals import damaged, reading, writing
 from bandit_service.archive.schema import (
     LOG_COLUMNS,
     METADATA_KEY,
@@ -65,7 +66,7 @@ class SegmentWriter:
         self._finished = False
         self._first: Position | None = None
         self._last: Position | None = None
-        with _writing(path):
+        with writing(path):
             self._file: Any = path.open("wb")
             self._parquet: Any = pq.ParquetWriter(
                 self._file,
@@ -139,7 +140,7 @@ class SegmentWriter:
             groups=self._groups,
             missing=sorted(set(missing)),
         )
-        with _writing(self._path):
+        with writing(self._path):
             self._parquet.add_key_value_metadata({METADATA_KEY: msgspec.json.encode(info)})
             self._parquet.close()
             self._file.flush()
@@ -156,7 +157,7 @@ class SegmentWriter:
         rows = rows_of(table)
         self._first, self._last = self._first or rows[0][0], rows[-1][0]
         self._groups.append(Group(len(rows), str(self._last), digest_of(rows)))
-        with _writing(self._path):
+        with writing(self._path):
             self._parquet.write_table(table, row_group_size=len(rows))
 
 
@@ -171,7 +172,7 @@ class Segment:
             ArchiveError: if it is not a file of this archive and version, or is damaged.
         """
         self.path = path
-        with _reading(path):
+        with reading(path):
             self._parquet: Any = pq.ParquetFile(
                 path, pre_buffer=False, page_checksum_verification=True
             )
@@ -248,14 +249,14 @@ class Segment:
         return before + sum(position <= upto for position, _ in self.group(boundary))
 
     def _read(self, index: int, names: Sequence[str]) -> pa.Table:
-        with _reading(self.path):
+        with reading(self.path):
             return self._parquet.read_row_group(index, columns=list(names))
 
     def _checked(self, index: int, table: pa.Table) -> list[LogRow]:
-        with _reading(self.path):
+        with reading(self.path):
             rows = rows_of(table)
         if digest_of(rows) != self.info.groups[index].digest:
-            raise _damaged(self.path, f"the digest of row group {index} differs")
+            raise damaged(self.path, f"the digest of row group {index} differs")
         return rows
 
 
@@ -276,65 +277,13 @@ def _info(parquet: Any, path: Path) -> SegmentInfo:
             )
         info = msgspec.json.decode(raw, type=SegmentInfo)
     except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
-        raise _damaged(path, str(exc)) from exc
+        raise damaged(path, str(exc)) from exc
     if [group.rows for group in info.groups] != [
         parquet.metadata.row_group(n).num_rows for n in range(parquet.metadata.num_row_groups)
     ]:
-        raise _damaged(path, "it has other rows than it says")
+        raise damaged(path, "it has other rows than it says")
     return info
 
 
 class _Version(msgspec.Struct):
     schema: int
-
-
-class _reading:  # noqa: N801 - used as a statement
-    """Within, what pyarrow and the system raise is an ArchiveError that names the file."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if isinstance(error, FileNotFoundError):
-            return
-        if isinstance(error, PermissionError):
-            raise ArchiveError(
-                f"{self._path} cannot be read: {error.strerror}", hint="whose file is it?"
-            ) from error
-        if isinstance(error, pa.ArrowException | OSError | ValueError | KeyError | TypeError):
-            raise _damaged(self._path, _first_line(error)) from error
-
-
-class _writing(_reading):  # noqa: N801 - as above
-    """The same for writing."""
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if isinstance(error, pa.ArrowException | OSError):
-            raise ArchiveError(
-                f"{self._path} cannot be written: {_first_line(error)}",
-                hint="is the disk full, or the folder another user's?",
-            ) from error
-
-
-def _damaged(path: Path, why: str) -> ArchiveError:
-    return ArchiveError(
-        f"{path} is damaged, or not Parquet: {why}",
-        hint="put back a copy of this file; the others are not affected",
-    )
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
