@@ -29,6 +29,8 @@ OTHERS: dict[str, tuple[object, str]] = {
     "seed_catalog": (False, "0"),
     "publish_seconds": (2.5, "2.5"),
     "poll_seconds": (1.0, "1"),
+    "management_rate": ("5 per second", "5 per second"),
+    "events_rate": ("70000/hour", "70000/hour"),
     "log_level": ("debug", "debug"),
 }
 """By setting: a value that is not its default, and how the environment says it."""
@@ -49,6 +51,10 @@ WRONG = [
     ("poll_seconds", 0.01),
     ("poll_seconds", "soon"),
     ("log_level", "loud"),
+    ("management_rate", "many"),
+    ("management_rate", "0/minute"),
+    ("management_rate", "5/minute;3/second"),
+    ("events_rate", "5 per fortnight"),
 ]
 
 

@@ -40,13 +40,14 @@ class PlacementSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """A placement as an editor describes it.
 
     ``variants`` left out keeps the present ones; given, it is the whole list: variants that it
-    does not name are retired.
+    does not name are retired. ``canonical`` is the variant that crawlers and prefetchers get.
     """
 
     id: str | None = None
     kind: Kind
     name: str = ""
     tags: list[str] = []
+    canonical: str | None = None
     variants: list[VariantSpec] | None = None
 
 
@@ -87,6 +88,8 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
     name: str = ""
     tags: tuple[str, ...] = ()
     retired: bool = False
+    canonical: str | None = None
+    """Id of the variant for whoever is no visitor; None: the first live one."""
     variants: tuple[Variant, ...] = ()
 
     def live(self) -> tuple[Variant, ...]:

@@ -145,6 +145,8 @@ class DecideAnswer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     snapshot: str
     """The state of learning that chose."""
     reason: str
+    logged: bool = True
+    """Whether this is a decision in the log; events about one that is not are turned away."""
 
 
 class PageAnswer(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,6 +17,7 @@ from bandit_service.reporting import counters
 from bandit_service.services import Services
 from bandit_service.serving.editing import CatalogEditor, Condition, etag
 from bandit_service.web.bodies import JSON, decoded, encoded
+from bandit_service.web.limits import Limiter
 from bandit_service.web.routes import (
     LearningReport,
     PersonaReport,
@@ -27,10 +28,17 @@ from bandit_service.web.routes import (
 Body = TypeVar("Body")
 
 
-def management(services: Services) -> Blueprint:
+def management(services: Services, limiter: Limiter) -> Blueprint:
     """The blueprint of placements, variants, personas and reports."""
     api = Blueprint("api", __name__)
     views = _Views(services)
+
+    @api.before_request
+    def charge() -> None:
+        # Any valid key: whether its role reaches is for the view to say.
+        key = services.authenticate(request.headers.get("Authorization"), "site")
+        limiter.charge(key.id)
+
     one, variant = "/v1/placements/<placement>", "/v1/placements/<placement>/variants/<variant>"
     for method, rule, view in (
         ("GET", "/v1/placements", views.list_placements),

@@ -6,7 +6,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from bandit_service.errors import BanditError, InvalidInput, PayloadTooLarge
+from bandit_service.errors import BanditError, InvalidInput, PayloadTooLarge, TooManyRequests
 from bandit_service.serving.requests import MAX_BODY
 
 Body = TypeVar("Body")
@@ -47,6 +47,13 @@ def encoded(body: object) -> bytes:
 def error_body(error: BanditError) -> bytes:
     """The body of an error."""
     return _encoder.encode({"error": error.as_dict()})
+
+
+def error_headers(error: BanditError) -> list[tuple[str, str]]:
+    """The headers that an error adds to its answer."""
+    if isinstance(error, TooManyRequests):
+        return [("Retry-After", str(error.retry_after))]
+    return []
 
 
 def too_large() -> PayloadTooLarge:

@@ -11,6 +11,8 @@ import os
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from bandit_service.serving.crawlers import KINDS
+
 _BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.0)
 """Upper bounds in seconds."""
 
@@ -28,10 +30,20 @@ class Metrics:
         decisions = Counter(
             "bandit_decisions_total", "Decisions answered, by reason", ["reason"], registry=own
         )
+        crawlers = Counter(
+            "bandit_crawlers_total",
+            "Answers of the canonical variant, by who asked",
+            ["kind"],
+            registry=own,
+        )
+        self.crawlers = {kind: crawlers.labels(kind) for kind in KINDS}
         reasons = ("learned", "explored", "sticky", "holdout", "fallback", "only")
         self.decisions = {reason: decisions.labels(reason) for reason in reasons}
         self.events = Counter(
-            "bandit_events_total", "Events accepted or rejected", ["answer"], registry=own
+            "bandit_events_total",
+            "Events accepted, rejected, or dropped as a crawler's",
+            ["answer"],
+            registry=own,
         )
         self.errors = Counter(
             "bandit_errors_total", "Errors answered, by code", ["code"], registry=own
@@ -48,6 +60,23 @@ class Metrics:
             registry=own,
             multiprocess_mode="max",
         )
+        self.busy = Gauge(
+            "bandit_busy_share",
+            "Share of the last second that a process spent in requests",
+            registry=own,
+            multiprocess_mode="max",
+        )
+        self.held = Counter(
+            "bandit_snapshots_held_total",
+            "Looks that found a newer snapshot and put it off, being too busy",
+            registry=own,
+        )
+
+    def pressure(self, share: float, held: int) -> None:
+        """What ``serving.pressure`` tells of a look."""
+        self.busy.set(share)
+        if held:
+            self.held.inc(held)
 
     def text(self) -> bytes:
         """All figures in Prometheus' text format."""

@@ -83,11 +83,14 @@ def _responses(route: Route, schema_of: dict[Any, Any]) -> dict[str, Any]:
         success["content"] = {"application/json": {"schema": schema_of[route.gives]}}
     elif route.status != HTTPStatus.NO_CONTENT:
         success["content"] = {"text/plain": {"schema": {"type": "string"}}}
-    errors = {
+    errors: dict[str, dict[str, Any]] = {
         str(status): {
             "description": HTTPStatus(status).phrase,
             "content": {"application/json": {"schema": schema_of[ErrorAnswer]}},
         }
         for status in sorted(set(route.errors))
     }
+    if "429" in errors:
+        seconds = {"description": "Seconds to wait", "schema": {"type": "integer", "minimum": 1}}
+        errors["429"]["headers"] = {"Retry-After": seconds}
     return {str(route.status): success, **errors}

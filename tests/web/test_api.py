@@ -56,7 +56,7 @@ def test_a_decision_says_what_to_show_and_why(api: Api, services: Services) -> N
     # then
     assert set(answer) == {
         *("decision", "placement", "variant", "persona", "persona_confidence"),
-        *("probability", "match", "snapshot", "reason"),
+        *("probability", "match", "snapshot", "reason", "logged"),
     }
     assert answer["placement"] == "film"
     assert answer["variant"]["id"] in FILM_LIVE
