@@ -138,7 +138,7 @@ class Services:
             StorageError: if the store does not answer; everything stays as it was.
         """
         self.pressure.look(time.monotonic())
-        for site in (*self._views, self.settings.site):
+        for site in {*self._views, self.settings.site}:
             view = self.view(site)
             pulse = view.store.pulse()
             if pulse.keys != self._keys_revision:
