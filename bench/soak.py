@@ -179,7 +179,7 @@ def _table(soaked: Soaked) -> Table:
             ),
             (
                 f"the log holds {soaked.logged:,} entries, which Redis keeps; what serves is "
-                f"{soaked.behind_seconds:.1f} s behind it; decisions close after {WINDOW_SECONDS:g} s"
+                f"{soaked.behind_seconds:.1f} s behind it (outcome window {WINDOW_SECONDS:g} s)"
             ),
             f"the service's own figures: {soaked.figures}",
         ),

@@ -118,8 +118,9 @@ class HotPath:
         request = decoded(data, self._decide_body)
         kind = kind_of(services.crawlers, environ, request.context)
         if kind is not None:
+            shown = canonical(services.view(key.site), request)
             self._metrics.crawlers[kind].inc()
-            return "200 OK", encoded(canonical(services.view(key.site), request))
+            return "200 OK", encoded(shown)
         answer = decide(
             services.view(key.site),
             request,
@@ -137,8 +138,9 @@ class HotPath:
         page = decoded(data, self._page_body)
         kind = kind_of_page(services.crawlers, environ, page)
         if kind is not None:
-            self._metrics.crawlers[kind].inc(len(page.slots))
-            return "200 OK", encoded(canonical_page(services.view(key.site), page))
+            shown = canonical_page(services.view(key.site), page)
+            self._metrics.crawlers[kind].inc(len(shown.slots))
+            return "200 OK", encoded(shown)
         answer = decide_page(
             services.view(key.site),
             page,
