@@ -35,6 +35,8 @@ def management(services: Services, limiter: Limiter) -> Blueprint:
 
     @api.before_request
     def charge() -> None:
+        if request.method == "OPTIONS":
+            return  # asked by browsers, without a key
         # Any valid key: whether its role reaches is for the view to say.
         key = services.authenticate(request.headers.get("Authorization"), "site")
         limiter.charge(key.id)

@@ -283,6 +283,10 @@ def test_who_has_no_valid_key_uses_up_nobodys_rate(
     assert client.get("/v1/placements", headers=auth["editor"]).status_code == 200
 
 
+def test_what_a_browser_asks_without_a_key_is_answered_without_one(client: FlaskClient) -> None:
+    assert client.options("/v1/placements").status_code == 200
+
+
 def test_the_default_rates_can_be_used() -> None:
     defaults = ServiceSettings()
 
