@@ -36,7 +36,7 @@ OVERLOAD: Final = 2.0
 CONNECTIONS: Final = 600
 WINDOW_SECONDS: Final = 10.0
 """Outcome window: short, so that decisions close while we watch."""
-PROFILES: Final = 5_000
+PROFILES: Final = 400
 VISITORS: Final = 200_000
 _BODIES: Final = 50_000
 _EVENTS_EACH: Final = 5
