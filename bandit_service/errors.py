@@ -11,6 +11,7 @@
     ├── MethodNotAllowed            the path exists, but not for that method (HTTP 405)
     ├── Conflict                    the thing changed since it was read (HTTP 409 / 412)
     ├── NothingToShow               a placement without a live variant (HTTP 409)
+    ├── TooManyRequests             a key has used up its rate for now (HTTP 429)
     ├── StorageError                Redis refused, failed or cannot be reached (HTTP 503)
     │   ├── AppendInDoubt           an append was sent and not answered
     │   └── SpoolError              nor does this machine's disk take what Redis does not
@@ -133,6 +134,17 @@ class NothingToShow(BanditError):
 
     code = "nothing_to_show"
     status = 409
+
+
+class TooManyRequests(BanditError):
+    """Raised when a key has used up its rate; ``retry_after`` is when to come again, in seconds."""
+
+    code = "too_many_requests"
+    status = 429
+
+    def __init__(self, message: str, *, retry_after: int, hint: str) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
 
 
 class StorageError(BanditError):

@@ -35,9 +35,11 @@ from bandit_service.events.identity import SiteSecret
 from bandit_service.folds.learner import SiteLearner, publish
 from bandit_service.policy.settings import SiteSettings, read_settings
 from bandit_service.policy.snapshot import genesis
+from bandit_service.serving.crawlers import crawlers_in
 from bandit_service.serving.editing import CatalogEditor
 from bandit_service.serving.keys import KeyKeeper
 from bandit_service.serving.mac_keys import MacKeeper
+from bandit_service.serving.pressure import Pressure
 from bandit_service.serving.view import SiteView
 from bandit_service.settings import ServiceSettings
 from bandit_service.storage.embedded import EmbeddedRedis
@@ -55,6 +57,8 @@ log = structlog.get_logger(__name__)
 
 KEYS_SECONDS: Final = 0.5
 """How often at most an unknown key makes a process read the keys again."""
+DEAF_SECONDS: Final = 2.0
+"""Without news for so much longer than usual, an unknown key is refused without reading them."""
 REST_SECONDS: Final = 1.0
 """How long the learner waits for a store or a site that is in trouble."""
 ENTROPY_BYTES: Final = 576
@@ -108,6 +112,8 @@ class Services:
         self.site_settings = site_settings or site_settings_of(settings)
         self.keys = KeyKeeper(store, clock=clock)
         self.mac_keys = MacKeeper(store, clock=clock, entropy=self.entropy)
+        self.crawlers = crawlers_in(settings.config_path)
+        self.pressure = Pressure()
         self._ring = KeyRing({}, clock=clock)
         self._keys_revision = -1
         self._doubted_at = -KEYS_SECONDS
@@ -143,14 +149,16 @@ class Services:
         """The record of the key in an ``Authorization`` header; see ``KeyRing.authenticate``.
 
         A key that is not known yet may have been made a moment ago: the keys are read again, at
-        most once every KEYS_SECONDS, before it is refused.
+        most once every KEYS_SECONDS, before it is refused. While the watcher hears nothing from
+        the store they are not: no key can have been made, and a flood of wrong ones would make
+        this process wait for it again and again.
         """
         try:
             return self._ring.authenticate(authorization, role, origin)
         except NotAuthenticated:
             now = time.monotonic()
             recently = now - self._doubted_at < KEYS_SECONDS
-            if authorization is None or recently or self.store.away:
+            if authorization is None or recently or self.store.away or self._deaf:
                 raise
             self._doubted_at = now
             self._read_keys()
@@ -167,20 +175,27 @@ class Services:
             StorageError: if the store does not answer; everything stays as it was.
         """
         self._notice_another_store()
-        for site in (*self._views, self.settings.site):
+        self.pressure.look(time.monotonic())
+        for site in {*self._views, self.settings.site}:
             view = self.view(site)
             pulse = view.store.pulse()
             if pulse.keys != self._keys_revision:
                 self._read_keys()
                 self._keys_revision = pulse.keys
             with self._lock:
-                view.refresh(pulse)
+                self.pressure.refresh(view, pulse, time.monotonic())
         self._refreshed_at = time.monotonic()
 
     @property
     def staleness(self) -> float:
         """Seconds since the last look that succeeded; infinite if there was none."""
         return time.monotonic() - self._refreshed_at if self._refreshed_at else float("inf")
+
+    @property
+    def _deaf(self) -> bool:
+        """Whether the watcher has not reached the store lately."""
+        patience = self.settings.poll_seconds + DEAF_SECONDS
+        return bool(self._threads) and self.staleness > patience
 
     def start_watching(self) -> None:
         """Refresh, and look after the outbox, from threads of this process until ``close``."""

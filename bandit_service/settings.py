@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
+import limits
 import msgspec
 import platformdirs
 
@@ -128,10 +129,29 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             description="Days that decisions and events stay in the archive; 0 is for ever.",
         ),
     ] = 0
+    management_rate: Annotated[
+        str,
+        msgspec.Meta(
+            description="Management and report calls that one key may make, such as 3000/minute. "
+            "Empty: any number."
+        ),
+    ] = "3000/minute"
+    events_rate: Annotated[
+        str,
+        msgspec.Meta(
+            description="Events that one key may report, such as 300000/minute; each event of a "
+            "call counts. Empty: any number."
+        ),
+    ] = ""
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
         msgspec.Meta(description="Least severity that is logged."),
     ] = "info"
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be used; msgspec makes it one of its own errors."""
+        check_rate(self.management_rate, "management_rate")
+        check_rate(self.events_rate, "events_rate")
 
     @property
     def data_path(self) -> Path:
@@ -161,6 +181,19 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     def worker_count(self) -> int:
         """How many web processes to run."""
         return self.workers or os.cpu_count() or 1
+
+
+def check_rate(rate: str, name: str) -> None:
+    """Raise ValueError, naming the setting, unless ``rate`` is empty or one rate above 0."""
+    if not rate:
+        return
+    try:
+        (one,) = limits.parse_many(rate)
+        usable = one.amount > 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ValueError(f"{name} is {rate[:80]!r}: write 600/minute, 50/second, or '' for none")
 
 
 class SettingHelp(NamedTuple):

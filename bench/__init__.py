@@ -2,7 +2,8 @@
 
 ``decide`` and ``freshness`` run the real processes, ``fold`` and ``price`` the real code in this
 process. Figures of one run say little on a shared machine; ratios against the reference, measured
-in alternation, say more, and every ratio comes with its least and largest round.
+in alternation, say more, and every ratio comes with its least and largest round. ``soak`` compares
+nothing and is run when asked for: it watches memory under twice the sustainable load.
 
-    python -m bench [decide] [freshness] [fold] [price] [--quick] [--json FILE]
+    python -m bench [decide] [freshness] [fold] [price] [soak] [--quick] [--json FILE]
 """

@@ -18,7 +18,7 @@ from rich.console import Console
 
 from bandit_service.cli.processes import terminated_as_interrupt
 from bandit_service.logs import configure_logs
-from bench import decide, fold, freshness, outage, price
+from bench import decide, fold, freshness, outage, price, soak
 from bench.measures import QUICK, Scale, Table
 
 SECTIONS: Final[Mapping[str, Callable[[Scale], Table]]] = MappingProxyType(
@@ -28,8 +28,11 @@ SECTIONS: Final[Mapping[str, Callable[[Scale], Table]]] = MappingProxyType(
         "fold": fold.measure,
         "price": price.measure,
         "outage": outage.measure,
+        "soak": soak.measure,
     }
 )
+COMPARISONS: Final = ("decide", "freshness", "fold", "price", "outage")
+"""What is run unless told otherwise: a soak compares nothing, and takes long."""
 
 _WIDTH: Final = 160
 """Least width of the tables, in characters."""
@@ -39,7 +42,9 @@ _WIDTH: Final = 160
 @click.argument("sections", nargs=-1, type=click.Choice(tuple(SECTIONS)))
 @click.option("--quick", is_flag=True, help="Only see that everything runs.")
 @click.option("--rounds", type=click.IntRange(min=1), help="Rounds of each comparison.")
-@click.option("--seconds", type=click.FloatRange(min=0.1), help="Length of a round of decide.")
+@click.option(
+    "--seconds", type=click.FloatRange(min=0.1), help="Length of a round of decide, and of soak."
+)
 @click.option("--json", "path", type=click.Path(path_type=Path), help="Write the values here too.")
 def main(
     sections: tuple[str, ...],
@@ -48,20 +53,20 @@ def main(
     seconds: float | None,
     path: Path | None,
 ) -> None:
-    """Measure the service beside references; without SECTIONS, everything.
+    """Measure the service beside references; without SECTIONS, all but soak.
 
     \b
     Example: python -m bench fold --rounds 9 --json fold.json
     """
     configure_logs("warning")
-    given = {"rounds": rounds, "seconds": seconds}
+    given = {"rounds": rounds, "seconds": seconds, "soak_seconds": seconds}
     scale = msgspec.structs.replace(
         QUICK if quick else Scale(), **{k: v for k, v in given.items() if v is not None}
     )
     console = Console(width=max(_WIDTH, Console().width))
     results: dict[str, Table] = {}
     with terminated_as_interrupt():
-        for name in dict.fromkeys(sections or SECTIONS):
+        for name in dict.fromkeys(sections or COMPARISONS):
             results[name] = SECTIONS[name](scale)
             show(console, results[name])
     if path is not None:

@@ -35,7 +35,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     """Processor time of the generator itself per request, in microseconds."""
 
 
-class _Link:
+class Link:
     """One connection, and what of its answer has come."""
 
     __slots__ = ("received", "sent", "sock")
@@ -102,7 +102,7 @@ def exchange(
     Raises:
         BenchError: if an answer is not a 2xx, or none comes.
     """
-    links = [_Link(port) for _ in range(connections)]
+    links = [Link(port) for _ in range(connections)]
     try:
         with selectors.DefaultSelector() as selector:
             for link in links:
@@ -125,7 +125,7 @@ def _pump(
         if not ready:
             raise BenchError(f"nothing was answered for {_SILENCE_SECONDS:g} seconds")
         for key, _ in ready:
-            link: _Link = key.data
+            link: Link = key.data
             answer = link.receive()
             if answer is None:
                 continue

@@ -23,13 +23,17 @@ class Scale(msgspec.Struct, frozen=True, kw_only=True):
     """Length of one round of load, without its warm-up."""
     fresh_seconds: float = 20.0
     """How long clicks are sent for ``freshness``."""
+    soak_seconds: float = 60.0
+    """How long ``soak`` offers its load."""
     outcomes: int = 40_000
     """Decisions in the log that ``fold`` reads."""
     price_seconds: float = 0.05
     """Length of one round of one line of ``price``."""
 
 
-QUICK: Final = Scale(rounds=1, seconds=0.3, fresh_seconds=1.0, outcomes=1_500, price_seconds=0.002)
+QUICK: Final = Scale(
+    rounds=1, seconds=0.3, fresh_seconds=1.0, soak_seconds=3.0, outcomes=1_500, price_seconds=0.002
+)
 """Enough to see that everything runs; the figures mean nothing."""
 
 

@@ -17,6 +17,8 @@ from bench import fold
 from bench.freshness import Sighting, delays
 from bench.load import is_complete
 from bench.measures import Spread
+from bench.resident import Growth
+from bench.servers import WORKERS
 
 ROWS = {
     "decide": ("no-op Flask view", "decide", "decide, learner on"),
@@ -47,6 +49,42 @@ def test_every_benchmark_completes_and_prints_its_rows(tmp_path: Path) -> None:
     assert set(written) == set(ROWS)
     for name, rows in ROWS.items():
         assert set(rows) <= {row["name"] for row in written[name]["rows"]}
+
+
+@pytest.mark.slow
+@pytest.mark.redis
+def test_a_soak_completes_and_tells_the_processes_apart(tmp_path: Path) -> None:
+    path = tmp_path / "values.json"
+
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "soak", "--quick", "--json", str(path)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    soaked = json.loads(path.read_bytes())["results"]["soak"]["values"]
+    roles = [name.split()[0] for name in soaked["growth"]]
+    assert {role: roles.count(role) for role in roles} == {
+        "Redis": 1,
+        "learner": 1,
+        "worker": WORKERS,
+    }
+    assert soaked["offered"]["answered"].keys() == {"200", "202"}
+    assert soaked["logged"] > 0
+
+
+def test_growth_is_the_slope_of_the_second_half() -> None:
+    # A start-up of 100 MB in 5 s, then 1 MB every 10 s.
+    samples = [(t / 2, 20.0 * t / 2 if t < 10 else 100 + (t / 2 - 5) / 10) for t in range(100)]
+
+    growth = Growth.of(samples)
+
+    assert growth.start == 0
+    assert growth.end == growth.peak == pytest.approx(104.45)
+    assert growth.per_minute == pytest.approx(6.0)
 
 
 def test_a_section_that_does_not_exist_is_refused() -> None:

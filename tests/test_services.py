@@ -12,7 +12,7 @@ import pytest
 import structlog
 
 from bandit_service.errors import NotAuthenticated, StorageError
-from bandit_service.services import Services, opened_store
+from bandit_service.services import DEAF_SECONDS, KEYS_SECONDS, Services, opened_store
 from bandit_service.serving.view import SiteView
 from bandit_service.settings import ServiceSettings
 from bandit_service.storage.memory import MemoryStore
@@ -39,6 +39,49 @@ def test_a_site_whose_log_cannot_be_read_keeps_no_other_from_learning() -> None:
     stopped = [line for line in logs if line["event"] == "learning_stopped"]
     assert {line["site"] for line in stopped} == {"broken"}
     assert stopped[0]["hint"]
+
+
+def authenticate(services: Services, key: str) -> str:
+    """Whether a key gets in."""
+    try:
+        services.authenticate(f"Bearer {key}", "site")
+    except NotAuthenticated:
+        return "refused"
+    return "in"
+
+
+def test_a_flood_of_wrong_keys_reads_no_keys_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    keys, reads = world.store.keys, []
+
+    def read() -> dict[str, bytes]:
+        reads.append(1)
+        return keys()
+
+    monkeypatch.setattr(world.store, "keys", read)
+    started = time.monotonic()
+
+    answers = {authenticate(world.services, f"bk_main_{n:043}") for n in range(2_000)}
+
+    took = time.monotonic() - started
+    assert answers == {"refused"}
+    assert len(reads) <= 1 + took / KEYS_SECONDS
+
+
+def test_a_wrong_key_does_not_wait_for_a_store_that_is_known_to_be_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # given a process whose watcher has not reached the store for long
+    world = World()
+    key, _ = world.services.keys.create("main", "site")
+    assert authenticate(world.services, key) == "in"
+    monkeypatch.setattr(world.store, "keys", pytest.fail)
+    monkeypatch.setattr(world.services, "_threads", [threading.current_thread()])
+    monkeypatch.setattr(Services, "staleness", DEAF_SECONDS + 1)
+
+    # then a wrong key is refused without asking it, and a right one gets in
+    assert authenticate(world.services, "bk_main_" + "x" * 43) == "refused"
+    assert authenticate(world.services, key) == "in"
 
 
 def test_learning_waits_for_a_store_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,7 +113,7 @@ def test_the_watcher_goes_on_whatever_a_look_raises(monkeypatch: pytest.MonkeyPa
     services.refresh()
     looks: list[int] = []
 
-    def broken(self: SiteView, pulse: object = None) -> None:
+    def broken(self: SiteView, pulse: object = None, *, swap: bool = True) -> None:
         looks.append(1)
         if len(looks) < 3:
             raise ZeroDivisionError

@@ -20,6 +20,7 @@ OTHERS: dict[str, tuple[object, str]] = {
     "redis_url": ("redis://elsewhere:6379/1", "redis://elsewhere:6379/1"),
     "data_dir": ("/data", "/data"),
     "fsync": ("always", "always"),
+    "spool_megabytes": (7, "7"),
     "site_settings": ("other.toml", "other.toml"),
     "site": ("shop", "shop"),
     "host": ("0.0.0.0", "0.0.0.0"),
@@ -34,6 +35,8 @@ OTHERS: dict[str, tuple[object, str]] = {
     "archive_seconds": (60.0, "60"),
     "stream_hours": (0.5, "0.5"),
     "archive_days": (400, "400"),
+    "management_rate": ("5 per second", "5 per second"),
+    "events_rate": ("70000/hour", "70000/hour"),
     "log_level": ("debug", "debug"),
 }
 """By setting: a value that is not its default, and how the environment says it."""
@@ -51,7 +54,10 @@ WRONG = [
     ("publish_seconds", 3601),
     ("publish_seconds", "nan"),
     ("publish_seconds", "inf"),
+    ("spool_megabytes", 0),
+    ("spool_megabytes", "plenty"),
     ("poll_seconds", 0.01),
+    ("poll_seconds", 1.01),
     ("poll_seconds", "soon"),
     ("archive", "perhaps"),
     ("archive_seconds", 0.0),
@@ -61,6 +67,10 @@ WRONG = [
     ("archive_days", -1),
     ("archive_days", 1.5),
     ("log_level", "loud"),
+    ("management_rate", "many"),
+    ("management_rate", "0/minute"),
+    ("management_rate", "5/minute;3/second"),
+    ("events_rate", "5 per fortnight"),
 ]
 
 

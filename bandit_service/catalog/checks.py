@@ -120,6 +120,12 @@ def check_placement(placement: Placement) -> Placement:
         )
     for variant in placement.variants:
         check_variant(variant, placement.kind, f"variants.{variant.id}")
+    if placement.canonical is not None and placement.canonical not in ids:
+        raise InvalidCatalog(
+            f"canonical {placement.canonical[:80]!r} is no variant of this placement",
+            field="canonical",
+            hint="name one of its variants, or leave it out: then it is the first live one",
+        )
     reserved = sum(variant.min_share for variant in placement.live())
     if reserved > 1.0:
         raise InvalidCatalog(

@@ -86,5 +86,6 @@ def _as_spec(placement: Placement) -> PlacementSpec:
         kind=placement.kind,
         name=placement.name,
         tags=list(placement.tags),
+        canonical=placement.canonical,
         variants=variants,
     )

@@ -41,6 +41,7 @@ def put_placement(old: Placement | None, placement_id: str, spec: PlacementSpec)
             kind=spec.kind,
             name=spec.name,
             tags=tuple(spec.tags),
+            canonical=spec.canonical,
             variants=variants,
         ),
     )

@@ -64,13 +64,14 @@ class PlacementSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """A placement as an editor describes it.
 
     ``variants`` left out keeps the present ones; given, it is the whole list: variants that it
-    does not name are retired.
+    does not name are retired. ``canonical`` is the variant that crawlers and prefetchers get.
     """
 
     id: Id | None = None
     kind: Kind
     name: Text = ""
     tags: Annotated[list[Tag], TAGS] = []
+    canonical: Id | None = None
     variants: Annotated[list[Annotated[VariantSpec, NAMED]], said(maxItems=MAX_VARIANTS)] | None = (
         None
     )
@@ -113,6 +114,8 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
     name: Text = ""
     tags: Annotated[tuple[Tag, ...], TAGS] = ()
     retired: bool = False
+    canonical: Id | None = None
+    """Id of the variant for whoever is no visitor; None: the first live one."""
     variants: tuple[Variant, ...] = ()
 
     def live(self) -> tuple[Variant, ...]:

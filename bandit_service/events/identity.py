@@ -25,6 +25,8 @@ DECISION_ENTROPY: Final = _RANDOM
 """Random bytes that a decision id takes."""
 DECISION_LENGTH: Final = (_TIME + _RANDOM + _MAC) * 4 // 3
 """Characters of a decision id."""
+CANONICAL: Final = "canonical"
+"""Stands in an answer that is no decision; being shorter, it can never be one's id."""
 
 
 class SiteSecret:

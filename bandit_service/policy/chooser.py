@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from bandit_service.catalog.model import Placement, Variant
+from bandit_service.kept import Kept
 from bandit_service.policy.features import action_line, placement_lines
 from bandit_service.policy.sampling import bounded, held_out, mixed, race
 from bandit_service.policy.settings import PolicySettings
@@ -21,6 +22,10 @@ from bandit_service.policy.vowpal import Prediction, VowpalModel
 
 MAX_KEPT: Final = 20_000
 """Distributions kept for one snapshot before all are let go."""
+MAX_KEPT_BYTES: Final = 64 * 1_048_576
+"""How much they may take together: lines come from requests, and may be long."""
+_BYTES_AN_ARM: Final = 160
+"""What a distribution takes of each arm: four numbers and their places in lists."""
 
 
 class Candidates:
@@ -87,16 +92,18 @@ class Chooser:
         self.settings = snapshot.settings
         self.policy: PolicySettings = snapshot.settings.policy
         self._model = VowpalModel(self.policy, snapshot.model)
-        self._kept: dict[tuple[object, str], Distribution] = {}
+        self._kept: Kept[tuple[object, str], Distribution] = Kept(
+            entries=MAX_KEPT, room=MAX_KEPT_BYTES
+        )
 
     def distribution(self, candidates: Candidates, shared: str) -> Distribution:
         """The probabilities of ``candidates`` for the decision that ``shared`` describes."""
         key = (candidates.key, shared)
         kept = self._kept.get(key)
         if kept is None:
-            if len(self._kept) >= MAX_KEPT:
-                self._kept.clear()
-            kept = self._kept[key] = self._distribution(candidates, shared)
+            kept = self._distribution(candidates, shared)
+            lines = sum(map(len, candidates.lines))
+            self._kept.keep(key, kept, len(shared) + lines + _BYTES_AN_ARM * len(candidates))
         return kept
 
     def close(self) -> None:

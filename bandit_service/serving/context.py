@@ -16,6 +16,9 @@ from bandit_service.catalog.model import Scalar, TraitValue
 from bandit_service.errors import InvalidInput
 from bandit_service.serving.requests import ContextValue
 
+CLIENT_FIELDS: Final = ("user_agent", "purpose")
+"""What a server says of its visitor's browser: for ``crawlers`` alone, and never a feature."""
+
 _BANDS: Final = ("night", "morning", "afternoon", "evening")
 _DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
@@ -45,6 +48,13 @@ def situation(context: Mapping[str, ContextValue], now: int) -> dict[str, str]:
     if hour is not None:
         features["hour"] = _hour_band(hour)
     return features
+
+
+def without_client(context: dict[str, ContextValue]) -> dict[str, ContextValue]:
+    """The context without the fields that are about the browser; the same object if it has none."""
+    if "user_agent" not in context and "purpose" not in context:
+        return context
+    return {name: value for name, value in context.items() if name not in CLIENT_FIELDS}
 
 
 def declared(traits: Mapping[str, TraitValue]) -> dict[str, list[str]]:

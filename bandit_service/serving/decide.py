@@ -54,7 +54,7 @@ NO_SNAPSHOT: Final = "none"
 """Named by decisions that no snapshot had a part in."""
 
 
-class _Offer(NamedTuple):
+class Offer(NamedTuple):
     """What may be shown for a request."""
 
     candidates: Candidates
@@ -97,10 +97,7 @@ def decide_page(
     Raises:
         PayloadTooLarge: if the page has more than MAX_SLOTS slots.
     """
-    if len(page.slots) > MAX_SLOTS:
-        raise PayloadTooLarge(
-            f"the page has {len(page.slots)} slots", field="slots", hint=f"at most {MAX_SLOTS}"
-        )
+    check_slots(page)
     if not page.slots:
         return PageAnswer(slots=[])
     return PageAnswer(slots=_logged(view, _make(view, page.requests(), now, entropies)))
@@ -116,6 +113,14 @@ def _logged(view: SiteView, made: Sequence[_Made]) -> list[DecideAnswer]:
     for one in made:
         view.visits.saw(one.entry)
     return [one.answer for one in made]
+
+
+def check_slots(page: PageRequest) -> None:
+    """Raise PayloadTooLarge if a page has more than MAX_SLOTS slots."""
+    if len(page.slots) > MAX_SLOTS:
+        raise PayloadTooLarge(
+            f"the page has {len(page.slots)} slots", field="slots", hint=f"at most {MAX_SLOTS}"
+        )
 
 
 def _make(
@@ -143,7 +148,7 @@ def _guests(view: SiteView, requests: Sequence[DecideRequest], now: int) -> list
 def _choose(
     view: SiteView, request: DecideRequest, guest: _Guest | None, now: int, entropy: bytes
 ) -> _Made:
-    offer = _offer(view, request)
+    offer = offer_for(view, request)
     chooser = view.chooser  # read once: a snapshot may be swapped in at any moment
     policy = view.defaults.policy if chooser is None else chooser.policy
     described = view.descriptions.of(request, now)
@@ -185,13 +190,20 @@ def _choose(
     return _Made(entry, _answer(entry, offer, given))
 
 
-def _offer(view: SiteView, request: DecideRequest) -> _Offer:
+def offer_for(view: SiteView, request: DecideRequest) -> Offer:
+    """What may be shown for a request.
+
+    Raises:
+        InvalidInput: if candidates that came with it cannot be used.
+        NotFound: if there is no such placement.
+        NothingToShow: if no live variant is left.
+    """
     shelf = view.shelves.get(request.placement)
     if request.candidates is not None:
         variants = [_inline(n, spec) for n, spec in enumerate(request.candidates)]
         variants = [variant for variant in variants if variant.id not in request.exclude]
         _check_distinct(variants)
-        offer = _Offer(Candidates.inline(request.placement, variants), 0, None)
+        offer = Offer(Candidates.inline(request.placement, variants), 0, None)
     elif shelf is None or shelf.placement.retired:
         raise NotFound(
             f"there is no placement {request.placement!r}",
@@ -203,7 +215,7 @@ def _offer(view: SiteView, request: DecideRequest) -> _Offer:
         candidates = (
             Candidates.of(placement, request.exclude) if request.exclude else shelf.candidates
         )
-        offer = _Offer(candidates, placement.revision, placement.kind)
+        offer = Offer(candidates, placement.revision, placement.kind)
     if not len(offer.candidates):
         raise NothingToShow(
             f"placement {request.placement!r} has no live variant that may be shown",
@@ -260,28 +272,33 @@ def _reason(
     return "learned" if likeliest else "explored"
 
 
-def _answer(entry: Decision, offer: _Offer, given: Distribution) -> DecideAnswer:
+def _answer(entry: Decision, offer: Offer, given: Distribution) -> DecideAnswer:
     variant = offer.candidates.variants[entry.chosen]
     return DecideAnswer(
         decision=entry.id,
         placement=entry.placement,
-        variant=VariantAnswer(
-            id=variant.id,
-            version=variant.version,
-            kind=offer.kind or kind_of(variant),
-            headline=variant.headline,
-            image_url=variant.image_url,
-            alt=variant.alt,
-            target_url=variant.target_url,
-            tags=variant.tags,
-            attributes=variant.attributes,
-        ),
+        variant=shown(variant, offer.kind),
         persona=entry.persona,
         persona_confidence=entry.confidence,
         probability=entry.propensity,
         match=given.rewards[entry.chosen],
         snapshot=entry.snapshot,
         reason=entry.reason,
+    )
+
+
+def shown(variant: Variant, kind: Kind | None) -> VariantAnswer:
+    """A variant as answers show it; without a kind, its content says what it is."""
+    return VariantAnswer(
+        id=variant.id,
+        version=variant.version,
+        kind=kind or kind_of(variant),
+        headline=variant.headline,
+        image_url=variant.image_url,
+        alt=variant.alt,
+        target_url=variant.target_url,
+        tags=variant.tags,
+        attributes=variant.attributes,
     )
 
 

@@ -15,12 +15,18 @@ import msgspec
 
 from bandit_service.catalog.personas import Resolution, Resolver, TagsOf
 from bandit_service.errors import InvalidInput
+from bandit_service.kept import Kept
 from bandit_service.policy.features import shared_line
 from bandit_service.serving import context as features
 from bandit_service.serving.requests import DecideRequest, check_features
 
 MAX_KEPT: Final = 20_000
 """Descriptions kept by one process before all are let go."""
+MAX_KEPT_BYTES: Final = 8 * 1_048_576
+"""How much the words may take together that they are kept under; a description takes some 10
+times as much."""
+MAX_LINES: Final = 32
+"""Lines kept of one description; there are fewer bands of what is remembered of a visitor."""
 
 _encoder: Final = msgspec.json.Encoder()
 
@@ -46,7 +52,8 @@ class Described:
         if line is None:
             together = {**self.context, **remembered}
             line = shared_line(self.resolution.persona, self.traits, together)
-            self._lines[bands] = line
+            if len(self._lines) < MAX_LINES:
+                self._lines[bands] = line
         return line
 
 
@@ -57,7 +64,7 @@ class Descriptions:
         """``tags_of`` gives the tags of a placement's id; both must not change."""
         self._resolver = resolver
         self._tags_of = tags_of
-        self._kept: dict[bytes, Described] = {}
+        self._kept: Kept[bytes, Described] = Kept(entries=MAX_KEPT, room=MAX_KEPT_BYTES)
 
     def of(self, request: DecideRequest, now: int) -> Described:
         """What ``request`` says; ``now`` is in ms.
@@ -65,15 +72,16 @@ class Descriptions:
         Raises:
             InvalidInput: if it breaks a limit or names an unknown persona.
         """
-        if "timezone" in request.context:
+        context = features.without_client(request.context)
+        if context is not request.context:
+            request = msgspec.structs.replace(request, context=context)
+        if "timezone" in context:
             return self._describe(request, now)
-        words = _encoder.encode((request.persona, request.traits, request.context))
+        words = _encoder.encode((request.persona, request.traits, context))
         kept = self._kept.get(words)
         if kept is None:
             kept = self._describe(request, now)
-            if len(self._kept) >= MAX_KEPT:
-                self._kept.clear()
-            self._kept[words] = kept
+            self._kept.keep(words, kept, len(words))
         return kept
 
     def _describe(self, request: DecideRequest, now: int) -> Described:

@@ -16,6 +16,7 @@ import msgspec
 
 from bandit_service.errors import InvalidInput, PayloadTooLarge
 from bandit_service.events.entries import Event, encode
+from bandit_service.events.identity import CANONICAL
 from bandit_service.serving.requests import (
     EVENT_TYPE,
     MAX_EVENT_ID,
@@ -42,12 +43,7 @@ def take_events(view: SiteView, request: EventsRequest, *, now: int) -> EventsAn
         PayloadTooLarge: if there are more than MAX_EVENTS.
         StorageError: if the log did not take them; the sender may send all of them again.
     """
-    if len(request.events) > MAX_EVENTS:
-        raise PayloadTooLarge(
-            f"{len(request.events)} events are too many",
-            field="events",
-            hint=f"send at most {MAX_EVENTS} at once",
-        )
+    check_count(request)
     accepted: list[Event] = []
     rejected: list[Rejection] = []
     for index, raw in enumerate(request.events):
@@ -59,6 +55,16 @@ def take_events(view: SiteView, request: EventsRequest, *, now: int) -> EventsAn
             )
     _append(view, accepted)
     return EventsAnswer(accepted=len(accepted), rejected=rejected)
+
+
+def check_count(request: EventsRequest) -> None:
+    """Raise PayloadTooLarge if there are more than MAX_EVENTS."""
+    if len(request.events) > MAX_EVENTS:
+        raise PayloadTooLarge(
+            f"{len(request.events)} events are too many",
+            field="events",
+            hint=f"send at most {MAX_EVENTS} at once",
+        )
 
 
 def _append(view: SiteView, events: Sequence[Event]) -> None:
@@ -90,13 +96,7 @@ def _check(view: SiteView, raw: msgspec.Raw, now: int) -> Event:
         raise InvalidInput(
             f"a watch of {event.value:g} is outside 0 to 1", hint="send the share that was watched"
         )
-    decided = view.secret.decision_time(event.decision)
-    if decided is None:
-        raise InvalidInput(
-            "this site never issued that decision id",
-            code="unknown_decision",
-            hint="send 'decision' as /v1/decide answered it, with a key of the same site",
-        )
+    decided = _decided(view, event.decision)
     at = now if event.at is None else _time(event.at)
     if at < 0:
         raise InvalidInput("at lies before 1970", hint="send seconds since then, or RFC 3339")
@@ -113,6 +113,24 @@ def _check(view: SiteView, raw: msgspec.Raw, now: int) -> Event:
         id=event.id,
         flags=_flags(view, event.type, at, decided, now),
     )
+
+
+def _decided(view: SiteView, decision: str) -> int:
+    """When a decision was made, in ms; proof that this site made it."""
+    if decision == CANONICAL:
+        raise InvalidInput(
+            "this answer was not a decision: it went to a crawler or a prefetcher",
+            code="not_a_decision",
+            hint="report events only of answers with 'logged': true",
+        )
+    decided = view.secret.decision_time(decision)
+    if decided is None:
+        raise InvalidInput(
+            "this site never issued that decision id",
+            code="unknown_decision",
+            hint="send 'decision' as /v1/decide answered it, with a key of the same site",
+        )
+    return decided
 
 
 def _flags(view: SiteView, event_type: str, at: int, decided: int, now: int) -> list[str]:

@@ -205,7 +205,7 @@ class DecideAnswer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The state of learning that chose."""
     reason: Annotated[str, said(enum=list(get_args(Reason)))]
     logged: bool = True
-    """False where neither Redis nor this machine's disk took the decision: it will not count."""
+    """False for crawlers, and where neither Redis nor this machine's disk took the decision."""
 
 
 class PageAnswer(msgspec.Struct, frozen=True, kw_only=True):

@@ -86,8 +86,10 @@ class SiteView:
         shelf = self.shelves.get(placement)
         return () if shelf is None else shelf.placement.tags
 
-    def refresh(self, pulse: Pulse | None = None) -> None:
-        """Bring the view up to date with the store.
+    def refresh(self, pulse: Pulse | None = None, *, swap: bool = True) -> None:
+        """Bring the view up to date with the store; without ``swap``, all but the snapshot.
+
+        A view that has no snapshot takes one in any case.
 
         Raises:
             StorageError: if the store does not answer; the view stays as it was.
@@ -100,7 +102,9 @@ class SiteView:
         if pulse.catalog != self._catalog:
             self._refresh_catalog()
         serving = None if self.chooser is None else self.chooser.name
-        if pulse.head is not None and pulse.head.name not in (serving, *self._refused):
+        wanted = swap or serving is None
+        known = (serving, *self._refused)
+        if wanted and pulse.head is not None and pulse.head.name not in known:
             self._refresh_policy(pulse.head.name)
 
     def _refresh_catalog(self) -> None:

@@ -13,12 +13,15 @@ from typing import Final
 from bandit_service.errors import StorageError
 from bandit_service.events.entries import Decision
 from bandit_service.events.visits import Visit, advance, decode_visit
+from bandit_service.kept import Kept
 from bandit_service.storage.ports import SiteStore
 
 KEEP_MS: Final = 5_000
 """How long what was read of a visitor is used again, in ms."""
 MAX_VISITORS: Final = 20_000
 """Visitors kept by one process before all are let go."""
+MAX_VISITS: Final = 400_000
+"""Visits kept of them together, before all are let go."""
 
 
 class Visitors:
@@ -27,7 +30,9 @@ class Visitors:
     def __init__(self, store: SiteStore) -> None:
         """Read from ``store``."""
         self._store = store
-        self._kept: dict[str, tuple[int, dict[str, Visit]]] = {}
+        self._kept: Kept[str, tuple[int, dict[str, Visit]]] = Kept(
+            entries=MAX_VISITORS, room=MAX_VISITS
+        )
 
     def of(self, pseudonym: str, now: int) -> dict[str, Visit]:
         """The visits of one visitor by placement; ``now`` is in ms.
@@ -44,9 +49,7 @@ class Visitors:
         else:
             found = ((place, decode_visit(row)) for place, row in rows.items())
             visits = {place: visit for place, visit in found if visit is not None}
-        if len(self._kept) >= MAX_VISITORS:
-            self._kept.clear()
-        self._kept[pseudonym] = (now, visits)
+        self._kept.keep(pseudonym, (now, visits), 1 + len(visits))
         return visits
 
     def saw(self, decision: Decision) -> None:

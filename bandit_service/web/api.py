@@ -17,6 +17,7 @@ from bandit_service.reporting import counters
 from bandit_service.services import Services
 from bandit_service.serving.editing import CatalogEditor, Condition, etag
 from bandit_service.web.bodies import JSON, decoded, encoded
+from bandit_service.web.limits import Limiter
 from bandit_service.web.routes import (
     LearningReport,
     PersonaReport,
@@ -27,10 +28,16 @@ from bandit_service.web.routes import (
 Body = TypeVar("Body")
 
 
-def management(services: Services) -> Blueprint:
+def management(services: Services, limiter: Limiter) -> Blueprint:
     """The blueprint of placements, variants, personas and reports."""
     api = Blueprint("api", __name__)
     views = _Views(services)
+
+    @api.before_request
+    def charge() -> None:
+        # Any valid key: whether its role reaches is for the view to say.
+        limiter.charge(views.key("site").id)
+
     one, variant = "/v1/placements/<placement>", "/v1/placements/<placement>/variants/<variant>"
     for method, rule, view in (
         ("GET", "/v1/placements", views.list_placements),
@@ -111,23 +118,24 @@ class _Views:
         )
 
     def report_learning(self) -> Response:
-        key = self._key("editor")
+        key = self.key("editor")
         head = self._services.store.site(key.site).head()
         name = None if head is None else head.name
         return _answer(LearningReport(snapshot=name, counts=self._report().join))
 
     # -- inside
 
-    def _key(self, role: Role) -> KeyRecord:
+    def key(self, role: Role) -> KeyRecord:
+        """The key of the request, which must have the rights of ``role``."""
         sent = request.headers
         return self._services.authenticate(sent.get("Authorization"), role, sent.get("Origin"))
 
     def _editor(self) -> CatalogEditor:
-        key = self._key("editor")
+        key = self.key("editor")
         return self._services.editor(key.site, by=key.id)
 
     def _report(self) -> counters.ReportState:
-        data = self._services.store.site(self._key("editor").site).report()
+        data = self._services.store.site(self.key("editor").site).report()
         if data is None:
             return counters.ReportState([], JoinCounts())
         return msgspec.json.decode(data, type=counters.ReportState)

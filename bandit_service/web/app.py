@@ -17,6 +17,7 @@ from bandit_service.web.api import management, no_such_route
 from bandit_service.web.bodies import JSON, encoded, error_body, error_headers, too_large
 from bandit_service.web.headers import secure
 from bandit_service.web.hot import HotPath
+from bandit_service.web.limits import Limits
 from bandit_service.web.metrics import Metrics
 from bandit_service.web.openapi import document
 from bandit_service.web.routes import Health
@@ -33,11 +34,13 @@ def create_app(services: Services) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False  # a method that is not in ROUTES is not there
     metrics = Metrics()
-    app.register_blueprint(management(services))
+    limits = Limits(services.settings)
+    services.pressure.report_to(metrics.pressure)
+    app.register_blueprint(management(services, limits.management))
     app.register_blueprint(_operations(services, metrics))
     _answer_errors(app, metrics)
     secure(app)
-    app.wsgi_app = HotPath(services, metrics, app.wsgi_app)  # type: ignore[method-assign]
+    app.wsgi_app = HotPath(services, metrics, limits.events, app.wsgi_app)  # type: ignore[method-assign]
     return app
 
 
@@ -92,9 +95,8 @@ def _readiness(services: Services) -> Health:
 def _answer_errors(app: Flask, metrics: Metrics) -> None:
     def shaped(error: BanditError, status: int) -> Response:
         metrics.errors.labels(error.specific_code).inc()
-        return Response(
-            error_body(error), status=status, mimetype=JSON, headers=error_headers(error)
-        )
+        headers = error_headers(error)
+        return Response(error_body(error), status=status, mimetype=JSON, headers=headers)
 
     @app.errorhandler(BanditError)
     def ours(error: BanditError) -> Response:

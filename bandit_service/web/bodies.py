@@ -6,7 +6,13 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from bandit_service.errors import BanditError, InvalidInput, NotAuthenticated, PayloadTooLarge
+from bandit_service.errors import (
+    BanditError,
+    InvalidInput,
+    NotAuthenticated,
+    PayloadTooLarge,
+    TooManyRequests,
+)
 from bandit_service.serving.requests import MAX_BODY
 
 Body = TypeVar("Body")
@@ -51,7 +57,11 @@ def error_body(error: BanditError) -> bytes:
 
 def error_headers(error: BanditError) -> dict[str, str]:
     """The headers that tell a client what to do about an error, beside its body."""
-    return {"WWW-Authenticate": "Bearer"} if isinstance(error, NotAuthenticated) else {}
+    if isinstance(error, NotAuthenticated):
+        return {"WWW-Authenticate": "Bearer"}
+    if isinstance(error, TooManyRequests):
+        return {"Retry-After": str(error.retry_after)}
+    return {}
 
 
 def too_large() -> PayloadTooLarge:

@@ -18,8 +18,9 @@ from bandit_service.access import KeyRecord
 from bandit_service.errors import BanditError, InvalidInput, MethodNotAllowed
 from bandit_service.events.identity import DECISION_ENTROPY
 from bandit_service.services import Services
+from bandit_service.serving.canonical import canonical, canonical_page, turned_away
 from bandit_service.serving.decide import decide, decide_page
-from bandit_service.serving.intake import take_events
+from bandit_service.serving.intake import check_count, take_events
 from bandit_service.serving.requests import (
     MAX_BODY,
     DecideAnswer,
@@ -29,14 +30,16 @@ from bandit_service.serving.requests import (
 )
 from bandit_service.web.bodies import JSON, decoded, encoded, error_body, error_headers, too_large
 from bandit_service.web.headers import HOT, answer_preflight, readable_by
+from bandit_service.web.limits import Limiter
 from bandit_service.web.metrics import Metrics
+from bandit_service.web.screening import kind_of, kind_of_page
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 log = structlog.get_logger(__name__)
 
-Handler = Callable[[KeyRecord, bytes], tuple[str, bytes]]
+Handler = Callable[[KeyRecord, bytes, dict[str, Any]], tuple[str, bytes]]
 
 MAX_DRAINED: Final = 16 * 1_048_576
 """How much of a body over the limit is read before the connection is given up, in bytes."""
@@ -51,6 +54,7 @@ _STATUS: Final = {
     409: "409 Conflict",
     413: "413 Content Too Large",
     422: "422 Unprocessable Content",
+    429: "429 Too Many Requests",
     500: "500 Internal Server Error",
     503: "503 Service Unavailable",
 }
@@ -59,10 +63,16 @@ _STATUS: Final = {
 class HotPath:
     """A WSGI application in front of another one."""
 
-    def __init__(self, services: Services, metrics: Metrics, behind: WSGIApplication) -> None:
-        """Answer the hot calls from ``services``; pass everything else on to ``behind``."""
+    def __init__(
+        self, services: Services, metrics: Metrics, limiter: Limiter, behind: WSGIApplication
+    ) -> None:
+        """Answer the hot calls from ``services``; pass everything else on to ``behind``.
+
+        ``limiter`` is that of events.
+        """
         self._services = services
         self._metrics = metrics
+        self._limiter = limiter
         self._behind = behind
         self._handlers: dict[str, Handler] = {
             "/v1/decide": self._decide,
@@ -74,7 +84,14 @@ class HotPath:
         self._events_body = msgspec.json.Decoder(EventsRequest)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer one request."""
+        """Answer one request, and add up the time it took."""
+        started = time.perf_counter()
+        try:
+            return self._respond(environ, start_response)
+        finally:
+            self._services.pressure.spend(time.perf_counter() - started)
+
+    def _respond(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         handler = self._handlers.get(environ["PATH_INFO"])
         if handler is None:
             return self._behind(environ, start_response)
@@ -86,7 +103,7 @@ class HotPath:
             data = _read(environ)
             _require_post(environ)
             key = self._services.authenticate(environ.get("HTTP_AUTHORIZATION"), "site", origin)
-            status, body = handler(key, data)
+            status, body = handler(key, data, environ)
         except BanditError as exc:
             status, body = self._error(exc)
             more = error_headers(exc)
@@ -99,12 +116,18 @@ class HotPath:
         start_response(status, [*headers, _ALLOW] if status.startswith("405") else headers)
         return [body]
 
-    def _decide(self, key: KeyRecord, data: bytes) -> tuple[str, bytes]:
+    def _decide(self, key: KeyRecord, data: bytes, environ: dict[str, Any]) -> tuple[str, bytes]:
         started = time.perf_counter()
         services = self._services
+        request = decoded(data, self._decide_body)
+        kind = kind_of(services.crawlers, environ, request.context)
+        if kind is not None:
+            shown = canonical(services.view(key.site), request)
+            self._metrics.crawlers[kind].inc()
+            return "200 OK", encoded(shown)
         answer = decide(
             services.view(key.site),
-            decoded(data, self._decide_body),
+            request,
             now=services.clock(),
             entropy=services.entropy(DECISION_ENTROPY),
         )
@@ -112,9 +135,16 @@ class HotPath:
         self._metrics.seconds.observe(time.perf_counter() - started)
         return "200 OK", encoded(answer)
 
-    def _decide_page(self, key: KeyRecord, data: bytes) -> tuple[str, bytes]:
+    def _decide_page(
+        self, key: KeyRecord, data: bytes, environ: dict[str, Any]
+    ) -> tuple[str, bytes]:
         services = self._services
         page = decoded(data, self._page_body)
+        kind = kind_of_page(services.crawlers, environ, page)
+        if kind is not None:
+            shown = canonical_page(services.view(key.site), page)
+            self._metrics.crawlers[kind].inc(len(shown.slots))
+            return "200 OK", encoded(shown)
         answer = decide_page(
             services.view(key.site),
             page,
@@ -125,9 +155,15 @@ class HotPath:
             self._count(slot)
         return "200 OK", encoded(answer)
 
-    def _events(self, key: KeyRecord, data: bytes) -> tuple[str, bytes]:
+    def _events(self, key: KeyRecord, data: bytes, environ: dict[str, Any]) -> tuple[str, bytes]:
         services = self._services
         request = decoded(data, self._events_body)
+        check_count(request)
+        self._limiter.charge(key.id, max(1, len(request.events)))
+        kind = kind_of(services.crawlers, environ, {})
+        if kind is not None:
+            self._metrics.events.labels("crawler").inc(len(request.events))
+            return "202 Accepted", encoded(turned_away(request, kind))
         answer = take_events(services.view(key.site), request, now=services.clock())
         self._metrics.events.labels("accepted").inc(answer.accepted)
         self._metrics.events.labels("rejected").inc(len(answer.rejected))

@@ -1,7 +1,8 @@
 """What a process counts, for Prometheus. Never anything about a visitor.
 
 Worker processes share their figures through files in ``PROMETHEUS_MULTIPROC_DIR``, which
-``web.server`` sets before it starts them; without it a process reports its own.
+``web.server`` sets before it starts them; without it a process reports its own. Where a process has
+died, its counts stay and its gauges go: ``forget_process``.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 import os
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+from bandit_service.serving.crawlers import KINDS
 
 _BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.0)
 """Upper bounds in seconds."""
@@ -28,10 +31,20 @@ class Metrics:
         decisions = Counter(
             "bandit_decisions_total", "Decisions answered, by reason", ["reason"], registry=own
         )
+        crawlers = Counter(
+            "bandit_crawlers_total",
+            "Answers of the canonical variant, by who asked",
+            ["kind"],
+            registry=own,
+        )
+        self.crawlers = {kind: crawlers.labels(kind) for kind in KINDS}
         reasons = ("learned", "explored", "sticky", "holdout", "fallback", "only")
         self.decisions = {reason: decisions.labels(reason) for reason in reasons}
         self.events = Counter(
-            "bandit_events_total", "Events accepted or rejected", ["answer"], registry=own
+            "bandit_events_total",
+            "Events accepted, rejected, or dropped as a crawler's",
+            ["answer"],
+            registry=own,
         )
         self.errors = Counter(
             "bandit_errors_total", "Errors answered, by code", ["code"], registry=own
@@ -46,20 +59,30 @@ class Metrics:
             "bandit_staleness_seconds",
             "Time since the last successful look for news, in seconds",
             registry=own,
-            multiprocess_mode="max",
+            multiprocess_mode="livemax",
         )
-
+        self.busy = Gauge(
+            "bandit_busy_share",
+            "Share of the last second that a process spent in requests",
+            registry=own,
+            multiprocess_mode="livemax",
+        )
+        self.held = Counter(
+            "bandit_snapshots_held_total",
+            "Looks that found a newer snapshot and put it off, being too busy",
+            registry=own,
+        )
         self.away = Gauge(
             "bandit_redis_away",
             "Whether decisions and events wait on this machine's disk for Redis",
             registry=own,
-            multiprocess_mode="max",
+            multiprocess_mode="livemax",
         )
         self.spooled = Gauge(
             "bandit_spooled_entries",
             "Decisions and events that wait on this machine's disk",
             registry=own,
-            multiprocess_mode="mostrecent",
+            multiprocess_mode="livemostrecent",
         )
         self.unlogged = Counter(
             "bandit_unlogged_decisions_total",
@@ -67,6 +90,17 @@ class Metrics:
             registry=own,
         )
 
+    def pressure(self, share: float, held: int) -> None:
+        """What ``serving.pressure`` tells of a look."""
+        self.busy.set(share)
+        if held:
+            self.held.inc(held)
+
     def text(self) -> bytes:
         """All figures in Prometheus' text format."""
         return generate_latest(self._registry)
+
+
+def forget_process(pid: int) -> None:
+    """Drop the gauges of a process that has died."""
+    mark_process_dead(pid)  # type: ignore[no-untyped-call]

@@ -134,7 +134,9 @@ PARAMETERS: Final = {"placement": Id, "variant": Id}
 TAGGED: Final = (Placement, Variant, Personas)
 """Types of answers that carry an ETag."""
 
-_KEYED: Final = (401, 403)
+_KEYED: Final = (401, 403, 429)
+_DECIDING: Final = (401, 403)
+"""Decisions know no rate: see ``web.limits``."""
 _BODY: Final = (400, 413)
 _DOCUMENT: Final = (*_BODY, 415)
 """Of calls that insist on their Content-Type; those of web pages take whatever a beacon sends."""
@@ -144,9 +146,9 @@ _VARIANT: Final = "/v1/placements/{placement}/variants/{variant}"
 
 ROUTES: Final = (
     Route("POST", "/v1/decide", "site", "Ask for the variant to show", 200,
-          DecideRequest, DecideAnswer, (*_KEYED, *_BODY, 404, 409, 422, 503)),
+          DecideRequest, DecideAnswer, (*_DECIDING, *_BODY, 404, 409, 422, 503)),
     Route("POST", "/v1/decide/page", "site", "Ask for a variant for each slot of a page", 200,
-          PageRequest, PageAnswer, (*_KEYED, *_BODY, 404, 409, 422, 503)),
+          PageRequest, PageAnswer, (*_DECIDING, *_BODY, 404, 409, 422, 503)),
     Route("POST", "/v1/events", "site", "Report what visitors did", 202,
           EventsBody, EventsAnswer, (*_KEYED, *_BODY, 503)),
     Route("OPTIONS", "/v1/decide", None, _PREFLIGHT, 204),

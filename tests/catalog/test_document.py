@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from bandit_service.catalog.document import CatalogDocument, read_document, write_document
-from bandit_service.catalog.model import Personas
+from bandit_service.catalog.model import Personas, PlacementSpec
 from bandit_service.errors import InvalidCatalog
 from bandit_service.serving.editing import CatalogEditor
 from bandit_service.storage.memory import MemorySite, MemoryStore
@@ -101,6 +101,17 @@ def test_importing_an_export_into_its_own_site_changes_nothing() -> None:
 
     # then
     assert site.length() == entries
+
+
+def test_the_canonical_variant_travels_with_its_placement() -> None:
+    here = editor()
+    here.put_document(read_document(TOML, name="catalog.toml"))
+    spec = PlacementSpec(kind="headline", canonical="joke")
+    here.put_placement("film", spec)
+
+    exported = read_document(write_document(Personas(), here.placements()), name="c.json")
+
+    assert exported.placements[0].canonical == "joke"
 
 
 def test_retired_placements_are_not_exported() -> None:

@@ -535,3 +535,24 @@ def test_personas_that_cannot_be_used_are_refused(body: dict[str, Any], field: s
         put_personas(Personas(), msgspec.convert(body, PersonasSpec))
 
     assert caught.value.field == field
+
+
+def test_a_placement_names_one_of_its_variants_as_canonical() -> None:
+    variants = [VariantSpec(id=i, headline=i, status="live") for i in ("a", "b")]
+    made = put_placement(
+        None, "spot", PlacementSpec(kind="headline", canonical="b", variants=variants)
+    )
+
+    assert made.canonical == "b"
+    moved = put_placement(made, "spot", PlacementSpec(kind="headline", canonical="a"))
+    assert (moved.canonical, moved.revision) == ("a", 2)
+    assert put_placement(moved, "spot", PlacementSpec(kind="headline")).canonical is None
+    assert retire_variant(moved, "a").canonical == "a"
+
+
+def test_a_canonical_variant_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(InvalidCatalog) as caught:
+        put_placement(None, "spot", PlacementSpec(kind="headline", canonical="x"))
+
+    assert caught.value.field == "canonical"
+    assert "first live" in (caught.value.hint or "")

@@ -30,8 +30,14 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture
-def run(redis_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+def run(
+    redis_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Run:
     monkeypatch.setenv("REDIS_URL", redis_url)
+    monkeypatch.setenv("BANDIT_DATA_DIR", str(tmp_path_factory.mktemp("data")))
     monkeypatch.setenv("BANDIT_CONFIG_DIR", str(tmp_path / "config"))
 
     def call(*words: str | Path) -> Result:

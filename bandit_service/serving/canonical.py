@@ -1,0 +1,93 @@
+"""What is shown to whoever is no visitor: a placement's canonical variant, always the same one.
+
+There is no draw, no persona and no memory, and nothing is logged: what a crawler sees teaches
+nothing and counts nowhere. The answer has the shape of a decision, so that a page needs no second
+code path; its ``decision`` is CANONICAL, which no decision is ever called, and events that name it
+are turned away by name.
+
+The canonical variant is the one that the placement names; where it names none, or that one is not
+live or is excluded, the first live one. Of candidates that come with a request it is the first.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bandit_service.catalog.personas import UNKNOWN
+from bandit_service.events.identity import CANONICAL
+from bandit_service.serving.crawlers import Kind
+from bandit_service.serving.decide import NO_SNAPSHOT, Offer, check_slots, offer_for, shown
+from bandit_service.serving.requests import (
+    DecideAnswer,
+    DecideRequest,
+    EventsAnswer,
+    EventsRequest,
+    PageAnswer,
+    PageRequest,
+    Rejection,
+    check_request,
+)
+from bandit_service.serving.view import SiteView
+
+REASON: Final = "canonical"
+_REFUSALS: Final[dict[Kind, str]] = {
+    "crawler": "what a crawler does is not learned from",
+    "prefetch": "nobody has seen this page yet",
+}
+_HINTS: Final[dict[Kind, str]] = {
+    "crawler": "if these are people, name their user agent under 'people' in traffic.toml",
+    "prefetch": "report once the page is shown: on its 'prerenderingchange' event",
+}
+
+
+def canonical(view: SiteView, request: DecideRequest) -> DecideAnswer:
+    """The canonical variant of a placement, in the shape of a decision.
+
+    Raises:
+        InvalidInput: if the request breaks a limit.
+        NotFound: if there is no such placement.
+        NothingToShow: if no live variant is left.
+    """
+    check_request(request)
+    offer = offer_for(view, request)
+    variant = offer.candidates.variants[_place(view, request, offer)]
+    return DecideAnswer(
+        decision=CANONICAL,
+        placement=request.placement,
+        variant=shown(variant, offer.kind),
+        persona=UNKNOWN,
+        persona_confidence=0.0,
+        probability=1.0,
+        match=view.settings.policy.typical_reward,
+        snapshot=NO_SNAPSHOT,
+        reason=REASON,
+        logged=False,
+    )
+
+
+def canonical_page(view: SiteView, page: PageRequest) -> PageAnswer:
+    """The canonical variant for every slot of a page; see ``canonical``.
+
+    Raises:
+        PayloadTooLarge: if the page has more than MAX_SLOTS slots.
+    """
+    check_slots(page)
+    return PageAnswer(slots=[canonical(view, request) for request in page.requests()])
+
+
+def turned_away(request: EventsRequest, kind: Kind) -> EventsAnswer:
+    """The answer to events that a crawler or a prefetcher reports: none is taken."""
+    rejected = [
+        Rejection(index=n, code=kind, message=_REFUSALS[kind], hint=_HINTS[kind])
+        for n in range(len(request.events))
+    ]
+    return EventsAnswer(accepted=0, rejected=rejected)
+
+
+def _place(view: SiteView, request: DecideRequest, offer: Offer) -> int:
+    shelf = view.shelves.get(request.placement)
+    if shelf is None or request.candidates is not None:
+        return 0
+    ids = [variant.id for variant in offer.candidates.variants]
+    named = shelf.placement.canonical
+    return ids.index(named) if named in ids else 0
