@@ -219,6 +219,18 @@ def table() -> list[SettingHelp]:
     ]
 
 
+def variables(settings: ServiceSettings) -> dict[str, str]:
+    """The settings as environment variables, for a process that goes by the same ones."""
+    placed = msgspec.structs.replace(
+        settings, data_dir=str(settings.data_path), config_dir=str(settings.config_path)
+    )
+    values = msgspec.to_builtins(placed).items()
+    return {
+        PREFIX + name.upper(): str(value).lower() if isinstance(value, bool) else str(value)
+        for name, value in values
+    }
+
+
 def default_config_path() -> Path:
     """The configuration that comes with the package, or with the checkout."""
     packaged = Path(__file__).parent / "_config"

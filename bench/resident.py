@@ -72,7 +72,8 @@ def resident(process: Process) -> float:
 def _role(words: str) -> str:
     if "redis-server" in words:
         return "Redis"
-    return "learner" if " learn " in words else "worker"
+    commands = {" learn ": "learner", " archive ": "archiver"}
+    return next((role for word, role in commands.items() if word in words), "worker")
 
 
 def _slope(points: Sequence[tuple[float, float]]) -> float:

@@ -70,6 +70,7 @@ def test_a_soak_completes_and_tells_the_processes_apart(tmp_path: Path) -> None:
     assert {role: roles.count(role) for role in roles} == {
         "Redis": 1,
         "learner": 1,
+        "archiver": 1,
         "worker": WORKERS,
     }
     assert soaked["offered"]["answered"].keys() == {"200", "202"}

@@ -14,6 +14,7 @@ from bandit_service.settings import (
     default_config_path,
     read_service_settings,
     table,
+    variables,
 )
 
 OTHERS: dict[str, tuple[object, str]] = {
@@ -287,6 +288,18 @@ def test_no_workers_means_one_for_each_core(monkeypatch: pytest.MonkeyPatch) -> 
 def test_settings_cannot_be_changed_once_read() -> None:
     with pytest.raises(AttributeError):
         ServiceSettings().port = 1  # type: ignore[misc]
+
+
+def test_a_process_that_is_started_goes_by_the_same_settings(tmp_path: Path) -> None:
+    changed = ServiceSettings(
+        **{name: value for name, (value, _) in OTHERS.items()},  # type: ignore[arg-type]
+        config_dir=str(tmp_path),
+    )
+    assert read_service_settings(variables(changed)) == changed
+
+    here = read_service_settings(variables(ServiceSettings()))
+    assert here.data_path == ServiceSettings().data_path
+    assert here.config_path == ServiceSettings().config_path
 
 
 def test_the_archive_lies_in_the_data_folder_unless_it_has_one_of_its_own(tmp_path: Path) -> None:

@@ -8,12 +8,13 @@ import threading
 from typing import Any
 
 import click
+import msgspec
 
 from bandit_service.cli.options import settings_from, shared_options, site_option
 from bandit_service.cli.processes import Child, stop_on_signals, stop_with_parent
 from bandit_service.runtime import spare_the_collector
 from bandit_service.services import Services, open_spool, opened_store
-from bandit_service.settings import ServiceSettings
+from bandit_service.settings import ServiceSettings, variables
 from bandit_service.storage.redis_store import RedisStore
 from bandit_service.web import server
 
@@ -40,8 +41,8 @@ def serve(parent: int | None, **options: Any) -> None:
         click.echo(_which_redis(settings, store))
         open_spool(settings, store.url).close()  # better known now than when Redis is away
         _prepare(Services(settings, store), first_steps=parent is None)
-        learner = _learner(settings, store.url) if settings.learn else None
-        archiver = _archiver(settings, store.url) if settings.archive else None
+        learner = _child(settings, store.url, "learn") if settings.learn else None
+        archiver = _child(settings, store.url, "archive") if settings.archive else None
         try:
             click.echo(f"Serving http://{settings.host}:{settings.port} (site {settings.site})")
             server.run(settings, store.url)
@@ -89,29 +90,8 @@ def _which_redis(settings: ServiceSettings, store: RedisStore) -> str:
     return f"Redis {version}, embedded, data in {settings.data_path}"
 
 
-def _learner(settings: ServiceSettings, redis_url: str) -> Child:
-    command = [sys.executable, "-m", "bandit_service", "learn", "--redis-url", redis_url]
-    command += ["--parent", str(os.getpid()), "--log-level", settings.log_level]
-    command += ["--config-dir", str(settings.config_path), "--data-dir", str(settings.data_path)]
-    command += ["--site-settings", settings.site_settings]
-    environ = {**_environ(settings), "BANDIT_PUBLISH_SECONDS": str(settings.publish_seconds)}
-    return Child(command, environ=environ, keep=True)
-
-
-def _archiver(settings: ServiceSettings, redis_url: str) -> Child:
-    command = [sys.executable, "-m", "bandit_service", "archive", "--redis-url", redis_url]
-    command += ["--parent", str(os.getpid()), "--log-level", settings.log_level]
-    command += ["--config-dir", str(settings.config_path)]
-    command += ["--site-settings", settings.site_settings]
-    environ = {
-        **_environ(settings),
-        "BANDIT_ARCHIVE_SECONDS": str(settings.archive_seconds),
-        "BANDIT_STREAM_HOURS": str(settings.stream_hours),
-        "BANDIT_ARCHIVE_DAYS": str(settings.archive_days),
-    }
-    return Child(command, environ=environ, keep=True)
-
-
-def _environ(settings: ServiceSettings) -> dict[str, str]:
-    """For children that read the archive: data_dir is not told to them, since Redis runs."""
-    return {**os.environ, "BANDIT_ARCHIVE_DIR": str(settings.archive_path)}
+def _child(settings: ServiceSettings, redis_url: str, command: str) -> Child:
+    """Another command of ours under the settings of this one, started again whenever it dies."""
+    words = [sys.executable, "-m", "bandit_service", command, "--parent", str(os.getpid())]
+    known = msgspec.structs.replace(settings, redis_url=redis_url)
+    return Child(words, environ={**os.environ, **variables(known)}, keep=True)

@@ -16,6 +16,7 @@ from bandit_service.catalog.document import CatalogDocument
 from bandit_service.events.entries import Decision, Event, Position, decode, encode
 from bandit_service.events.identity import SiteSecret
 from bandit_service.folds.learner import SiteLearner
+from bandit_service.outcomes.join import LATEST_MS
 from bandit_service.outcomes.rewards import RewardSettings
 from bandit_service.policy.settings import PolicySettings, SiteSettings
 from bandit_service.services import ensure_snapshot
@@ -195,8 +196,13 @@ def test_a_unit_that_closes_twice_is_doubled(evidence: Evidence) -> None:
     decision = of_a_visitor(evidence.rows)
     ended = evidence.rows[-1][0].ms + decision.slot_ms
     again = msgspec.structs.replace(decision, id=decision.id[::-1])
-    evidence.rows.append((Position(ended + 1, 0), encode(again)))
-    evidence.rows.append((Position(ended + 6_000, 0), TICK))
+    # Units are remembered until decisions are made that long after their slots.
+    later = msgspec.structs.replace(
+        decision, id=decision.id[1:] + "A", visitor=None, slot=None, at=ended + LATEST_MS
+    )
+    evidence.rows.append((Position(ended + LATEST_MS, 0), encode(later)))
+    evidence.rows.append((Position(ended + LATEST_MS + 1, 0), encode(again)))
+    evidence.rows.append((Position(ended + LATEST_MS + 6_000, 0), TICK))
 
     assert any("closed 2 times" in what for what in evidence.audit().doubled)
 

@@ -106,7 +106,7 @@ def test_a_dash_writes_to_standard_output_and_everything_else_to_standard_error(
 
 
 def test_a_reader_who_has_had_enough_ends_it_quietly(
-    redis_url: str, site: RedisSite, world: World
+    redis_url: str, site: RedisSite, world: World, tmp_path: Path
 ) -> None:
     command = f"{sys.executable} -m bandit_service export --format jsonl --out - | head -c 100"
 
@@ -115,7 +115,7 @@ def test_a_reader_who_has_had_enough_ends_it_quietly(
         check=False,
         capture_output=True,
         text=True,
-        env={**os.environ, "REDIS_URL": redis_url},
+        env={**os.environ, "REDIS_URL": redis_url, "BANDIT_DATA_DIR": str(tmp_path)},
     )
 
     assert len(done.stdout) == 100
