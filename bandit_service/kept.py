@@ -17,7 +17,7 @@ V = TypeVar("V")
 class Kept(dict[K, V]):
     """A dict to read; written through ``keep``."""
 
-    __slots__ = ("_entries", "_room", "_used")
+    __slots__ = ("_entries", "_room", "_used", "_weights")
 
     def __init__(self, *, entries: int, room: int) -> None:
         """At most so many ``entries``, weighing at most ``room`` together."""
@@ -25,18 +25,22 @@ class Kept(dict[K, V]):
         self._entries = entries
         self._room = room
         self._used = 0
+        self._weights: dict[K, int] = {}
 
     def keep(self, key: K, value: V, weight: int) -> None:
         """Remember a value, unless it alone would take more than a hundredth of the room."""
+        self._used -= self._weights.pop(key, 0)
         if weight * 100 > self._room:
             self.pop(key, None)
             return
         if len(self) >= self._entries or self._used + weight > self._room:
             self.clear()
         self[key] = value
+        self._weights[key] = weight
         self._used += weight
 
     def clear(self) -> None:
         """Let go of everything."""
         super().clear()
+        self._weights.clear()
         self._used = 0

@@ -137,7 +137,6 @@ class Services:
         """
         view = self._views.get(site)
         if view is None:
-            self._refuse_while_away()
             with self._lock:
                 view = self._views.get(site) or self._open(site)
                 self._views[site] = view
@@ -171,20 +170,31 @@ class Services:
     def refresh(self) -> None:
         """Look once for changed keys, catalogs and snapshots.
 
+        What is wrong with one site keeps no other from hearing the news.
+
         Raises:
             StorageError: if the store does not answer; everything stays as it was.
         """
         self._notice_another_store()
         self.pressure.look(time.monotonic())
+        failed: list[Exception] = []
         for site in {*self._views, self.settings.site}:
-            view = self.view(site)
-            pulse = view.store.pulse()
-            if pulse.keys != self._keys_revision:
-                self._read_keys()
-                self._keys_revision = pulse.keys
-            with self._lock:
-                self.pressure.refresh(view, pulse, time.monotonic())
+            try:
+                self._refresh_site(site)
+            except Exception as exc:  # noqa: BLE001 - raised when every site had its turn
+                failed.append(exc)
+        if failed:
+            raise failed[0]
         self._refreshed_at = time.monotonic()
+
+    def _refresh_site(self, site: str) -> None:
+        view = self.view(site)
+        pulse = view.store.pulse()
+        if pulse.keys != self._keys_revision:
+            self._read_keys()
+            self._keys_revision = pulse.keys
+        with self._lock:
+            self.pressure.refresh(view, pulse, time.monotonic())
 
     @property
     def staleness(self) -> float:
@@ -366,10 +376,6 @@ class Services:
         view.refresh()
         return view
 
-    def _refuse_while_away(self) -> None:
-        if self.store.away:
-            raise StorageError("Redis is away", hint="try again in a moment")
-
     def _notice_another_store(self) -> None:
         """Forget everything that was read from a store that is no longer the one in use."""
         identity = self.store.identity
@@ -394,7 +400,6 @@ class Services:
             if self.trouble is None or self.trouble.message != exc.message:
                 log.warning("refresh_failed", error=exc.message, hint=exc.hint)
             self.trouble = exc
-            self.store.suspend()
         else:
             self.trouble = None
 

@@ -42,3 +42,12 @@ def test_letting_go_gives_the_room_back() -> None:
         kept.keep(-1, "y", 1)
 
     assert len(kept) == 2
+
+
+def test_what_is_kept_again_weighs_once() -> None:
+    kept: Kept[int, str] = Kept(entries=10, room=1000)
+    kept.keep(1, "stays", 1)
+    for _ in range(500):
+        kept.keep(2, "again", 10)
+
+    assert kept == {1: "stays", 2: "again"}

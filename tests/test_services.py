@@ -8,14 +8,17 @@ import threading
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 import structlog
 
+from bandit_service.catalog.model import Placement
 from bandit_service.errors import NotAuthenticated, StorageError
 from bandit_service.services import DEAF_SECONDS, KEYS_SECONDS, Services, opened_store
 from bandit_service.serving.view import SiteView
 from bandit_service.settings import ServiceSettings
 from bandit_service.storage.memory import MemoryStore
+from bandit_service.storage.ports import Document
 from tests.e2e.processes import until
 from tests.world import World
 
@@ -191,3 +194,20 @@ def test_who_attached_to_another_ones_redis_takes_it_over_when_that_one_leaves(
                 return False
 
         until(answers, 20)
+
+
+def test_a_site_that_cannot_be_read_keeps_no_other_from_its_news() -> None:
+    store = MemoryStore()
+    services = Services(ServiceSettings(), store)
+    services.refresh()
+    services.view("broken")
+    services.view("whole")
+    store.site("broken").commit(Document("film", 1, b"not a document"), replaces=0, entry=b"x")
+    placement = Placement(id="film", revision=1, kind="headline")
+    data = msgspec.json.encode(placement)
+    store.site("whole").commit(Document("film", 1, data), replaces=0, entry=b"x")
+
+    with pytest.raises(msgspec.DecodeError):
+        services.refresh()
+
+    assert "film" in services.view("whole").shelves

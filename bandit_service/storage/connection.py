@@ -20,21 +20,7 @@ class Peer(NamedTuple):
 
 
 class NotSent(redis.RedisError):
-    """Raised when commands were not sent: there is no connection, and none could be opened."""
-
-
-class Breaker:
-    """Whether Redis counts as away, for all threads of a process.
-
-    Where ``trips`` is set, a connection that fails makes it so, and nobody waits for Redis any
-    more until somebody has looked and set ``away`` back.
-    """
-
-    __slots__ = ("away", "trips")
-
-    def __init__(self, *, trips: bool) -> None:
-        self.trips = trips
-        self.away = False
+    """Raised when commands were not sent, because no connection could be opened."""
 
 
 class BareConnection(threading.local):
@@ -45,10 +31,9 @@ class BareConnection(threading.local):
     would ask it whether the socket is ready before every read and write.
     """
 
-    def __init__(self, pool: redis.ConnectionPool, breaker: Breaker, *, timeout: float) -> None:
+    def __init__(self, pool: redis.ConnectionPool, *, timeout: float) -> None:
         """``timeout`` is in seconds."""
         self._pool = pool
-        self._breaker = breaker
         self._limit = struct.pack("ll", int(timeout), int(timeout % 1 * 1_000_000))
         self._connection: Any = None
         self._socket: socket.socket | None = None
@@ -70,7 +55,6 @@ class BareConnection(threading.local):
             plain.sendall(b"".join(hiredis.pack_command(command) for command in commands))
             replies = [self._reply(plain) for _ in commands]
         except BaseException:
-            self._breaker.away = self._breaker.trips
             self.close()
             raise
         for reply in replies:
@@ -85,13 +69,10 @@ class BareConnection(threading.local):
             connection.disconnect()
 
     def _open(self) -> socket.socket:
-        if self._breaker.away:
-            raise NotSent("it is away")
         if self._socket is None or self._process != os.getpid():
             try:
                 return self._connect()
             except (redis.RedisError, OSError) as exc:
-                self._breaker.away = self._breaker.trips
                 raise NotSent(str(exc)) from exc
         return self._socket
 
@@ -148,3 +129,8 @@ def run_id(said: str) -> str:
         if name == "run_id":
             return value.strip()
     return ""
+
+
+def text_of(reply: Any) -> str:
+    """A reply that is a text, whether it came as one or as bytes."""
+    return reply.decode() if isinstance(reply, bytes) else str(reply)

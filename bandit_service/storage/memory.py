@@ -298,9 +298,6 @@ class MemoryStore:
         """See ``Store.away``."""
         return False
 
-    def suspend(self) -> None:
-        """See ``Store.suspend``."""
-
     @property
     def identity(self) -> str:
         """See ``Store.identity``."""

@@ -79,6 +79,8 @@ class Outbox:
         Raises:
             StorageError: if Redis is still away, or refuses what is to be added.
         """
+        if self._spool.waiting:
+            self._spool.tidy()
         if self._store.away:
             self._store.probe()
         if not self._spool.waiting:

@@ -234,10 +234,7 @@ class Store(Protocol):
 
     @property
     def away(self) -> bool:
-        """Whether appends and visits are refused without being tried, until ``probe`` succeeds."""
-
-    def suspend(self) -> None:
-        """Count as away until ``probe`` succeeds, where this store knows such a state."""
+        """Whether every call but ``probe`` is refused without being tried, until that succeeds."""
 
     @property
     def identity(self) -> str:

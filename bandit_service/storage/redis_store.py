@@ -1,12 +1,4 @@
-"""The store in Redis: streams, hashes and a few Lua scripts, through redis-py.
-
-Keys of a site share the hash tag ``{site}``, so that a Redis Cluster keeps them on one node and
-the scripts stay atomic. Appending is what a visitor waits for; it goes over a connection of its
-own, packed by hiredis, without the pool and the command layer of redis-py, which cost more than
-Redis itself. Each thread has its own such connection.
-
-Errors of redis-py become ``StorageError`` here and nowhere else. An append whose answer was lost
-is not repeated here: the caller is told, with what is needed to find out (``settle``).
+"""The store in Redis: what sites have in common, and the connections to it, through redis-py.
 
 Every connection, when it is opened, asks for the id that this Redis was given when it was first
 used, so that another or an empty one in its place is noticed before anything is written to it.
@@ -14,409 +6,29 @@ used, so that another or an empty one in its place is noticed before anything is
 
 from __future__ import annotations
 
-import os
 import uuid
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from importlib.resources import files
-from typing import Any, Final, ParamSpec, TypeVar, cast
+from collections.abc import Callable
+from typing import Any, Final
 
 import redis
-import structlog
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from bandit_service.errors import AppendInDoubt, StorageError
-from bandit_service.events.entries import START, Position
-from bandit_service.storage.connection import (
-    BareConnection,
-    Breaker,
-    ClientConnection,
-    NotSent,
-    Peer,
-    run_id,
-)
-from bandit_service.storage.identity import STORE_REPLACED, StoreIdentity
-from bandit_service.storage.ports import (
-    Archived,
-    Document,
-    Doubt,
-    Head,
-    Publication,
-    Published,
-    Pulse,
-)
+from bandit_service.errors import StorageError
+from bandit_service.storage.breaker import Breaker
+from bandit_service.storage.calls import Replaced, translated, tried
+from bandit_service.storage.connection import BareConnection, ClientConnection, text_of
+from bandit_service.storage.identity import StoreIdentity
+from bandit_service.storage.redis_site import IDENTITY, KEYS_REVISION, SITES, RedisSite
 
-log = structlog.get_logger(__name__)
-
-_FIELD: Final = b"e"
-"""The one field of a stream entry."""
 MINIMUM_VERSION: Final = (6, 2)
 TIMEOUT_SECONDS: Final = 5.0
 """How long to wait for Redis before calling it away."""
+SERVING_SECONDS: Final = 1.0
+"""The same in a process that answers visitors: while one call waits, all of them do."""
 HOT_SECONDS: Final = 0.5
-"""The same where a visitor waits: longer than Redis takes to write a slow disk's buffer, mostly."""
-_SCANNED: Final = 1_000
-"""Entries of the log looked at in one exchange while searching it."""
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-def translated(call: Callable[P, R]) -> Callable[P, R]:
-    """Turn redis-py's errors into StorageError."""
-
-    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return call(*args, **kwargs)
-        except (redis.RedisError, OSError) as exc:
-            replaced = exc.__cause__ if isinstance(exc, NotSent) else exc
-            if isinstance(replaced, _Replaced):
-                error = replaced.error
-                raise StorageError(error.message, hint=error.hint, code=STORE_REPLACED) from exc
-            raise StorageError(
-                f"Redis: {exc}", hint="is it running, reachable and not full? see REDIS_URL"
-            ) from exc
-
-    wrapper.__name__, wrapper.__doc__ = call.__name__, call.__doc__
-    return wrapper
-
-
-class _Replaced(redis.RedisError):
-    """Raised when a connection is opened to another Redis than the one before."""
-
-    def __init__(self, error: StorageError) -> None:
-        super().__init__(error.message)
-        self.error = error
-
-
-class RedisSite:
-    """One site of a ``RedisStore``."""
-
-    def __init__(
-        self,
-        site: str,
-        client: Any,
-        hot: BareConnection | ClientConnection,
-        *,
-        check: Callable[[bytes | None], None],
-    ) -> None:
-        """Use ``RedisStore.site`` rather than this."""
-        self.site = site
-        self._check = check
-        self._client = client
-        self._hot = hot
-        prefix = f"bandit:{{{site}}}:"
-        self._log = (prefix + "log").encode()
-        self._visitor = (prefix + "visitor:").encode()
-        names = (
-            "documents revisions changes history catalog log pulse "
-            "snapshots order settings checkpoint report secret absorbed mac_keys archive"
-        )
-        self._key = {name: prefix + name for name in names.split()}
-        self._commit = client.register_script(_lua("commit"))
-        self._publish = client.register_script(_lua("publish"))
-        self._absorb = client.register_script(_lua("absorb"))
-        self._replace_mac_keys = client.register_script(_lua("replace_mac_keys"))
-        self._set_archived = client.register_script(_lua("archived"))
-        self._trim = client.register_script(_lua("trim"))
-        self._registered = False
-        self._newest = START
-        """Position of the newest entry that this process has added."""
-
-    def append(self, entry: bytes) -> Position:
-        """See ``SiteStore.append``."""
-        (position,) = self.append_many([entry])
-        return position
-
-    @translated
-    def append_many(self, entries: Sequence[bytes]) -> list[Position]:
-        """See ``SiteStore.append_many``."""
-        self._register()
-        commands = [(b"XADD", self._log, b"*", _FIELD, entry) for entry in entries]
-        try:
-            replies = self._hot.call(*commands)
-        except NotSent:
-            raise
-        except (redis.RedisError, OSError) as exc:
-            if isinstance(exc, redis.ResponseError) and len(entries) == 1:
-                raise  # it was answered: the entry is not in the log
-            raise AppendInDoubt(
-                f"Redis did not answer an append: {exc}",
-                after=self._newest,
-                server=self._hot.peer.server,
-                client=self._hot.peer.client,
-            ) from exc
-        positions = [_position(reply) for reply in replies]
-        if positions:
-            self._newest = positions[-1]
-        return positions
-
-    @translated
-    def settle(self, entries: Sequence[bytes], doubt: Doubt) -> list[bool]:
-        """See ``SiteStore.settle``."""
-        self._cut_off(Peer(doubt.server, doubt.client))
-        wanted, there = frozenset(entries), Counter[bytes]()
-        after = doubt.after
-        while rows := self.read(after, limit=_SCANNED):
-            there.update(entry for _, entry in rows if entry in wanted)
-            after = rows[-1][0]
-        found = []
-        for entry in entries:
-            there[entry] -= 1
-            found.append(there[entry] >= 0)
-        return found
-
-    def _cut_off(self, peer: Peer) -> None:
-        """Close a connection at the server, so that what it still holds is never carried out.
-
-        Connections of a server that has ended ended with it.
-        """
-        if not peer.server:
-            return
-        with self._client.client() as one:  # one connection: the server cannot change in between
-            if run_id(_text(one.execute_command("INFO", "server"))) != peer.server:
-                return
-            try:
-                one.execute_command("CLIENT", "KILL", "ID", peer.client)
-            except redis.ResponseError as exc:
-                log.warning("client_not_killed", error=str(exc))
-
-    @translated
-    def absorb(self, entries: Sequence[tuple[int, bytes]], *, source: str) -> None:
-        """See ``SiteStore.absorb``."""
-        self._client.sadd(_SITES, self.site)
-        pairs = [part for number, entry in entries for part in (number, entry)]
-        self._absorb(keys=[self._log, self._key["absorbed"]], args=[source, *pairs])
-
-    @translated
-    def read(
-        self, after: Position, *, limit: int, block_ms: int = 0
-    ) -> list[tuple[Position, bytes]]:
-        """See ``SiteStore.read``."""
-        if block_ms:
-            patience = min(block_ms, int(TIMEOUT_SECONDS * 500))  # before the socket's runs out
-            answer = self._client.xread({self._log: str(after)}, count=limit, block=patience)
-            rows = _stream_rows(answer)
-        else:
-            rows = self._client.xrange(self._log, min=f"({after}", count=limit)
-        return [(_position(position), fields[_FIELD]) for position, fields in rows]
-
-    @translated
-    def tail(self) -> Position:
-        """See ``SiteStore.tail``."""
-        try:
-            return _position(self._client.xinfo_stream(self._log)["last-generated-id"])
-        except redis.ResponseError as exc:
-            if "no such key" in str(exc):
-                return START
-            raise
-
-    @translated
-    def length(self) -> int:
-        """See ``SiteStore.length``."""
-        return int(self._client.xlen(self._log))
-
-    @translated
-    def archived(self) -> Archived | None:
-        """See ``SiteStore.archived``."""
-        fields = ("id", "ms", "seq", "trimmed_ms", "trimmed_seq")
-        archive, ms, seq, trimmed_ms, trimmed_seq = self._client.hmget(
-            self._key["archive"], *fields
-        )
-        if archive is None:
-            return None
-        trimmed = Position(int(trimmed_ms or 0), int(trimmed_seq or 0))
-        return Archived(archive.decode(), Position(int(ms), int(seq)), trimmed)
-
-    @translated
-    def set_archived(self, archive: str, upto: Position, *, replaces: str | None) -> bool:
-        """See ``SiteStore.set_archived``."""
-        arguments = [replaces or "", archive, upto.ms, upto.seq]
-        return bool(self._set_archived(keys=[self._key["archive"]], args=arguments))
-
-    @translated
-    def trim(self, upto: Position, *, archive: str, limit: int) -> int:
-        """See ``SiteStore.trim``."""
-        keys = [self._key[name] for name in ("log", "archive", "pulse")]
-        return int(self._trim(keys=keys, args=[archive, upto.ms, upto.seq, limit]))
-
-    @translated
-    def remove(self, positions: Sequence[Position]) -> int:
-        """See ``SiteStore.remove``."""
-        return int(self._client.xdel(self._log, *map(str, positions))) if positions else 0
-
-    @translated
-    def catalog(self, since: int) -> tuple[int, list[Document]]:
-        """See ``SiteStore.catalog``."""
-        changed = self._client.zrange(
-            self._key["changes"], f"({since}", "+inf", byscore=True, withscores=True
-        )
-        if not changed:
-            return since, []
-        keys = [key for key, _ in changed]
-        documents = self._client.hmget(self._key["documents"], keys)
-        revisions = self._client.hmget(self._key["revisions"], keys)
-        found = [
-            Document(key.decode(), int(revision), data)
-            for key, revision, data in zip(keys, revisions, documents, strict=True)
-        ]
-        return int(changed[-1][1]), found
-
-    @translated
-    def commit(self, document: Document, *, replaces: int, entry: bytes) -> bool:
-        """See ``SiteStore.commit``."""
-        self._register()
-        names = ("documents", "revisions", "changes", "history", "catalog", "log", "pulse")
-        stored = self._commit(
-            keys=[self._key[name] for name in names],
-            args=[document.key, replaces, document.revision, document.data, entry],
-        )
-        return bool(stored)
-
-    @translated
-    def document(self, key: str, revision: int | None = None) -> Document | None:
-        """See ``SiteStore.document``."""
-        if revision is None:
-            found = self._client.hget(self._key["revisions"], key)
-            if found is None:
-                return None
-            revision = int(found)
-        data = self._client.hget(self._key["history"], f"{key}@{revision}")
-        return None if data is None else Document(key, revision, data)
-
-    @translated
-    def publish(self, publication: Publication, *, replaces: int, keep: int) -> Published:
-        """See ``SiteStore.publish``."""
-        self._register()
-        head = publication.head
-        names = ("pulse", "snapshots", "order", "settings", "checkpoint", "report")
-        answer: bytes = self._publish(
-            keys=[self._key[name] for name in names],
-            args=[
-                replaces,
-                head.generation,
-                head.name,
-                head.position.ms,
-                head.position.seq,
-                publication.snapshot,
-                head.name.split(".")[1],
-                publication.settings,
-                publication.report or b"",
-                publication.checkpoint or b"",
-                keep,
-            ],
-        )
-        return cast(Published, answer.decode())
-
-    @translated
-    def head(self) -> Head | None:
-        """See ``SiteStore.head``."""
-        return self.pulse().head
-
-    @translated
-    def snapshot(self, name: str) -> bytes | None:
-        """See ``SiteStore.snapshot``."""
-        return cast("bytes | None", self._client.hget(self._key["snapshots"], name))
-
-    @translated
-    def snapshots(self) -> list[str]:
-        """See ``SiteStore.snapshots``."""
-        return [name.decode() for name in self._client.lrange(self._key["order"], 0, -1)]
-
-    @translated
-    def settings(self, settings_id: str) -> bytes | None:
-        """See ``SiteStore.settings``."""
-        return cast("bytes | None", self._client.hget(self._key["settings"], settings_id))
-
-    @translated
-    def checkpoint(self) -> bytes | None:
-        """See ``SiteStore.checkpoint``."""
-        return cast("bytes | None", self._client.get(self._key["checkpoint"]))
-
-    @translated
-    def report(self) -> bytes | None:
-        """See ``SiteStore.report``."""
-        return cast("bytes | None", self._client.get(self._key["report"]))
-
-    @translated
-    def visits(self, visitor: str) -> dict[str, bytes]:
-        """See ``SiteStore.visits``."""
-        (reply,) = self._hot.call((b"HGETALL", self._visitor + visitor.encode()))
-        rows = reply.items() if isinstance(reply, dict) else zip(*[iter(reply)] * 2, strict=True)
-        return {place.decode(): data for place, data in rows}
-
-    @translated
-    def visits_of(self, pairs: Sequence[tuple[str, str]]) -> list[bytes | None]:
-        """See ``SiteStore.visits_of``."""
-        return self._hot.call(
-            *((b"HGET", self._visitor + v.encode(), placement) for v, placement in pairs)
-        )
-
-    @translated
-    def remember_visits(
-        self, visits: Mapping[tuple[str, str], bytes], *, expire_seconds: int
-    ) -> None:
-        """See ``SiteStore.remember_visits``."""
-        commands: list[tuple[Any, ...]] = []
-        for (visitor, placement), value in visits.items():
-            key = self._visitor + visitor.encode()
-            commands += [(b"HSET", key, placement, value), (b"EXPIRE", key, expire_seconds)]
-        self._hot.call(*commands)
-
-    @translated
-    def forget_visits(self, visitor: str) -> int:
-        """See ``SiteStore.forget_visits``."""
-        key = self._visitor + visitor.encode()
-        pipeline = self._client.pipeline()
-        pipeline.hlen(key)
-        pipeline.delete(key)
-        known, _ = pipeline.execute()
-        return int(known)
-
-    @translated
-    def secret(self) -> bytes:
-        """See ``SiteStore.secret``."""
-        self._client.set(self._key["secret"], os.urandom(32), nx=True)
-        return cast(bytes, self._client.get(self._key["secret"]))
-
-    @translated
-    def mac_keys(self) -> tuple[int, bytes | None]:
-        """See ``SiteStore.mac_keys``."""
-        revision, ring = self._client.hmget(self._key["mac_keys"], "revision", "ring")
-        return int(revision or 0), ring
-
-    @translated
-    def replace_mac_keys(self, ring: bytes, *, replaces: int) -> bool:
-        """See ``SiteStore.replace_mac_keys``."""
-        self._register()
-        keys = [self._key["mac_keys"], self._key["pulse"]]
-        return bool(self._replace_mac_keys(keys=keys, args=[replaces, ring]))
-
-    @translated
-    def pulse(self) -> Pulse:
-        """See ``SiteStore.pulse``."""
-        pipeline = self._client.pipeline(transaction=False)
-        pipeline.hmget(self._key["pulse"], "name", "ms", "seq", "generation", "catalog", "mac_keys")
-        pipeline.get(_KEYS_REVISION)
-        pipeline.get(_IDENTITY)
-        (name, ms, seq, generation, catalog, mac_keys), keys, identity = pipeline.execute()
-        self._check(identity)
-        head = None
-        if name is not None:
-            head = Head(name.decode(), Position(int(ms), int(seq)), int(generation))
-        return Pulse(head, int(catalog or 0), int(keys or 0), int(mac_keys or 0))
-
-    def _register(self) -> None:
-        if not self._registered:
-            self._hot.call((b"SADD", _SITES, self.site))
-            self._registered = True
-
-
-_IDENTITY: Final = "bandit:identity"
-_SITES: Final = "bandit:sites"
+"""The same for what every visitor waits for: longer than Redis mostly takes for a slow disk."""
 _KEYS: Final = "bandit:keys"
-_KEYS_REVISION: Final = "bandit:keys:revision"
 
 
 class RedisStore:
@@ -439,14 +51,13 @@ class RedisStore:
         self.url = url
         self._identity = identity
         self._found: str | None = None
-        self._breaker = Breaker(trips=trips)
+        self.breaker = Breaker(trips=trips)
         # redis-py's types allow for text, bytes and asyncio at once; this client gives bytes.
-        self._client: Any = client or _client(url, TIMEOUT_SECONDS, self._greet)
+        self._patience = SERVING_SECONDS if trips else TIMEOUT_SECONDS
+        self._client: Any = client or _client(url, self._patience, self._greet)
         self._hot: BareConnection | ClientConnection = (
             BareConnection(
-                _client(url, HOT_SECONDS, self._greet).connection_pool,
-                self._breaker,
-                timeout=HOT_SECONDS,
+                _client(url, HOT_SECONDS, self._greet).connection_pool, timeout=HOT_SECONDS
             )
             if client is None
             else ClientConnection(client)
@@ -454,24 +65,31 @@ class RedisStore:
 
     def site(self, name: str) -> RedisSite:
         """See ``Store.site``."""
-        return RedisSite(name, self._client, self._hot, check=self._check)
+        return RedisSite(
+            name,
+            self._client,
+            self._hot,
+            check=self._check,
+            breaker=self.breaker,
+            patience=self._patience,
+        )
 
     @translated
     def sites(self) -> list[str]:
         """See ``Store.sites``."""
-        return sorted(site.decode() for site in self._client.smembers(_SITES))
+        return sorted(site.decode() for site in self._client.smembers(SITES))
 
     @translated
     def register(self, site: str) -> None:
         """See ``Store.register``."""
-        self._client.sadd(_SITES, site)
+        self._client.sadd(SITES, site)
 
     @translated
     def put_key(self, digest: str, record: bytes) -> None:
         """See ``Store.put_key``."""
         pipeline = self._client.pipeline()
         pipeline.hset(_KEYS, digest, record)
-        pipeline.incr(_KEYS_REVISION)
+        pipeline.incr(KEYS_REVISION)
         pipeline.execute()
 
     @translated
@@ -482,11 +100,7 @@ class RedisStore:
     @property
     def away(self) -> bool:
         """See ``Store.away``."""
-        return self._breaker.away
-
-    def suspend(self) -> None:
-        """See ``Store.suspend``."""
-        self._breaker.away = self._breaker.trips
+        return self.breaker.away
 
     @property
     @translated
@@ -496,15 +110,23 @@ class RedisStore:
             self._client.ping()
         return self._found or ""
 
-    @translated
     def probe(self) -> None:
         """See ``Store.probe``."""
-        self._check(self._client.get(_IDENTITY))
-        self._breaker.away = False
+        tried(RedisStore._look, self)
+        self.breaker.reset()
 
-    @translated
+    def _look(self) -> None:
+        self._check(self._client.get(IDENTITY))
+
     def accept(self) -> None:
-        """Take the Redis that is there now for the right one, whatever was there before."""
+        """Take the Redis that is there now for the right one, whatever was there before.
+
+        Raises:
+            StorageError: if it does not answer, or the note of it cannot be written.
+        """
+        tried(RedisStore._accept, self)
+
+    def _accept(self) -> None:
         if self._identity is not None:
             with redis.Redis.from_url(self.url, protocol=2, socket_timeout=TIMEOUT_SECONDS) as one:
                 self._identity.accept(_given_id(one.execute_command))
@@ -541,7 +163,7 @@ class RedisStore:
             return connection.read_response()
 
         expected = None if self._identity is None else self._identity.expected()
-        self._check(ask("GET", _IDENTITY) if expected else _given_id(ask).encode())
+        self._check(ask("GET", IDENTITY) if expected else _given_id(ask).encode())
 
     def _check(self, found: bytes | None) -> None:
         name = None if found is None else found.decode()
@@ -549,8 +171,7 @@ class RedisStore:
             try:
                 name = self._identity.check(name)
             except StorageError as exc:
-                self.suspend()
-                raise _Replaced(exc) from exc
+                raise Replaced(exc) from exc
         self._found = name
 
 
@@ -563,15 +184,11 @@ def address_of(url: str) -> str:
 
 def _given_id(ask: Callable[..., Any]) -> str:
     """The id of a Redis, given to it now if it has none."""
-    found = ask("GET", _IDENTITY)
+    found = ask("GET", IDENTITY)
     if found is None:
-        ask("SET", _IDENTITY, uuid.uuid4().hex, "NX")
-        found = ask("GET", _IDENTITY)
-    return _text(found)
-
-
-def _text(reply: Any) -> str:
-    return reply.decode() if isinstance(reply, bytes) else str(reply)
+        ask("SET", IDENTITY, uuid.uuid4().hex, "NX")
+        found = ask("GET", IDENTITY)
+    return text_of(found)
 
 
 def _client(url: str, timeout: float, greet: Callable[[Any], None]) -> redis.Redis:
@@ -584,7 +201,7 @@ def _client(url: str, timeout: float, greet: Callable[[Any], None]) -> redis.Red
             socket_connect_timeout=timeout,
             # Once, at once, for a connection that was closed while it lay idle; whoever can wait
             # longer knows how long.
-            retry=Retry(NoBackoff(), 1),
+            retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
             redis_connect_func=greet,
         )
     except ValueError as exc:
@@ -592,23 +209,3 @@ def _client(url: str, timeout: float, greet: Callable[[Any], None]) -> redis.Red
             f"REDIS_URL is not a Redis address: {exc}",
             hint="use redis://host:6379/0, rediss://… or unix:///path/to/redis.sock",
         ) from exc
-
-
-def _lua(name: str) -> str:
-    return (files(__package__) / "lua" / f"{name}.lua").read_text(encoding="utf-8")
-
-
-def _position(raw: bytes) -> Position:
-    ms, _, seq = raw.partition(b"-")
-    return Position(int(ms), int(seq))
-
-
-def _stream_rows(answer: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:
-    """Rows of the one stream in an XREAD reply, which is a list in RESP2 and a dict in RESP3."""
-    if not answer:
-        return []
-    if isinstance(answer, dict):
-        (batches,) = answer.values()
-        return [row for batch in batches for row in batch]
-    ((_, rows),) = answer
-    return cast("list[tuple[bytes, dict[bytes, bytes]]]", rows)

@@ -17,7 +17,8 @@ from bandit_service.events.entries import Decision, Position, decode
 from bandit_service.folds.site import FoldState
 from bandit_service.policy.snapshot import load_checkpoint
 from bandit_service.storage.embedded import EmbeddedRedis
-from bandit_service.storage.redis_store import RedisSite, RedisStore
+from bandit_service.storage.redis_site import RedisSite
+from bandit_service.storage.redis_store import RedisStore
 from tests.chaos import harness
 from tests.chaos.auditor import missing, rows_of
 from tests.chaos.processes import Service, processes_naming

@@ -22,7 +22,8 @@ from bandit_service.cli import main
 from bandit_service.events.entries import START
 from bandit_service.folds.learner import SiteLearner, publish
 from bandit_service.policy.snapshot import genesis
-from bandit_service.storage.redis_store import RedisSite, RedisStore
+from bandit_service.storage.redis_site import RedisSite
+from bandit_service.storage.redis_store import RedisStore
 from tests.conftest import Clock
 from tests.world import QUICK, World, busy_world
 

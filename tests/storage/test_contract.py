@@ -837,7 +837,7 @@ def methods(protocol: type) -> set[str]:
 
 def test_the_calls_below_are_all_there_are() -> None:
     assert set(CALLS) == methods(SiteStore)
-    assert set(STORE_CALLS) | {"site", "describe", "suspend", "close"} == methods(Store)
+    assert set(STORE_CALLS) | {"site", "describe", "close"} == methods(Store)
 
 
 @pytest.fixture

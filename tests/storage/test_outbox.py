@@ -431,3 +431,30 @@ class Road:
             while data := source.recv(65_536):
                 if what not in self.swallows:
                     target.sendall(data)
+
+
+def test_once_redis_hangs_every_call_is_refused_at_once_until_it_is_found_well(
+    machine: Machine, server: EmbeddedRedis
+) -> None:
+    machine.append(b"before")
+    with paused(server):
+        with pytest.raises(StorageError):
+            machine.site.pulse()
+        started = time.monotonic()
+        for call in (machine.site.pulse, machine.site.tail, machine.store.sites):
+            with pytest.raises(StorageError):
+                call()
+        assert time.monotonic() - started < adapter.SERVING_SECONDS / 2
+        assert machine.store.away
+    machine.store.probe()
+
+    assert machine.store.sites() == ["main"]
+
+
+def test_a_store_that_does_not_trip_tries_every_call_for_itself(server: EmbeddedRedis) -> None:
+    with closing(RedisStore(server.url)) as store:
+        with killed(server), pytest.raises(StorageError):
+            store.sites()
+
+        assert not store.away
+        assert store.sites() == []
