@@ -169,7 +169,7 @@ class ArchiveFolder:
 
     def _wait_for_lock(self, deadline: float) -> int:
         with translated(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             while (lock := try_lock(self.path / "lock")) is None:
                 if time.monotonic() > deadline:
                     raise ArchiveError(

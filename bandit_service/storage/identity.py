@@ -72,7 +72,7 @@ class StoreIdentity:
         """
         part = self.path.with_suffix(f".{os.getpid()}")
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             part.write_text(found, encoding="ascii")
             part.replace(self.path)
         except OSError as exc:
