@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import threading
 from pathlib import Path
 from typing import Final
 
@@ -70,7 +71,7 @@ class StoreIdentity:
         Raises:
             StorageError: if that cannot be written down.
         """
-        part = self.path.with_suffix(f".{os.getpid()}")
+        part = self.path.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             part.write_text(found, encoding="ascii")
