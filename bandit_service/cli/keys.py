@@ -82,7 +82,9 @@ def list_keys(**options: Any) -> None:
     """
     with services_from(options) as services:
         records = sorted(services.keys.records().values(), key=lambda r: (r.site, r.created))
-    shown = Table("id", "site", "role", "label", "origins", "created", "expires", "revoked")
+    shown = Table()
+    for name in ("id", "site", "role", "label", "origins", "created", "expires", "revoked"):
+        shown.add_column(name, overflow="fold")  # nothing is cut, however narrow the terminal
     for record in records:
         shown.add_row(
             record.id,
