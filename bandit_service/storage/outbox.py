@@ -9,7 +9,9 @@ Once, whatever happens:
 
 - An append whose answer was lost may have been carried out. Its entries wait with a *doubt*; before
   they are added, the connection that carried them is closed at the server, so that it cannot be
-  carried out any more, and the log is searched for them.
+  carried out any more, and the log is searched for them: its archive too, where they waited for so
+  long that they may have been trimmed. Where that archive is not on this machine, what was trimmed
+  counts as not there: rather twice in the log than lost.
 - Adding is one script per batch that remembers, in Redis, up to which row of this spool it went:
   a batch that is sent again adds nothing twice.
 
@@ -20,16 +22,16 @@ which the join allows for.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import Final
 
 import structlog
 
-from bandit_service.errors import AppendInDoubt, StorageError
+from bandit_service.errors import AppendInDoubt, ArchiveError, StorageError
 from bandit_service.events.entries import Position
-from bandit_service.storage.ports import Doubt, SiteStore, Store
-from bandit_service.storage.spool import Spool, Waiting
+from bandit_service.storage.ports import Doubt, Log, SiteStore, Store
+from bandit_service.storage.spool import Spool, Uncertain, Waiting
 
 log = structlog.get_logger(__name__)
 
@@ -40,10 +42,17 @@ BATCH: Final = 500
 class Outbox:
     """Appends for the sites of one store."""
 
-    def __init__(self, store: Store, spool: Spool) -> None:
-        """Append to ``store``, or to ``spool`` while that is away."""
+    def __init__(
+        self, store: Store, spool: Spool, *, history: Callable[[SiteStore], Log] | None = None
+    ) -> None:
+        """Append to ``store``, or to ``spool`` while that is away.
+
+        ``history`` gives the whole log of a site, archive included; without it, the log is what is
+        in the store.
+        """
         self._store = store
         self._spool = spool
+        self._history = history
 
     @property
     def away(self) -> bool:
@@ -89,8 +98,7 @@ class Outbox:
     def _drain(self) -> int:
         self._store.probe()
         for uncertain in self._spool.uncertain():
-            site = self._store.site(uncertain.site)
-            self._spool.settle(uncertain, site.settle(uncertain.entries, uncertain.doubt))
+            self._spool.settle(uncertain, self._found(uncertain))
         moved = 0
         while rows := self._spool.oldest(BATCH):
             for name, batch in _by_site(rows):
@@ -102,6 +110,17 @@ class Outbox:
         if moved:
             log.info("spool_emptied", entries=moved)
         return moved
+
+    def _found(self, uncertain: Uncertain) -> list[bool]:
+        """Which of some entries are in the log."""
+        site = self._store.site(uncertain.site)
+        entries, doubt = uncertain.entries, uncertain.doubt
+        whole = None if self._history is None else self._history(site)
+        try:
+            return site.settle(entries, doubt, log=whole)
+        except ArchiveError as exc:
+            log.warning("archive_not_searched", site=site.site, error=exc.message, hint=exc.hint)
+            return site.settle(entries, doubt)
 
 
 def _by_site(rows: Sequence[Waiting]) -> Iterator[tuple[str, list[Waiting]]]:

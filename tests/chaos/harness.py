@@ -136,6 +136,7 @@ def run(*, kills: int, seed: int, told: Told) -> Result:
             killer.close()
         told("traffic has ended; waiting for learning to come to rest")
         site = store.site("main")
+        early = rows_of(service.history(site))  # where an archiver is at work
         if not came(lambda: at_rest(service, site, ledger), DRAIN_SECONDS):
             told(f"not at rest after {DRAIN_SECONDS:g} s; auditing what there is")
         rows = rows_of(service.history(site))
@@ -146,6 +147,8 @@ def run(*, kills: int, seed: int, told: Told) -> Result:
             settings=read_settings(SITE_TOML.encode(), name="site.toml"),
             secret=SiteSecret(site.secret()),
         )
+        if rows[: len(early)] != early:
+            findings.wrong.append("the log was read otherwise a moment before")
         return Result(
             seed=seed,
             seconds=time.monotonic() - began,
