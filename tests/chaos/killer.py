@@ -3,8 +3,8 @@
 Redis is also paused: it holds its connections and answers nobody, and then goes on, or is killed.
 Web processes are killed while it is paused, one or all of them.
 
-A seed shuffles a deck that holds every kind several times and every moment once, again and again,
-so that a short run meets all of them too.
+A seed shuffles a deck that holds every kind, every pause and every moment, again and again. Every
+kind and every pause come first, so that a short run meets all of them too.
 
 After each kill the killer waits until a process of that kind is back at work, and until traffic is
 acknowledged again; one that does not come back in time ends the run with the service's own words.
@@ -37,8 +37,8 @@ PAUSE_SECONDS: Final = 1.0
 """Longest random pause before a kill."""
 PAUSED_SECONDS: Final = (0.7, 2.0)
 """Shortest and longest time that Redis is paused: more than visitors are let wait for it."""
-_AT_RANDOM: Final[dict[Kind, int]] = {"worker": 2, "learner": 1, "redis": 2, "archiver": 2}
-"""How often each kind is in the deck without a moment."""
+_AGAIN: Final[dict[Kind, int]] = {"worker": 1, "learner": 0, "redis": 1, "archiver": 1}
+"""How often each kind is in the deck without a moment, beyond once."""
 
 Manner = Literal["at once", "paused", "paused, then killed", "while Redis is paused"]
 
@@ -132,10 +132,13 @@ class Killer:
     def _draw(self) -> Card:
         """The next card of the deck, which is shuffled anew when it is empty."""
         if not self._deck:
-            self._deck = [Card(kind) for kind in self._present for _ in range(_AT_RANDOM[kind])]
-            self._deck += [Card(m.kind, m) for m in MOMENTS if m.kind in self._present]
-            self._deck += [card for card in PAUSES if {card.kind, "redis"} <= {*self._present}]
-            self._rng.shuffle(self._deck)
+            later = [Card(kind) for kind in self._present for _ in range(_AGAIN[kind])]
+            later += [Card(m.kind, m) for m in MOMENTS if m.kind in self._present]
+            first = [Card(kind) for kind in self._present]
+            first += [card for card in PAUSES if {card.kind, "redis"} <= {*self._present}]
+            self._rng.shuffle(later)
+            self._rng.shuffle(first)
+            self._deck = later + first  # dealt from the end
         return self._deck.pop()
 
     def _strike(self, card: Card, killed: set[int]) -> str:

@@ -105,10 +105,12 @@ MOMENTS: Final = (
 )
 
 
-def wait_for(moment: Moment, data: Path, client: Any) -> bool:
-    """Whether the moment came in time."""
+def wait_for(
+    moment: Moment, data: Path, client: Any, *, patience: float = PATIENCE_SECONDS
+) -> bool:
+    """Whether the moment came within ``patience`` seconds."""
     look = moment.look(data, client)
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + patience
     try:
         before = look()
         while look() == before:
