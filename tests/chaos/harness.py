@@ -57,6 +57,8 @@ class Result:
     pauses: int
     answered_meanwhile: int
     """Decisions that were acknowledged while Redis was paused."""
+    doubts: int
+    """Appends that Redis may have carried out without answering."""
 
     @property
     def clean(self) -> bool:
@@ -74,7 +76,7 @@ class Result:
             *(f"  {kind}: absent, skipped" for kind in self.absent),
             (
                 f"  Redis paused   {self.pauses} times; {self.answered_meanwhile} decisions "
-                "acknowledged meanwhile"
+                f"acknowledged meanwhile, {self.doubts} appends in doubt"
             ),
             f"  acknowledged   {len(ledger.answers)} decisions, {len(ledger.accepted)} events",
             (
@@ -162,6 +164,7 @@ def run(*, kills: int, seed: int, told: Told) -> Result:
             trimmed=len(rows) - site.length(),
             pauses=killer.pauses,
             answered_meanwhile=killer.answered_meanwhile,
+            doubts=service.words.read_text(errors="replace").count("append_unanswered"),
         )
 
 

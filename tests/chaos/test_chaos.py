@@ -31,6 +31,7 @@ def test_nothing_acknowledged_is_lost_or_doubled_when_processes_are_killed() -> 
     assert all(result.kills[kind] for kind in KINDS)
     assert all(result.kills[f"{card.kind}, {card.manner}"] for card in PAUSES)
     assert result.answered_meanwhile > 0
+    assert result.doubts > 0
     assert result.trimmed > 300
     assert len(result.ledger.answers) > 300  # traffic went on meanwhile
     assert len(result.ledger.accepted) > 300
