@@ -493,6 +493,17 @@ def redis_store(settings: ServiceSettings, url: str, *, trips: bool = False) -> 
     return RedisStore(url, identity=identity, trips=trips)
 
 
+def open_outbox(settings: ServiceSettings, store: RedisStore) -> Outbox:
+    """The outbox of a serving process.
+
+    Raises:
+        SpoolError: if the disk does not allow for one.
+    """
+    folder = ArchiveFolder(settings.archive_path)
+    spool = open_spool(settings, store.url)
+    return Outbox(store, spool, history=lambda site: History(site, folder))
+
+
 def open_spool(settings: ServiceSettings, url: str) -> Spool:
     """The spool for the Redis at ``url``.
 

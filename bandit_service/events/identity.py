@@ -60,20 +60,21 @@ class SiteSecret:
                 return at
         return None
 
-    def claimed_time(self, decision: str) -> int | None:
-        """When an id says that its decision was made (ms), whoever made it; None if it is no id.
-
-        For whoever looks a decision up anyway: its key may be gone from the ring by now.
-        """
-        parts = _parts(decision)
-        return None if parts is None else int.from_bytes(parts[0][:_TIME], "big")
-
     def pseudonym(self, visitor: str) -> str:
         """The name under which a visitor appears in the log: 16 characters."""
         digest = blake2b(
             visitor.encode("utf-8", "surrogatepass"), key=self._visitor, digest_size=12
         )
         return urlsafe_b64encode(digest.digest()).decode("ascii")
+
+
+def claimed_time(decision: str) -> int | None:
+    """When an id says that its decision was made (ms), whoever made it; None if it is no id.
+
+    For whoever need not know that it is genuine: the key that signed it may be gone by now.
+    """
+    parts = _parts(decision)
+    return None if parts is None else int.from_bytes(parts[0][:_TIME], "big")
 
 
 def _parts(decision: str) -> tuple[bytes, bytes] | None:

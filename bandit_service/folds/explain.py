@@ -17,7 +17,7 @@ from bandit_service.archive.history import History
 from bandit_service.catalog.model import Placement
 from bandit_service.errors import LogError, NotFound
 from bandit_service.events.entries import START, Decision, Event, Position, Tick, decode
-from bandit_service.events.identity import SiteSecret
+from bandit_service.events.identity import SiteSecret, claimed_time
 from bandit_service.folds.learner import stored_settings
 from bandit_service.folds.rebuild import fold_to
 from bandit_service.outcomes.join import LATEST_MS, Join, Outcome
@@ -86,7 +86,7 @@ def explain(
         SnapshotError: if its snapshot can neither be read nor derived.
     """
     secret, log = SiteSecret(store.secret()), history or History(store, None)
-    position, decision = _find(log, secret, decision_id, progress)
+    position, decision = _find(log, decision_id, progress)
     placement = _placement(store, decision)
     candidates = _candidates(decision, placement)
     shared = shared_line(decision.persona, decision.traits, decision.context)
@@ -110,10 +110,8 @@ def explain(
     )
 
 
-def _find(
-    log: Log, secret: SiteSecret, decision_id: str, progress: Callable[[int], None]
-) -> tuple[Position, Decision]:
-    at = secret.claimed_time(decision_id)
+def _find(log: Log, decision_id: str, progress: Callable[[int], None]) -> tuple[Position, Decision]:
+    at = claimed_time(decision_id)
     if at is None:
         raise NotFound(
             f"site {log.site!r} never issued the decision {decision_id[:80]!r}",

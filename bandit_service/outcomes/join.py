@@ -31,6 +31,7 @@ from typing import Final, Literal, NamedTuple
 import msgspec
 
 from bandit_service.events.entries import Decision, Entry, Event, Position
+from bandit_service.events.identity import claimed_time
 from bandit_service.outcomes.rewards import RewardSettings, RewardSum
 
 OutcomeKind = Literal["rewarded", "defaulted", "censored"]
@@ -213,7 +214,7 @@ class Join:
 
     def _event(self, position: Position, event: Event) -> list[Outcome]:
         view = self._views.get(event.decision)
-        if view is None and len(self._early) < MAX_EARLY:
+        if view is None and self._may_be_early(event):
             self._early.append(Early(event, position.ms))
             self._awaited[event.decision] += 1
             return []
@@ -238,6 +239,17 @@ class Join:
             return [self._close(unit, decision, position)]
         return []
 
+    def _may_be_early(self, event: Event) -> bool:
+        """Whether the decision of an event may still come."""
+        decided = claimed_time(event.decision)
+        young = decided is not None and event.received <= decided + self._window
+        return young and len(self._early) < MAX_EARLY
+
+    def _give_up(self, event: Event) -> None:
+        self._awaited[event.decision] -= 1
+        if not self._awaited[event.decision]:
+            del self._awaited[event.decision]
+
     def _add(self, unit: Unit, reward: float) -> None:
         total = RewardSum()
         total.count, total.value = unit.rewards, unit.value
@@ -253,7 +265,7 @@ class Join:
                 closed.append(self._close(view.unit, decision, position))
         _take_older(self._remembered, min(position.ms, self._decided) - self._memory)
         while self._early and self._early[0].arrived < position.ms - self._window:
-            self._awaited -= Counter([self._early.popleft().event.decision])
+            self._give_up(self._early.popleft().event)
             self.counts.late_events += 1
         return closed
 

@@ -19,9 +19,11 @@ from bandit_service.storage.ports import (
     Document,
     Doubt,
     Head,
+    Log,
     Publication,
     Published,
     Pulse,
+    entries_of,
 )
 
 
@@ -73,10 +75,12 @@ class MemorySite:
         """See ``SiteStore.append_many``."""
         return [self.append(entry) for entry in entries]
 
-    def settle(self, entries: Sequence[bytes], doubt: Doubt) -> list[bool]:
+    def settle(
+        self, entries: Sequence[bytes], doubt: Doubt, *, log: Log | None = None
+    ) -> list[bool]:
         """See ``SiteStore.settle``."""
-        with self._changed:
-            there = Counter(self._entries[bisect_right(self._positions, doubt.after) :])
+        found = entries_of(log or self, after=doubt.after, upto=self.tail())
+        there = Counter(entry for _, entry in found)
         return [_taken(there, entry) for entry in entries]
 
     def absorb(self, entries: Sequence[tuple[int, bytes]], *, source: str) -> None:

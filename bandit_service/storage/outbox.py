@@ -9,7 +9,9 @@ Once, whatever happens:
 
 - An append whose answer was lost may have been carried out. Its entries wait with a *doubt*; before
   they are added, the connection that carried them is closed at the server, so that it cannot be
-  carried out any more, and the log is searched for them.
+  carried out any more, and the log is searched for them: its archive too, where they waited for so
+  long that they may have been trimmed. Where that archive is not on this machine, what was trimmed
+  counts as not there: rather twice in the log than lost.
 - Adding is one script per batch that remembers, in Redis, up to which row of this spool it went:
   a batch that is sent again adds nothing twice.
 
@@ -20,30 +22,39 @@ which the join allows for.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import Final
 
 import structlog
 
-from bandit_service.errors import AppendInDoubt, StorageError
+from bandit_service.errors import AppendInDoubt, ArchiveError, StorageError
 from bandit_service.events.entries import Position
-from bandit_service.storage.ports import Doubt, SiteStore, Store
-from bandit_service.storage.spool import Spool, Waiting
+from bandit_service.storage.ports import Doubt, Log, SiteStore, Store
+from bandit_service.storage.spool import Spool, Uncertain, Waiting
 
 log = structlog.get_logger(__name__)
 
 BATCH: Final = 500
-"""Entries moved from the spool to the log at a time."""
+BATCH_BYTES: Final = 1_048_576
+"""Entries moved from the spool to the log at a time, and bytes of them: Redis answers nobody else
+meanwhile."""
 
 
 class Outbox:
     """Appends for the sites of one store."""
 
-    def __init__(self, store: Store, spool: Spool) -> None:
-        """Append to ``store``, or to ``spool`` while that is away."""
+    def __init__(
+        self, store: Store, spool: Spool, *, history: Callable[[SiteStore], Log] | None = None
+    ) -> None:
+        """Append to ``store``, or to ``spool`` while that is away.
+
+        ``history`` gives the whole log of a site, archive included; without it, the log is what is
+        in the store.
+        """
         self._store = store
         self._spool = spool
+        self._history = history
 
     @property
     def away(self) -> bool:
@@ -51,8 +62,8 @@ class Outbox:
         return self._spool.waiting or self._store.away
 
     def waiting(self) -> int:
-        """How many entries wait in the spool."""
-        return sum(self._spool.counts().values()) if self._spool.waiting else 0
+        """How many entries wait in the spool, about."""
+        return self._spool.count() if self._spool.waiting else 0
 
     def append(self, site: SiteStore, entries: Sequence[bytes]) -> None:
         """Log entries, or keep them until they can be.
@@ -90,20 +101,33 @@ class Outbox:
 
     def _drain(self) -> int:
         self._store.probe()
-        for uncertain in self._spool.uncertain():
-            site = self._store.site(uncertain.site)
-            self._spool.settle(uncertain, site.settle(uncertain.entries, uncertain.doubt))
         moved = 0
-        while rows := self._spool.oldest(BATCH):
+        while self._spool.waiting:
+            for uncertain in self._spool.uncertain():
+                self._spool.settle(uncertain, self._found(uncertain))
+            rows = self._spool.oldest(BATCH, max_bytes=BATCH_BYTES)
+            if not rows:
+                self._spool.rest()
+                continue
             for name, batch in _by_site(rows):
                 pairs = [(row.row, row.entry) for row in batch]
-                self._store.site(name).absorb(pairs, source=self._spool.id)
+                self._store.site(name).absorb(pairs, source=self._spool.source)
             self._spool.remove(rows[-1].row)
             moved += len(rows)
-        self._spool.rest()
         if moved:
             log.info("spool_emptied", entries=moved)
         return moved
+
+    def _found(self, uncertain: Uncertain) -> list[bool]:
+        """Which of some entries are in the log."""
+        site = self._store.site(uncertain.site)
+        entries, doubt = uncertain.entries, uncertain.doubt
+        whole = None if self._history is None else self._history(site)
+        try:
+            return site.settle(entries, doubt, log=whole)
+        except ArchiveError as exc:
+            log.warning("archive_not_searched", site=site.site, error=exc.message, hint=exc.hint)
+            return site.settle(entries, doubt)
 
 
 def _by_site(rows: Sequence[Waiting]) -> Iterator[tuple[str, list[Waiting]]]:

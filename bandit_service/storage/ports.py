@@ -109,10 +109,13 @@ class SiteStore(Protocol):
             AppendInDoubt: if they were sent, and it is not known which of them were added.
         """
 
-    def settle(self, entries: Sequence[bytes], doubt: Doubt) -> list[bool]:
+    def settle(
+        self, entries: Sequence[bytes], doubt: Doubt, *, log: Log | None = None
+    ) -> list[bool]:
         """For each of the entries of an append in doubt, whether the log has it.
 
-        Once this has answered, none of them can be added by that append any more.
+        ``log`` is where to look: without it, in what of the log is in the store. Once this has
+        answered, none of them can be added by that append any more.
         """
 
     def absorb(self, entries: Sequence[tuple[int, bytes]], *, source: str) -> None:

@@ -36,6 +36,7 @@ from bandit_service.storage.ports import (
     Document,
     Doubt,
     Head,
+    Log,
     Publication,
     Published,
     Pulse,
@@ -89,7 +90,8 @@ class RedisSite:
         self._trim = client.register_script(_lua("trim"))
         self._registered = False
         self._newest = START
-        """Position of the newest entry that this process has added."""
+        """Position of the newest entry that this process has added, or of the newest one that was
+        there before: what it adds next comes later."""
 
     def append(self, entry: bytes) -> Position:
         """See ``SiteStore.append``."""
@@ -100,6 +102,8 @@ class RedisSite:
     def append_many(self, entries: Sequence[bytes]) -> list[Position]:
         """See ``SiteStore.append_many``."""
         self._register()
+        if self._newest == START:
+            self._newest = self.tail()
         commands = [(b"XADD", self._log, b"*", _FIELD, entry) for entry in entries]
         try:
             replies = self._hot.call(*commands)
@@ -120,12 +124,14 @@ class RedisSite:
         return positions
 
     @translated
-    def settle(self, entries: Sequence[bytes], doubt: Doubt) -> list[bool]:
+    def settle(
+        self, entries: Sequence[bytes], doubt: Doubt, *, log: Log | None = None
+    ) -> list[bool]:
         """See ``SiteStore.settle``."""
         self._cut_off(Peer(doubt.server, doubt.client))
         wanted, there = frozenset(entries), Counter[bytes]()
         after = doubt.after
-        while rows := self.read(after, limit=_SCANNED):
+        while rows := (log or self).read(after, limit=_SCANNED):
             there.update(entry for _, entry in rows if entry in wanted)
             after = rows[-1][0]
         found = []

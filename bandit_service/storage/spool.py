@@ -44,7 +44,12 @@ CREATE TABLE IF NOT EXISTS spool (
     entry BLOB NOT NULL,
     doubt BLOB
 );
-CREATE TABLE IF NOT EXISTS about (id TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS outage (id TEXT NOT NULL, file TEXT NOT NULL);
+"""
+_OLDEST: Final = """
+SELECT id, site, entry FROM spool
+WHERE id < COALESCE((SELECT MIN(id) FROM spool WHERE doubt IS NOT NULL), 9223372036854775807)
+ORDER BY id LIMIT ?
 """
 
 
@@ -79,7 +84,12 @@ class _Handle(threading.local):
 
 
 class Spool:
-    """The entries that wait. Every method raises SpoolError if the disk does not do its part."""
+    """The entries that wait. Every method raises SpoolError if the disk does not do its part.
+
+    Every stretch of time in which something waits has an id of its own (``source``), under which
+    the log notes how far it has taken the rows over. A copy of the file, on a cloned machine or out
+    of a backup, gets another one, so that its new rows are not taken for those of the original.
+    """
 
     def __init__(self, path: Path, *, max_bytes: int) -> None:
         """Open or make the spool at ``path``; at most ``max_bytes`` of disk, about.
@@ -95,10 +105,9 @@ class Spool:
             with self._writing() as db:
                 for statement in _SCHEMA.split(";"):
                     db.execute(statement)
-                if db.execute("SELECT 1 FROM about").fetchone() is None:
-                    db.execute("INSERT INTO about VALUES (?)", (uuid.uuid4().hex,))
+                if db.execute("SELECT file FROM outage").fetchone() != (self._file(),):
+                    self._begin(db)
                 self._flag[0] = int(_any(db))
-            (self.id,) = self._handle.connection.execute("SELECT id FROM about").fetchone()
 
     @property
     def waiting(self) -> bool:
@@ -113,18 +122,35 @@ class Spool:
         """
         note = None if doubt is None else msgspec.json.encode(doubt)
         with self._translated(), self._writing() as db:
+            if not _any(db):
+                self._begin(db)
             self._flag[0] = 1
             db.executemany(
                 "INSERT INTO spool (site, entry, doubt) VALUES (?, ?, ?)",
                 [(site, entry, note) for entry in entries],
             )
 
-    def oldest(self, limit: int) -> list[Waiting]:
-        """The first entries in line."""
-        query = "SELECT id, site, entry FROM spool ORDER BY id LIMIT ?"
+    @property
+    def source(self) -> str:
+        """The id of the present outage; constant while anything waits."""
         with self._translated():
-            rows = self._handle.connection.execute(query, (limit,)).fetchall()
-        return [Waiting(*row) for row in rows]
+            (found,) = self._handle.connection.execute("SELECT id FROM outage").fetchone()
+        return str(found)
+
+    def oldest(self, limit: int, *, max_bytes: int) -> list[Waiting]:
+        """The first entries in line, at most so many, and unless it is one, of so many bytes.
+
+        Entries in doubt, and what is behind them, have to be settled first.
+        """
+        rows: list[Waiting] = []
+        size = 0
+        with self._translated():
+            for row in self._handle.connection.execute(_OLDEST, (limit,)):
+                size += len(row[2])
+                if rows and size > max_bytes:
+                    break
+                rows.append(Waiting(*row))
+        return rows
 
     def uncertain(self) -> list[Uncertain]:
         """The entries whose append was not answered, append by append."""
@@ -167,6 +193,13 @@ class Spool:
         with self._translated():
             self._handle.connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
+    def count(self) -> int:
+        """How many entries wait, about; costs nothing however many they are."""
+        query = "SELECT COALESCE(MAX(id) - MIN(id) + 1, 0) FROM spool"
+        with self._translated():
+            (found,) = self._handle.connection.execute(query).fetchone()
+        return int(found)
+
     def counts(self) -> dict[str, int]:
         """How many entries wait, by site."""
         query = "SELECT site, COUNT(*) FROM spool GROUP BY site ORDER BY site"
@@ -194,6 +227,16 @@ class Spool:
         """Let go of this thread's connection; other threads' go with them."""
         self._handle.connection.close()
 
+    def _begin(self, db: sqlite3.Connection) -> None:
+        """Begin an outage under an id of its own."""
+        db.execute("DELETE FROM outage")
+        db.execute("INSERT INTO outage VALUES (?, ?)", (uuid.uuid4().hex, self._file()))
+
+    def _file(self) -> str:
+        """Names this very file, which a copy of it is not."""
+        stat = self.path.stat()
+        return f"{stat.st_dev}:{stat.st_ino}"
+
     @contextlib.contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """One transaction, alone of all threads and processes."""
@@ -216,9 +259,9 @@ class Spool:
             yield
         except (sqlite3.Error, OSError) as exc:
             raise SpoolError(
-                f"Redis is away and {self.path} takes nothing more: {exc}",
-                hint="make room on the disk, raise spool_megabytes, or bring Redis back; "
-                "then send it again",
+                f"the spool {self.path} cannot be used: {exc}",
+                hint="is its disk full, or its folder another user's? make room, raise "
+                "spool_megabytes, or bring Redis back; then send it again",
             ) from exc
 
 

@@ -11,9 +11,8 @@ import msgspec
 from bandit_service.errors import StorageError
 from bandit_service.logs import configure_logs
 from bandit_service.runtime import spare_the_collector
-from bandit_service.services import Services, open_spool, redis_store
+from bandit_service.services import Services, open_outbox, redis_store
 from bandit_service.settings import ServiceSettings
-from bandit_service.storage.outbox import Outbox
 from bandit_service.web.app import create_app
 from bandit_service.web.server import SETTINGS_VARIABLE
 
@@ -30,8 +29,7 @@ def application() -> WSGIApplication:
     settings = msgspec.json.decode(os.environ[SETTINGS_VARIABLE], type=ServiceSettings)
     configure_logs(settings.log_level)
     store = redis_store(settings, settings.redis_url, trips=True)
-    outbox = Outbox(store, open_spool(settings, settings.redis_url))
-    services = Services(settings, store, outbox=outbox)
+    services = Services(settings, store, outbox=open_outbox(settings, store))
     _await_store(services)
     services.start_watching()
     app = create_app(services)

@@ -8,7 +8,8 @@ the counters.
     lost      an acknowledged decision or event, a unit's outcome, or a served snapshot's place on
               the log, that is not there
     doubled   a decision, a sending of an event, or a unit's outcome that is there more than once
-    wrong     a decision that is not as it was answered, or an answer that should never be given
+    wrong     a decision that is not as it was answered, an event that came before its decision, or
+              an answer that should never be given
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
 import msgspec
@@ -26,7 +28,7 @@ from bandit_service.folds.site import SiteFold
 from bandit_service.outcomes.join import JoinCounts
 from bandit_service.policy.settings import SiteSettings
 from bandit_service.reporting.counters import ReportState
-from bandit_service.storage.ports import SiteStore, entries_of
+from bandit_service.storage.ports import Log, SiteStore, entries_of
 from tests.chaos.ledger import Ledger, Sending
 
 Row = tuple[Position, bytes]
@@ -66,9 +68,9 @@ class Findings:
         return not broken and self.model_equal and self.counters_equal
 
 
-def rows_of(store: SiteStore) -> list[Row]:
-    """The whole log of a site, oldest first: the one place that knows where it is kept."""
-    return list(entries_of(store, after=START, upto=store.tail()))
+def rows_of(log: Log) -> list[Row]:
+    """A whole log, oldest first: that of a store, or that of its archive and its stream."""
+    return list(entries_of(log, after=START, upto=log.tail()))
 
 
 def live_of(store: SiteStore) -> Live:
@@ -98,6 +100,7 @@ def audit(
     entries = [(position, decode(data)) for position, data in rows]
     _decisions(findings, ledger, entries, secret)
     _events(findings, ledger, entries)
+    _order(findings, entries)
     _fold(findings, ledger, entries, live, settings)
     return findings
 
@@ -154,6 +157,21 @@ def _events(findings: Findings, ledger: Ledger, entries: Sequence[tuple[Position
     findings.logged_unasked += len(logged.keys() - set(ledger.accepted))
     sent = {*ledger.accepted, *ledger.unsure}
     findings.wrong += [f"{logged} was never sent" for logged in logged.keys() - sent]
+
+
+def _order(findings: Findings, entries: Sequence[tuple[Position, Entry]]) -> None:
+    """Positions grow, and what a client did after an answer comes after its decision."""
+    findings.wrong += [
+        f"the entry at {later} follows the one at {before}"
+        for (before, _), (later, _) in pairwise(entries)
+        if later <= before
+    ]
+    decided = {entry.id: at for at, entry in reversed(entries) if isinstance(entry, Decision)}
+    findings.wrong += [
+        f"the event at {at} came before its decision {entry.decision}"
+        for at, entry in entries
+        if isinstance(entry, Event) and at < decided.get(entry.decision, START)
+    ]
 
 
 def _fold(

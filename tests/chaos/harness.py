@@ -52,6 +52,13 @@ class Result:
     ledger: Ledger
     findings: Findings
     entries: int
+    trimmed: int
+    """Entries that are in the archive alone."""
+    pauses: int
+    answered_meanwhile: int
+    """Decisions that were acknowledged while Redis was paused."""
+    doubts: int
+    """Appends that Redis may have carried out without answering."""
 
     @property
     def clean(self) -> bool:
@@ -67,13 +74,19 @@ class Result:
             f"  kills          {self.total}: {'; '.join(kinds)}; {self.overlapped} overlapping",
             f"  of them aimed  {'; '.join(aimed) or 'none'}",
             *(f"  {kind}: absent, skipped" for kind in self.absent),
+            (
+                f"  Redis paused   {self.pauses} times; {self.answered_meanwhile} decisions "
+                f"acknowledged meanwhile, {self.doubts} appends in doubt"
+            ),
             f"  acknowledged   {len(ledger.answers)} decisions, {len(ledger.accepted)} events",
             (
                 f"  unacknowledged {ledger.unanswered} requests for decisions, "
-                f"{len(ledger.unsure)} events; logged all the same: {found.logged_unasked}"
+                f"{len(ledger.unsure)} events, {ledger.unlogged} decisions said not to be logged; "
+                f"logged all the same: {found.logged_unasked}"
             ),
             (
-                f"  log            {self.entries} entries, {found.units} units closed: "
+                f"  log            {self.entries} entries, {self.trimmed} of them trimmed; "
+                f"{found.units} units closed: "
                 f"{counts.rewarded} rewarded, {counts.defaulted} defaulted; "
                 f"{counts.repeated_views} repeated views, "
                 f"{counts.duplicate_events} repeated events, "
@@ -125,9 +138,10 @@ def run(*, kills: int, seed: int, told: Told) -> Result:
             killer.close()
         told("traffic has ended; waiting for learning to come to rest")
         site = store.site("main")
-        if not came(lambda: at_rest(site, ledger), DRAIN_SECONDS):
+        early = rows_of(service.history(site))  # where an archiver is at work
+        if not came(lambda: at_rest(service, site, ledger), DRAIN_SECONDS):
             told(f"not at rest after {DRAIN_SECONDS:g} s; auditing what there is")
-        rows = rows_of(site)
+        rows = rows_of(service.history(site))
         findings = audit(
             ledger,
             rows,
@@ -135,6 +149,8 @@ def run(*, kills: int, seed: int, told: Told) -> Result:
             settings=read_settings(SITE_TOML.encode(), name="site.toml"),
             secret=SiteSecret(site.secret()),
         )
+        if rows[: len(early)] != early:
+            findings.wrong.append("the log was read otherwise a moment before")
         return Result(
             seed=seed,
             seconds=time.monotonic() - began,
@@ -145,6 +161,10 @@ def run(*, kills: int, seed: int, told: Told) -> Result:
             ledger=ledger,
             findings=findings,
             entries=len(rows),
+            trimmed=len(rows) - site.length(),
+            pauses=killer.pauses,
+            answered_meanwhile=killer.answered_meanwhile,
+            doubts=service.words.read_text(errors="replace").count("append_unanswered"),
         )
 
 
@@ -186,18 +206,20 @@ def site_key(service: Service) -> str:
     return key
 
 
-def at_rest(store: SiteStore, ledger: Ledger) -> bool:
+def at_rest(service: Service, store: SiteStore, ledger: Ledger) -> bool:
     """Whether all is learned, checkpointed and reported, and nothing more will be logged.
 
-    What is acknowledged and missing is waited for too: what was kept elsewhere may still come.
+    What is acknowledged and missing is waited for too: a moment ago it may still have waited.
     """
     try:
+        if not service.ready() or service.waiting():
+            return False
         tail, head, kept = store.tail(), store.head(), store.checkpoint()
         if head is None or kept is None or head.position != tail:
             return False
         checkpoint = load_checkpoint(kept, FoldState)
         learning = checkpoint.state.join.views or checkpoint.snapshot.position != tail
-        return not learning and missing(ledger, rows_of(store)) == 0
+        return not learning and missing(ledger, rows_of(service.history(store))) == 0
     except BanditError:
         return False
 

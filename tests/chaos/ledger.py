@@ -1,9 +1,10 @@
 """What clients were told: every acknowledged answer, kept outside the service for the auditor.
 
-An answer that arrived whole is a promise. A request without one (refused, cut, timed out, 429 or
-503) promises nothing: what it asked for may or may not be in the log, once at most. Every event
-that is sent, be it the second sending of another, carries a ``value`` that no other one has, so
-that the auditor recognises it in the log; sendings of one event share its idempotency id.
+An answer that arrived whole is a promise, unless it says itself that its decision was not logged. A
+request without one (refused, cut, timed out, 429 or 503) promises nothing: what it asked for may or
+may not be in the log, once at most. Every event that is sent, be it the second sending of another,
+carries a ``value`` that no other one has, so that the auditor recognises it in the log; sendings of
+one event share its idempotency id.
 
 Client threads add, each record by one append; the auditor reads when they have ended.
 """
@@ -50,6 +51,8 @@ class Ledger:
     """Events whose request was not acknowledged."""
     unanswered: int = 0
     """Requests for decisions that were not acknowledged."""
+    unlogged: int = 0
+    """Answers that said that their decision was not logged."""
     wrong: list[str] = field(default_factory=list)
     """Answers that should never be given, such as 401 to a valid key."""
 

@@ -3,7 +3,8 @@
 A publication is one script in Redis and one piece of the append-only file, so the file growing by
 more than requests make it grow means: Redis is writing a publication and its learner is waiting
 for the answer. The head of the site changing means: web processes are about to load a snapshot.
-The archive is a folder of files: a new one that does not have its final name is being written.
+The archive is a folder of files: a draft is a file being written, a folder that changes has been
+given one, and what Redis knows of the archive changes before the log is trimmed.
 """
 
 from __future__ import annotations
@@ -63,13 +64,29 @@ def _trimmed(data: Path, client: Any) -> Look:
     return lambda: client.xrange("bandit:{main}:log", count=1)[:1]
 
 
-def _unfinished(data: Path, client: Any) -> Look:
-    """Files of the archive that do not have their final name."""
-    return lambda: {
-        path
-        for path in _files(data)
-        if "redis" not in path.relative_to(data).parts and path.suffix not in (".parquet", ".lock")
-    }
+def _drafted(data: Path, client: Any) -> Look:
+    """Grows by one with every file of the archive that begins to be written."""
+    draft = data / "archive" / "tmp" / "draft"
+    there, begun = True, 0
+
+    def look() -> int:
+        nonlocal there, begun
+        before, there = there, draft.exists()
+        begun += there and not before
+        return begun
+
+    return look
+
+
+def _placed(data: Path, client: Any) -> Look:
+    """When each folder of the archive's files changed."""
+    folder = data / "archive" / "log"
+    return lambda: [(day, day.stat().st_mtime_ns) for day in folder.glob("site=*/day=*")]
+
+
+def _noted(data: Path, client: Any) -> Look:
+    """How far Redis knows the log to be archived."""
+    return lambda: client.hmget("bandit:{main}:archive", "ms", "seq")
 
 
 MOMENTS: Final = (
@@ -78,15 +95,22 @@ MOMENTS: Final = (
     Moment("published", "learner", _head),
     Moment("switching", "worker", _head),
     Moment("writing a publication", "redis", _appended),
-    Moment("writing a segment", "archiver", _unfinished),
+    Moment("writing a segment", "archiver", _drafted),
+    Moment("segment in place", "archiver", _placed),
+    Moment("about to trim", "archiver", _noted),
     Moment("trimming", "archiver", _trimmed),
+    Moment("about to be trimmed", "redis", _noted),
+    Moment("just trimmed", "redis", _trimmed),
+    Moment("log trimmed", "learner", _trimmed),
 )
 
 
-def wait_for(moment: Moment, data: Path, client: Any) -> bool:
-    """Whether the moment came in time."""
+def wait_for(
+    moment: Moment, data: Path, client: Any, *, patience: float = PATIENCE_SECONDS
+) -> bool:
+    """Whether the moment came within ``patience`` seconds."""
     look = moment.look(data, client)
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + patience
     try:
         before = look()
         while look() == before:

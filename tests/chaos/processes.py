@@ -13,10 +13,16 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from http.client import HTTPException
 from pathlib import Path
 from typing import Final, Literal
 
-from tests.e2e.processes import Program, until
+from bandit_service.archive.history import History
+from bandit_service.archive.partitions import ArchiveFolder
+from bandit_service.services import embedded_redis, open_spool
+from bandit_service.settings import ServiceSettings
+from bandit_service.storage.ports import SiteStore
+from tests.e2e.processes import Caller, Program, until
 
 Kind = Literal["worker", "learner", "redis", "archiver"]
 KINDS: Final[tuple[Kind, ...]] = ("worker", "learner", "redis", "archiver")
@@ -25,6 +31,8 @@ FAST: Final = {
     "BANDIT_FSYNC": "always",  # what is acknowledged is on disk: kills of Redis lose nothing
     "BANDIT_PUBLISH_SECONDS": "0.1",  # most random moments are close to a publication
     "BANDIT_POLL_SECONDS": "0.05",  # and to a switch of snapshots
+    "BANDIT_ARCHIVE_SECONDS": "0.4",  # and to a file of the archive
+    "BANDIT_STREAM_HOURS": "0.0005",  # what is archived and learned is trimmed in the same round
 }
 _PROC: Final = Path("/proc")
 
@@ -73,6 +81,27 @@ class Service(Program):
             path.name for path in self._scratch.glob("bandit-service-metrics-*/counter_*.db")
         }
         return [pid for pid in self.pids("worker") if f"counter_{pid}.db" in figures]
+
+    def history(self, store: SiteStore) -> History:
+        """The whole log of a site: its archive and its stream."""
+        return History(store, ArchiveFolder(self.data / "archive"))
+
+    def waiting(self) -> int:
+        """How many entries wait on disk for Redis."""
+        settings = ServiceSettings(data_dir=str(self.data))
+        with contextlib.closing(open_spool(settings, embedded_redis(settings).url)) as spool:
+            return sum(spool.counts().values())
+
+    def ready(self) -> bool:
+        """Whether a web process says that it is ready: with Redis, and with nothing waiting."""
+        caller = Caller(self.port, "")
+        try:
+            status, answer = caller.call("GET", "/readyz")
+        except (OSError, HTTPException):
+            return False
+        finally:
+            caller.close()
+        return status == 200 and answer["status"] == "ready"
 
     def accepts(self) -> bool:
         """Whether anything listens on the port."""

@@ -1,18 +1,24 @@
 """The auditor can fail: each way to break a promise is found, and named for what it is.
 
 A small site is served and learned in memory, as in any run; then its log or its answers are
-tampered with, one thing at a time.
+tampered with, one thing at a time: in the list of its rows, and in the files of its archive.
 """
 
 from __future__ import annotations
 
 import random
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import msgspec
 import pytest
 
+from bandit_service.archive.archiver import SiteArchiver
+from bandit_service.archive.history import History
+from bandit_service.archive.partitions import ArchiveFolder, Partitions, Span
+from bandit_service.archive.segments import Segment, SegmentWriter
 from bandit_service.catalog.document import CatalogDocument
+from bandit_service.errors import ArchiveError
 from bandit_service.events.entries import Decision, Event, Position, decode, encode
 from bandit_service.events.identity import SiteSecret
 from bandit_service.folds.learner import SiteLearner
@@ -26,6 +32,7 @@ from bandit_service.serving.intake import take_events
 from bandit_service.serving.requests import DecideRequest, EventsRequest
 from bandit_service.serving.view import SiteView
 from bandit_service.storage.memory import MemoryStore
+from bandit_service.storage.ports import SiteStore
 from tests.chaos.auditor import Findings, Live, Row, audit, live_of, missing, rows_of
 from tests.chaos.ledger import VALUE_STEP, Answer, Ledger, Sending, answer_of
 from tests.conftest import CATALOG, Clock
@@ -42,6 +49,7 @@ class Evidence:
     rows: list[Row]
     live: Live
     secret: SiteSecret
+    site: SiteStore
 
     def audit(self) -> Findings:
         return audit(self.ledger, self.rows, self.live, settings=SETTINGS, secret=self.secret)
@@ -74,7 +82,7 @@ def evidence() -> Evidence:
         clock.advance(6)
         learner.step()
     learner.finish()
-    return Evidence(ledger, rows_of(site), live_of(site), view.secret)
+    return Evidence(ledger, rows_of(site), live_of(site), view.secret, site)
 
 
 def nth(rows: list[Row], kind: type[Decision | Event], number: int) -> int:
@@ -213,3 +221,143 @@ def test_a_unit_that_never_closes_is_lost(evidence: Evidence) -> None:
     evidence.rows.append((Position(evidence.rows[-1][0].ms + 1, 0), encode(alone)))
 
     assert any("nobody" in what for what in evidence.audit().lost)
+
+
+# -- archived
+
+
+class Archived:
+    """The log of the evidence, of which the older half is in the archive alone."""
+
+    def __init__(self, evidence: Evidence, path: Path) -> None:
+        self.seam = evidence.rows[len(evidence.rows) // 2][0]
+        self._evidence = evidence
+        self._folder = ArchiveFolder(path)
+        SiteArchiver(
+            evidence.site,
+            self._folder,
+            archive=self._folder.ensure("an archive"),
+            clock=lambda: self.seam.ms,
+            stream_ms=0,
+            settle_ms=0,
+        ).step()
+        assert 0 < evidence.site.length() < len(evidence.rows)
+
+    @property
+    def partitions(self) -> Partitions:
+        return self._folder.site("main")
+
+    @property
+    def span(self) -> Span:
+        """The one file."""
+        (span,) = self.partitions.spans()
+        return span
+
+    def rows(self) -> list[Row]:
+        return rows_of(History(self._evidence.site, self._folder))
+
+    def audit(self) -> Findings:
+        return replace(self._evidence, rows=self.rows()).audit()
+
+    def rewrite(self, rows: list[Row]) -> None:
+        """Put a sound file with other rows in the place of the one that is there."""
+        span, draft = self.span, self._folder.draft()
+        with SegmentWriter(draft, site="main", after=span.after) as writer:
+            writer.write(rows)
+            writer.finish(span.last)
+        self._folder.place(draft, span.path)
+
+    def file_rows(self) -> list[Row]:
+        with Segment(self.span.path) as segment:
+            return list(segment.rows())
+
+
+@pytest.fixture
+def archived(evidence: Evidence, tmp_path: Path) -> Archived:
+    return Archived(evidence, tmp_path / "archive")
+
+
+def test_a_log_in_archive_and_stream_is_found_clean(evidence: Evidence, archived: Archived) -> None:
+    assert archived.rows() == evidence.rows
+    assert archived.audit().clean
+
+
+@pytest.mark.parametrize("number", [5, -1])
+@pytest.mark.parametrize("kind", [Decision, Event])
+def test_an_entry_that_is_gone_from_the_archive_is_lost(
+    archived: Archived, kind: type[Decision | Event], number: int
+) -> None:
+    rows = archived.file_rows()
+    del rows[nth(rows, kind, number)]
+    archived.rewrite(rows)
+
+    findings = archived.audit()
+
+    assert len([what for what in findings.lost if "answered" in what or "accepted" in what]) == 1
+    assert not findings.clean
+
+
+@pytest.mark.parametrize("number", [5, -2])
+@pytest.mark.parametrize("kind", [Decision, Event])
+def test_an_entry_that_is_in_the_archive_twice_is_doubled(
+    archived: Archived, kind: type[Decision | Event], number: int
+) -> None:
+    rows = archived.file_rows()
+    index = nth(rows, kind, number)
+    position, data = rows[index]
+    rows.insert(index + 1, (Position(position.ms, position.seq + 1), data))
+    archived.rewrite(rows)
+
+    assert len(archived.audit().doubled) == 1
+
+
+def test_an_entry_that_is_archived_and_logged_again_beyond_the_seam_is_doubled(
+    evidence: Evidence, archived: Archived
+) -> None:
+    rows = archived.file_rows()
+    evidence.site.append(rows[nth(rows, Decision, -1)][1])
+
+    assert len(archived.audit().doubled) == 1
+
+
+def test_a_changed_byte_in_the_archive_is_refused_or_changes_nothing_of_the_log(
+    evidence: Evidence, archived: Archived
+) -> None:
+    sound = archived.span.path.read_bytes()
+    refused = 0
+    for place in range(0, len(sound), len(sound) // 40):
+        data = bytearray(sound)
+        data[place] ^= 1
+        archived.span.path.write_bytes(data)
+        try:
+            rows = archived.rows()
+        except ArchiveError:
+            refused += 1
+        else:  # the columns for other programs are not read
+            assert rows == evidence.rows
+
+    assert refused > 3
+
+
+def test_a_file_that_is_gone_from_the_archive_is_refused(archived: Archived) -> None:
+    archived.span.path.unlink()
+
+    with pytest.raises(ArchiveError):
+        archived.audit()
+
+
+def test_an_event_that_came_before_its_decision_is_wrong(evidence: Evidence) -> None:
+    rows = evidence.rows
+    at = nth(rows, Event, 5)
+    event = decode(rows[at][1])
+    assert isinstance(event, Event)
+    before = next(n for n, row in enumerate(rows) if event.decision.encode() in row[1])
+    rows[before], rows[at] = (rows[before][0], rows[at][1]), (rows[at][0], rows[before][1])
+
+    assert any("came before its decision" in what for what in evidence.audit().wrong)
+
+
+def test_rows_that_are_out_of_order_are_wrong(evidence: Evidence) -> None:
+    evidence.rows[7], evidence.rows[8] = evidence.rows[8], evidence.rows[7]
+
+    assert any("follows the one at" in what for what in evidence.audit().wrong)

@@ -101,7 +101,7 @@ def test_serve_answers_what_is_in_flight_and_leaves_nothing_running(service: Ser
     assert ledger.wrong == []
     with EmbeddedRedis(data_dir=service.data) as redis:
         store = RedisStore(redis.url)
-        rows = rows_of(store.site("main"))
+        rows = rows_of(service.history(store.site("main")))
         store.close()
     assert missing(ledger, rows) == 0
     told = {answer.id for answer in ledger.answers} | {answer["decision"]}
@@ -158,5 +158,5 @@ def test_learn_alone_leaves_a_checkpoint_of_all_it_has_read(service: Service) ->
     again.send_signal(signal.SIGTERM)
     assert again.wait(STOP_SECONDS) == 0
     assert checkpointed(site) >= tail
-    assert missing(traffic.ledger, rows_of(site)) == 0
+    assert missing(traffic.ledger, rows_of(service.history(site))) == 0
     store.close()

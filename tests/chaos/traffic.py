@@ -110,6 +110,9 @@ class _Client:
             self._ledger.unanswered += 1
             return
         for slot in answered.get("slots", [answered]):
+            if not slot["logged"]:
+                self._ledger.unlogged += 1
+                continue
             answer = answer_of(slot, visitor)
             self._ledger.answers.append(answer)
             self._react(answer, persona)

@@ -1,3 +1,4 @@
+from base64 import urlsafe_b64encode
 from collections import Counter
 from itertools import pairwise
 
@@ -74,7 +75,6 @@ def test_a_late_click_is_counted_and_changes_nothing() -> None:
     fold = join()
 
     outcomes = run(fold, (0, decision("d")), (WINDOW + 1, event("d")), (WINDOW + 2, event("d")))
-    outcomes += run(fold, (2 * WINDOW + 3, Tick(at=0)))
 
     assert [o.kind for o in outcomes] == ["defaulted"]
     assert fold.counts.late_events == 2
@@ -227,10 +227,18 @@ def test_the_next_slot_is_a_unit_of_its_own() -> None:
     assert [o.decision.id for o in outcomes] == ["first", "next"]
 
 
+def issued(number: int, at: int = 0) -> str:
+    """A decision id that tells when it was made."""
+    return urlsafe_b64encode(at.to_bytes(6, "big") + number.to_bytes(18, "big")).decode()
+
+
+D, OTHER = issued(1), issued(2)
+
+
 def test_an_event_that_comes_before_its_decision_waits_for_it_within_a_window() -> None:
     fold = join()
 
-    outcomes = run(fold, (0, event("d")), (0, event("other")), (WINDOW, decision("d")))
+    outcomes = run(fold, (0, event(D)), (0, event(OTHER)), (WINDOW, decision(D)))
 
     assert [o.kind for o in outcomes] == ["rewarded"]
     assert fold.counts.events == 2
@@ -242,21 +250,32 @@ def test_an_event_that_comes_before_its_decision_waits_for_it_within_a_window() 
 def test_an_event_more_than_a_window_ahead_of_its_decision_is_late() -> None:
     fold = join()
 
-    outcomes = run(fold, (0, event("d")), (WINDOW + 1, decision("d")), (2 * WINDOW + 9, Tick(at=0)))
+    outcomes = run(fold, (0, event(D)), (WINDOW + 1, decision(D)), (2 * WINDOW + 9, Tick(at=0)))
 
     assert [o.kind for o in outcomes] == ["defaulted"]
     assert fold.counts.late_events == 1
 
 
+@pytest.mark.parametrize("name", ["no id at all", issued(3, at=1)])
+def test_an_event_of_a_decision_that_cannot_come_any_more_does_not_wait(name: str) -> None:
+    fold = join()
+    heard = msgspec.structs.replace(event(name), received=WINDOW + 2)
+
+    run(fold, (0, heard))
+
+    assert fold.counts.late_events == 1
+    assert fold.dump().early == []
+
+
 def test_events_that_wait_for_a_decision_survive_a_checkpoint_and_keep_their_ids() -> None:
     # given
     fold = join(aggregation="sum")
-    run(fold, (0, event("d", key="1")), (1, event("d", key="1")), (2, event("d", key="2")))
+    run(fold, (0, event(D, key="1")), (1, event(D, key="1")), (2, event(D, key="2")))
 
     # when
     again = join(aggregation="sum")
     again.restore(msgspec.json.decode(msgspec.json.encode(fold.dump()), type=JoinState))
-    outcomes = run(again, (3, decision("d")), (WINDOW + 4, Tick(at=0)))
+    outcomes = run(again, (3, decision(D)), (WINDOW + 4, Tick(at=0)))
 
     # then
     assert [(o.kind, o.reward) for o in outcomes] == [("rewarded", 2.0)]
@@ -267,7 +286,7 @@ def test_only_so_many_events_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bandit_service.outcomes.join.MAX_EARLY", 3)
     fold = join()
 
-    run(fold, *((n, event(f"d{n}")) for n in range(5)))
+    run(fold, *((n, event(issued(n))) for n in range(5)))
 
     assert fold.counts.late_events == 2
 

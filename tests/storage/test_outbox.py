@@ -16,13 +16,14 @@ import pytest
 import redis
 
 from bandit_service.errors import AppendInDoubt, SpoolError, StorageError
-from bandit_service.events.entries import START
+from bandit_service.events.entries import START, Position
 from bandit_service.storage import redis_store as adapter
 from bandit_service.storage.embedded import EmbeddedRedis
 from bandit_service.storage.identity import StoreIdentity
 from bandit_service.storage.outbox import Outbox
+from bandit_service.storage.ports import Doubt
 from bandit_service.storage.redis_store import RedisStore
-from bandit_service.storage.spool import Spool
+from bandit_service.storage.spool import Spool, Uncertain
 from tests.e2e.processes import until
 
 pytestmark = pytest.mark.redis
@@ -258,6 +259,32 @@ def test_emptying_that_is_cut_short_anywhere_adds_nothing_twice(
 
     # then
     assert machine.logged() == machine.told
+
+
+def test_an_append_that_comes_into_doubt_while_the_spool_is_emptied_is_settled_first(
+    machine: Machine, server: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given something that waits, and an append that was carried out and not answered
+    with killed(server):
+        machine.append(b"waits")
+    machine.store.probe()
+    after = machine.site.append_many([b"unanswered"])[-1]
+    doubt = Doubt(after=Position(after.ms - 1, 0), server="gone", client=1)
+
+    # when it reaches the spool just after that was looked through for doubts
+    looked, late = Spool.uncertain, [doubt]
+
+    def look_and_miss(self: Spool) -> list[Uncertain]:
+        found = looked(self)
+        if late:
+            self.put("main", [b"unanswered"], late.pop())
+        return found
+
+    monkeypatch.setattr(Spool, "uncertain", look_and_miss)
+    until(machine.tend, PATIENCE)
+
+    # then
+    assert sorted(machine.logged()) == [b"unanswered", b"waits"]
 
 
 def test_a_new_process_empties_what_a_dead_one_has_left(
