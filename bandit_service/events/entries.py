@@ -140,6 +140,10 @@ class Tick(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", tag="tick")
 Entry = Decision | Event | PlacementChanged | PersonasChanged | Tick
 
 
+_LAST: Final = 2**64 - 1
+"""The last sequence within a millisecond."""
+
+
 class Position(NamedTuple):
     """A place in the log: milliseconds of the log's own clock, and a sequence within them."""
 
@@ -148,6 +152,11 @@ class Position(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.ms}-{self.seq}"
+
+    @property
+    def before(self) -> Position:
+        """The last position before this one."""
+        return Position(self.ms, self.seq - 1) if self.seq else Position(self.ms - 1, _LAST)
 
     @classmethod
     def parse(cls, text: str) -> Position:

@@ -8,6 +8,9 @@ What can go wrong, and why nothing is lost or learned twice:
 - Two learners at once: they derive the same snapshots; the one that is behind publishes nothing.
 - A rebuild switches over: the store refuses publications that build on the generation before it,
   and this learner resumes from what the rebuild left.
+- The store is set back to an older copy of itself, fails over to one that lagged, or is replaced:
+  the log no longer holds the entry that was read last, so what was learned is let go, and learning
+  resumes from what this store has. Nothing is published that its log does not bear out.
 
 Where nothing is logged but windows are due to end, it appends a tick: the log's clock moves on.
 """
@@ -22,7 +25,7 @@ import structlog
 
 from bandit_service.archive.history import History
 from bandit_service.errors import SnapshotError
-from bandit_service.events.entries import Position, Tick, decode, encode
+from bandit_service.events.entries import START, Position, Tick, decode, encode
 from bandit_service.folds.site import SiteFold
 from bandit_service.policy.settings import SiteSettings, differences
 from bandit_service.policy.snapshot import Snapshot, SnapshotName
@@ -75,6 +78,8 @@ class SiteLearner:
         self._published_outcomes = -1
         self._checkpointed: Position | None = None
         self._ticked_at = 0.0
+        self._resumed_at = START
+        """Taken from the store itself, which need not have the entry any more."""
         self._fold: SiteFold | None = None
         self._resume()
 
@@ -94,6 +99,9 @@ class SiteLearner:
             ArchiveError: if the log goes on in an archive that is not here; as above.
         """
         rows = self._history.read(self.fold.position, limit=BATCH)
+        if rows and not self._continues():
+            self._resume()
+            return 0
         for position, data in rows:
             entry = decode(data)
             self.fold.apply(position, entry)
@@ -120,6 +128,9 @@ class SiteLearner:
         due = moved and now >= self._next_checkpoint
         if not due and self.fold.trainer.outcomes == self._published_outcomes:
             return
+        if not self._continues():
+            self._resume()
+            return
         snapshot = self.fold.snapshot()
         checkpoint = self.fold.checkpoint(snapshot) if due else None
         answer = self._publish(snapshot, checkpoint, self._generation)
@@ -136,6 +147,20 @@ class SiteLearner:
         self._next_checkpoint = 0.0
         self.publish()
         self.fold.close()
+
+    def _continues(self) -> bool:
+        """Whether the log still holds the entry that was read last, or held it and was trimmed."""
+        last = self.fold.position
+        if last in (START, self._resumed_at):
+            return True
+        rows = self._store.read(last.before, limit=1)
+        if rows and rows[0][0] == last:
+            return True
+        known = self._store.archived()
+        if known is not None and known.trimmed >= last:
+            return True
+        log.warning("log_was_set_back", site=self._store.site, read_to=str(last))
+        return False
 
     def _publish(self, snapshot: Snapshot, checkpoint: bytes | None, replaces: int) -> Published:
         answer = publish(
@@ -162,6 +187,7 @@ class SiteLearner:
         head = self._store.head()
         fold = self._restored() or SiteFold(self._settings(head))
         retired, self._fold = self._fold, fold
+        self._resumed_at = fold.position
         self._generation = 0 if head is None else head.generation
         self._visitors = VisitorMemory(self._store)
         self._published_outcomes = -1

@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import structlog
 
@@ -272,3 +274,94 @@ def test_the_revision_of_a_decision_that_is_long_past_is_not_learned_from_leftov
     assert not fold.trainer.learn(Outcome(entry, "defaulted", 0.0, 1, world.log.tail()))
     assert answer.decision == entry.id
     fold.close()
+
+
+def state_of(world: World) -> dict[str, object]:
+    """A copy of a site's store as it is."""
+    kept = {name: value for name, value in vars(world.log).items() if name not in FIXED}
+    return copy.deepcopy(kept)
+
+
+FIXED = ("_clock", "_shared", "_changed", "site")
+"""What a store stands on, rather than holds."""
+
+
+def folded(world: World) -> str:
+    """The name of the snapshot that the whole log makes."""
+    fold = SiteFold(QUICK)
+    for position, entry in world.entries():
+        fold.apply(position, entry)
+    name = fold.snapshot().name
+    fold.close()
+    return name
+
+
+def test_a_log_that_was_set_back_is_learned_as_it_is_now() -> None:
+    # given a copy of the store, put away while learning went on
+    world = busy_world(100)
+    learner = world.learner()
+    run(learner)
+    world.pass_time(30)
+    older = state_of(world)
+    _more(world)
+    world.pass_time(30)
+    run(learner)
+
+    # when that copy takes the store's place, and visitors go on coming
+    vars(world.log).update(older)
+    world.pass_time(1)
+    _more(world)
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(3):  # it notices, it reads, it reads the tick that closes the last
+            run(learner)
+            world.pass_time(30)
+        learner.finish()
+
+    # then what is served is what the log as it is now makes
+    head = world.log.head()
+    assert head is not None
+    assert head.name == folded(world)
+    assert any(line["event"] == "log_was_set_back" for line in logs)
+
+
+def test_a_store_in_the_place_of_the_one_that_was_learned_from_gets_none_of_that() -> None:
+    # given a learner with something to publish
+    world = busy_world(100)
+    learner = world.learner(publish_seconds=1000.0)
+    run(learner)
+    _more(world)
+    run(learner)
+
+    # when an empty store with its first snapshot takes the place of its own, and it is stopped
+    other = World()
+    vars(world.log).update(state_of(other))
+    learner.finish()
+
+    # then
+    head = world.log.head()
+    assert head is not None
+    assert head.position <= world.log.tail()
+    assert world.log.checkpoint() is None or head.name == folded(world)
+
+
+def test_an_entry_that_was_taken_out_costs_a_look_back_and_no_more() -> None:
+    # given a learner that has just read what is then forgotten
+    world = busy_world(60)
+    learner = world.learner()
+    run(learner)
+    _more(world)
+    run(learner)
+    world.log.remove([world.log.tail()])
+
+    # when
+    world.pass_time(1)
+    _more(world)
+    run(learner)
+    world.pass_time(30)
+    run(learner)
+    run(learner)
+
+    # then it goes on
+    head = world.log.head()
+    assert head is not None
+    assert head.position >= world.rows()[-2][0]
