@@ -100,10 +100,12 @@ class Services:
         entropy: Callable[[int], bytes] | None = None,
         site_settings: SiteSettings | None = None,
         outbox: Outbox | None = None,
+        waiting: Callable[[], bool] = lambda: False,
     ) -> None:
         """``clock`` gives ms since the Unix epoch, ``entropy`` that many random bytes.
 
         ``outbox`` takes what visitors are answered; without one it goes straight to ``store``.
+        ``waiting`` says whether any of that waits on this machine's disk, for whoever learns.
         """
         self.settings = settings
         self.store = store
@@ -120,6 +122,7 @@ class Services:
         self._views: dict[str, SiteView] = {}
         self._lock = threading.Lock()
         self.outbox = outbox
+        self._waiting = waiting
         self.trouble: BanditError | None = None
         """What the last look at the store ran into."""
         self._identity = ""
@@ -254,6 +257,7 @@ class Services:
             clock=lambda: self.clock() / 1000,
             publish_seconds=self.settings.publish_seconds,
             history=self.history(site),
+            waiting=self._waiting,
         )
 
     def learn(self, stop: threading.Event) -> None:
@@ -501,7 +505,7 @@ def open_outbox(settings: ServiceSettings, store: RedisStore) -> Outbox:
     """
     folder = ArchiveFolder(settings.archive_path)
     spool = open_spool(settings, store.url)
-    return Outbox(store, spool, history=lambda site: History(site, folder))
+    return Outbox(store, spool, clock=now_ms, history=lambda site: History(site, folder))
 
 
 def open_spool(settings: ServiceSettings, url: str) -> Spool:

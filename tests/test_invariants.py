@@ -114,7 +114,9 @@ def test_2_a_decision_waits_on_disk_while_the_log_is_away_and_then_is_in_it_once
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     world = World()
-    outbox = Outbox(world.store, Spool(tmp_path / "waiting", max_bytes=1_000_000))
+    outbox = Outbox(
+        world.store, Spool(tmp_path / "waiting", max_bytes=1_000_000), clock=lambda: world.now
+    )
     world.view.append = partial(outbox.append, world.log)
 
     def refuse(self: MemorySite, entries: object) -> None:

@@ -68,8 +68,9 @@ def learn(parent: int | None, **options: Any) -> None:
     with opened_store(settings, guarded=True) as store:
         if parent is None:
             click.echo(_which_redis(settings, store))
+        spool = open_spool(settings, store.url)
         spare_the_collector()
-        Services(settings, store).learn(stop)
+        Services(settings, store, waiting=lambda: spool.waiting).learn(stop)
 
 
 def _prepare(services: Services, *, first_steps: bool) -> None:

@@ -75,6 +75,8 @@ class Decision(
     """The candidates that came with the request, where they did."""
     flags: list[str] = []
     """Oddities that were accepted and marked, such as ``clock_went_back``."""
+    waited: int = 0
+    """How long it was kept on disk before the log could take it, in ms."""
 
     @property
     def propensity(self) -> float:
@@ -113,6 +115,8 @@ class Event(
     id: str | None = None
     """The sender's idempotency id: the same id for the same decision counts once."""
     flags: list[str] = []
+    waited: int = 0
+    """See ``Decision.waited``."""
 
 
 class PlacementChanged(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", tag="placement"):
@@ -181,6 +185,13 @@ def unit_of(visitor: str, placement: str, slot: int) -> str:
     return f"{visitor}|{placement}|{slot}"
 
 
+def came(position: Position, entry: Entry) -> Position:
+    """Where an entry would stand in the log, had it not waited on disk."""
+    if isinstance(entry, Decision | Event) and entry.waited:
+        return Position(max(0, position.ms - entry.waited), position.seq)
+    return position
+
+
 _encoder: Final = msgspec.json.Encoder()
 _decoder: Final = msgspec.json.Decoder(Entry)
 
@@ -188,6 +199,14 @@ _decoder: Final = msgspec.json.Decoder(Entry)
 def encode(entry: Entry) -> bytes:
     """The entry as one line of JSON."""
     return _encoder.encode(entry)
+
+
+def delayed(data: bytes, waited: int) -> bytes:
+    """An encoded decision or event, with how long it waited (ms) noted in it."""
+    entry = decode(data)
+    if isinstance(entry, Decision | Event):
+        return encode(msgspec.structs.replace(entry, waited=waited))
+    return data
 
 
 def decode(data: bytes) -> Entry:

@@ -16,7 +16,7 @@ import msgspec
 from bandit_service.archive.history import History
 from bandit_service.catalog.model import Placement
 from bandit_service.errors import LogError, NotFound
-from bandit_service.events.entries import START, Decision, Event, Position, Tick, decode
+from bandit_service.events.entries import START, Decision, Event, Position, Tick, came, decode
 from bandit_service.events.identity import SiteSecret, claimed_time
 from bandit_service.folds.learner import stored_settings
 from bandit_service.folds.rebuild import fold_to
@@ -203,7 +203,7 @@ def _what_happened(
         elif isinstance(entry, Event) and entry.decision in (decision.id, *ids):
             events.append(entry)
             mine = True
-        closed = join.apply(at, entry if mine else Tick(at=at.ms))
+        closed = join.apply(at, entry) if mine else join.apply(came(at, entry), Tick(at=at.ms))
         if closed:
             return events, closed[0], ids[0] != decision.id
     return events, None, bool(ids) and ids[0] != decision.id

@@ -57,9 +57,12 @@ class SiteLearner:
         clock: Callable[[], float],
         publish_seconds: float,
         history: Log | None = None,
+        waiting: Callable[[], bool] = lambda: False,
     ) -> None:
         """Resume where the last learner stopped, or begin under ``defaults``.
 
+        ``waiting`` says whether entries wait on this machine's disk: then time is not moved on,
+        since they are from before.
         ``history`` is the whole log, archive included; without it, a log that was trimmed beyond
         where learning resumes is refused.
 
@@ -68,6 +71,7 @@ class SiteLearner:
         """
         self._store = store
         self._history: Log = history or History(store, None)
+        self._waiting = waiting
         self._defaults = defaults
         self._clock = clock
         self._publish_every = publish_seconds
@@ -107,7 +111,7 @@ class SiteLearner:
             self.fold.apply(position, entry)
             self._visitors.note(entry)
         now = self._clock()
-        if not rows:
+        if not rows and not self._waiting():
             self._tick(now)
         if now - self._published_at >= self._publish_every:
             self.publish()

@@ -30,7 +30,7 @@ from typing import Final, Literal, NamedTuple
 
 import msgspec
 
-from bandit_service.events.entries import Decision, Entry, Event, Position
+from bandit_service.events.entries import Decision, Entry, Event, Position, came
 from bandit_service.events.identity import claimed_time
 from bandit_service.outcomes.rewards import RewardSettings, RewardSum
 
@@ -113,8 +113,8 @@ class JoinState(msgspec.Struct, frozen=True):
     counts: JoinCounts
     early: list[Early] = []
     """Oldest first."""
-    decided: int = 0
-    """When the newest decision of the log was made, in ms."""
+    clock: int = 0
+    """How late it is, in ms."""
 
 
 class Join:
@@ -130,15 +130,15 @@ class Join:
         self._early: deque[Early] = deque()
         self._awaited: Counter[str] = Counter()
         """How many early events wait for each decision."""
-        self._decided = 0
+        self._clock = 0
         self.counts = JoinCounts()
 
     def apply(self, position: Position, entry: Entry) -> list[Outcome]:
         """Take in the next entry; the outcomes that it, or the passing of time, has closed."""
+        self._clock = max(self._clock, came(position, entry).ms)
         closed = self._expire(position)
         if isinstance(entry, Decision):
-            self._decided = entry.at
-            self._decide(position, entry)
+            self._decide(entry)
             closed += self._meet(position, entry)
         elif isinstance(entry, Event):
             self.counts.events += 1
@@ -166,7 +166,7 @@ class Join:
             memory=self._memory,
             counts=self.counts,
             early=list(self._early),
-            decided=self._decided,
+            clock=self._clock,
         )
 
     def restore(self, state: JoinState) -> None:
@@ -175,7 +175,7 @@ class Join:
         self._remembered = {key: View(state.units[n], at) for key, n, at in state.remembered}
         self._memory = state.memory
         self.counts = state.counts
-        self._decided = state.decided
+        self._clock = state.clock
         self._early = deque(state.early)
         self._awaited = Counter(early.event.decision for early in state.early)
 
@@ -183,7 +183,7 @@ class Join:
         every = (*self._views.values(), *self._remembered.values())
         return list({id(view.unit): view.unit for view in every}.values())
 
-    def _decide(self, position: Position, decision: Decision) -> None:
+    def _decide(self, decision: Decision) -> None:
         if decision.id in self._views:
             self.counts.duplicate_decisions += 1
             return
@@ -193,7 +193,7 @@ class Join:
             unit = Unit(decision, decision.arm, decision.id)
             if decision.visitor is not None:
                 self._memory = max(self._memory, decision.slot_ms + LATEST_MS)
-                self._remembered[decision.unit] = View(unit, position.ms)
+                self._remembered[decision.unit] = View(unit, self._clock)
         elif known.unit.arm != decision.arm:
             self.counts.switched_views += 1
             return
@@ -202,7 +202,7 @@ class Join:
             unit.latest = decision.id
             unit.views += 1
             self.counts.repeated_views += 1
-        self._views[decision.id] = View(unit, position.ms)
+        self._views[decision.id] = View(unit, self._clock)
 
     def _meet(self, position: Position, decision: Decision) -> list[Outcome]:
         """What the events make of a decision that came after them."""
@@ -215,7 +215,7 @@ class Join:
     def _event(self, position: Position, event: Event) -> list[Outcome]:
         view = self._views.get(event.decision)
         if view is None and self._may_be_early(event):
-            self._early.append(Early(event, position.ms))
+            self._early.append(Early(event, self._clock))
             self._awaited[event.decision] += 1
             return []
         decision = None if view is None else view.unit.decision
@@ -258,13 +258,13 @@ class Join:
 
     def _expire(self, position: Position) -> list[Outcome]:
         closed: list[Outcome] = []
-        ended = _take_older(self._views, position.ms - self._window)
+        ended = _take_older(self._views, self._clock - self._window)
         for decision_id, view in ended:
             decision = view.unit.decision
             if decision is not None and view.unit.latest == decision_id:
                 closed.append(self._close(view.unit, decision, position))
-        _take_older(self._remembered, min(position.ms, self._decided) - self._memory)
-        while self._early and self._early[0].arrived < position.ms - self._window:
+        _take_older(self._remembered, self._clock - self._memory)
+        while self._early and self._early[0].arrived < self._clock - self._window:
             self._give_up(self._early.popleft().event)
             self.counts.late_events += 1
         return closed

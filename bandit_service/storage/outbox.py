@@ -15,6 +15,8 @@ Once, whatever happens:
 - Adding is one script per batch that remembers, in Redis, up to which row of this spool it went:
   a batch that is sent again adds nothing twice.
 
+An entry that waited says in the log how long, so that what was in time stays in time.
+
 Once anything waits, newer entries wait behind it, in every process of the machine. Across machines
 there is no order: an event that reaches another machine's spool may come out before its decision,
 which the join allows for.
@@ -28,8 +30,8 @@ from typing import Final
 
 import structlog
 
-from bandit_service.errors import AppendInDoubt, ArchiveError, StorageError
-from bandit_service.events.entries import Position
+from bandit_service.errors import AppendInDoubt, ArchiveError, LogError, StorageError
+from bandit_service.events.entries import Position, delayed
 from bandit_service.storage.ports import Doubt, Log, SiteStore, Store
 from bandit_service.storage.spool import Spool, Uncertain, Waiting
 
@@ -45,15 +47,21 @@ class Outbox:
     """Appends for the sites of one store."""
 
     def __init__(
-        self, store: Store, spool: Spool, *, history: Callable[[SiteStore], Log] | None = None
+        self,
+        store: Store,
+        spool: Spool,
+        *,
+        clock: Callable[[], int],
+        history: Callable[[SiteStore], Log] | None = None,
     ) -> None:
-        """Append to ``store``, or to ``spool`` while that is away.
+        """Append to ``store``, or to ``spool`` while that is away; ``clock`` gives ms.
 
         ``history`` gives the whole log of a site, archive included; without it, the log is what is
         in the store.
         """
         self._store = store
         self._spool = spool
+        self._clock = clock
         self._history = history
 
     @property
@@ -82,7 +90,7 @@ class Outbox:
                 log.warning("append_refused", site=site.site, error=exc.message)
             else:
                 return
-        self._spool.put(site.site, entries, doubt)
+        self._spool.put(site.site, entries, doubt, now=self._clock())
 
     def tend(self) -> int:
         """Look after Redis and the spool: empty it if Redis is well; how many entries were moved.
@@ -110,13 +118,20 @@ class Outbox:
                 self._spool.rest()
                 continue
             for name, batch in _by_site(rows):
-                pairs = [(row.row, row.entry) for row in batch]
+                pairs = [(row.row, self._noted(row)) for row in batch]
                 self._store.site(name).absorb(pairs, source=self._spool.source)
             self._spool.remove(rows[-1].row)
             moved += len(rows)
         if moved:
             log.info("spool_emptied", entries=moved)
         return moved
+
+    def _noted(self, row: Waiting) -> bytes:
+        """The entry, with how long it waited; as it is where this version cannot read it."""
+        try:
+            return delayed(row.entry, max(0, self._clock() - row.kept))
+        except LogError:
+            return row.entry
 
     def _found(self, uncertain: Uncertain) -> list[bool]:
         """Which of some entries are in the log."""

@@ -42,12 +42,13 @@ CREATE TABLE IF NOT EXISTS spool (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     site TEXT NOT NULL,
     entry BLOB NOT NULL,
+    kept INTEGER NOT NULL,
     doubt BLOB
 );
 CREATE TABLE IF NOT EXISTS outage (id TEXT NOT NULL, file TEXT NOT NULL);
 """
 _OLDEST: Final = """
-SELECT id, site, entry FROM spool
+SELECT id, site, entry, kept FROM spool
 WHERE id < COALESCE((SELECT MIN(id) FROM spool WHERE doubt IS NOT NULL), 9223372036854775807)
 ORDER BY id LIMIT ?
 """
@@ -59,6 +60,8 @@ class Waiting(NamedTuple):
     row: int
     site: str
     entry: bytes
+    kept: int
+    """When it came, in ms of this machine's clock."""
 
 
 class Uncertain(NamedTuple):
@@ -114,8 +117,10 @@ class Spool:
         """Whether anything waits; a look at shared memory."""
         return self._flag[0] != 0
 
-    def put(self, site: str, entries: Sequence[bytes], doubt: Doubt | None = None) -> None:
-        """Keep entries; returns once they are on disk.
+    def put(
+        self, site: str, entries: Sequence[bytes], doubt: Doubt | None = None, *, now: int
+    ) -> None:
+        """Keep entries that came at ``now`` (ms); returns once they are on disk.
 
         ``doubt`` says that an append of just these was not answered: they are added to the log
         only if it turns out not to have them.
@@ -126,8 +131,8 @@ class Spool:
                 self._begin(db)
             self._flag[0] = 1
             db.executemany(
-                "INSERT INTO spool (site, entry, doubt) VALUES (?, ?, ?)",
-                [(site, entry, note) for entry in entries],
+                "INSERT INTO spool (site, entry, kept, doubt) VALUES (?, ?, ?, ?)",
+                [(site, entry, now, note) for entry in entries],
             )
 
     @property

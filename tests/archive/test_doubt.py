@@ -45,7 +45,7 @@ def carried_out_unanswered(site: SiteStore, spool: Spool) -> None:
     before = site.append(b"before")
     site.append(b"carried out")
     doubt = Doubt(after=before, server="", client=0)
-    spool.put(site.site, [b"carried out", b"not carried out"], doubt)
+    spool.put(site.site, [b"carried out", b"not carried out"], doubt, now=1)
     site.append(b"after")
 
 
@@ -65,7 +65,7 @@ def test_what_was_trimmed_meanwhile_is_found_in_the_archive(
 ) -> None:
     # given
     site, folder = store.site("main"), ArchiveFolder(tmp_path / "archive")
-    outbox = Outbox(store, spool, history=lambda site: History(site, folder))
+    outbox = Outbox(store, spool, clock=lambda: 1, history=lambda site: History(site, folder))
     carried_out_unanswered(site, spool)
     trim(site, folder)
 
@@ -83,7 +83,7 @@ def test_where_the_archive_is_elsewhere_nothing_waits_for_ever_and_nothing_is_lo
 ) -> None:
     # given
     site, folder = store.site("main"), ArchiveFolder(tmp_path / "archive")
-    outbox = Outbox(store, spool, history=lambda site: History(site, None))
+    outbox = Outbox(store, spool, clock=lambda: 1, history=lambda site: History(site, None))
     carried_out_unanswered(site, spool)
     trim(site, folder)
 

@@ -204,11 +204,6 @@ def test_a_unit_that_closes_twice_is_doubled(evidence: Evidence) -> None:
     decision = of_a_visitor(evidence.rows)
     ended = evidence.rows[-1][0].ms + decision.slot_ms
     again = msgspec.structs.replace(decision, id=decision.id[::-1])
-    # Units are remembered until decisions are made that long after their slots.
-    later = msgspec.structs.replace(
-        decision, id=decision.id[1:] + "A", visitor=None, slot=None, at=ended + LATEST_MS
-    )
-    evidence.rows.append((Position(ended + LATEST_MS, 0), encode(later)))
     evidence.rows.append((Position(ended + LATEST_MS + 1, 0), encode(again)))
     evidence.rows.append((Position(ended + LATEST_MS + 6_000, 0), TICK))
 

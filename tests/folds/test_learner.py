@@ -4,7 +4,7 @@ import pytest
 import structlog
 
 from bandit_service.errors import StorageError
-from bandit_service.events.entries import Decision, Tick
+from bandit_service.events.entries import Decision, Event, Tick, delayed, encode
 from bandit_service.events.visits import decode_visit
 from bandit_service.folds import learner as learning
 from bandit_service.folds.learner import SiteLearner
@@ -365,3 +365,33 @@ def test_an_entry_that_was_taken_out_costs_a_look_back_and_no_more() -> None:
     head = world.log.head()
     assert head is not None
     assert head.position >= world.rows()[-2][0]
+
+
+def test_time_is_not_moved_on_while_entries_wait_on_this_machine() -> None:
+    # given a decision whose window is over, and a click that waits on disk
+    world = World()
+    waiting = [True]
+    learner = SiteLearner(
+        world.log,
+        world.services.site_settings,
+        clock=lambda: world.now / 1000,
+        publish_seconds=0.0,
+        waiting=lambda: bool(waiting),
+    )
+    answer = world.decide()
+    run(learner)
+    world.pass_time(3)
+    click = Event(decision=answer.decision, type="click", at=world.now, received=world.now)
+    world.pass_time(600)
+    run(learner)
+
+    # when the click reaches the log at last
+    world.log.append(delayed(encode(click), 600_000))
+    run(learner)
+    waiting.clear()
+    world.pass_time(600)
+    run(learner)
+
+    # then it was in time
+    assert learner.fold.join.counts.rewarded == 1
+    assert learner.fold.join.counts.late_events == 0

@@ -319,31 +319,77 @@ def test_memory_is_let_go_once_slots_are_over() -> None:
     for n in range(100):
         fold.apply(Position(n, 0), decision(f"d{n}", n, visitor=f"v{n}"))
 
-    over = SLOT + LATEST_MS + WINDOW
-    fold.apply(Position(over, 0), decision("later", over))
-    assert len(fold.dump().units) == 101
-    fold.apply(Position(2 * over, 0), Tick(at=0))
+    fold.apply(Position(SLOT + LATEST_MS + WINDOW, 0), Tick(at=0))
 
     assert fold.dump().units == []
+
+
+def waited(entry: Entry, ms: int) -> Entry:
+    return msgspec.structs.replace(entry, waited=ms)
+
+
+HOUR = 3_600_000
+
+
+def test_a_click_that_waited_on_disk_is_in_time_for_a_view_from_before_the_outage() -> None:
+    fold = join()
+
+    outcomes = run(
+        fold,
+        (0, decision("seen")),
+        (0, decision("ignored")),
+        (HOUR, waited(decision("during"), HOUR - 2_000)),
+        (HOUR, waited(event("seen"), HOUR - WINDOW)),
+        (HOUR, waited(event("during"), HOUR - 2_000 - WINDOW)),
+        (2 * HOUR, Tick(at=0)),
+    )
+
+    assert {o.decision.id: o.kind for o in outcomes} == {
+        "seen": "rewarded",
+        "ignored": "defaulted",
+        "during": "rewarded",
+    }
+    assert fold.counts.late_events == 0
+
+
+def test_a_click_that_came_too_late_is_late_however_it_reached_the_log() -> None:
+    fold = join()
+
+    outcomes = run(fold, (0, decision("seen")), (HOUR, waited(event("seen"), HOUR - WINDOW - 1)))
+
+    assert [o.kind for o in outcomes] == ["defaulted"]
 
 
 def test_a_view_that_waited_on_disk_for_long_still_finds_its_unit() -> None:
     # given a visitor's view, and another within the same slot just as the log went away
     fold = join()
     outcomes = run(fold, (0, decision("first", visitor="v")))
-    hour = 3_600_000
 
-    # when that comes an hour later, with what others did since, in the order of that time
+    # when that comes an hour later, with what others did since, in that order
     outcomes += run(
         fold,
-        (hour, decision("second", 20_000, visitor="v")),
-        (hour, decision("stranger", hour - 9, visitor="w")),
-        (2 * hour, Tick(at=0)),
+        (HOUR, waited(decision("second", visitor="v"), HOUR - 20_000)),
+        (HOUR, waited(decision("stranger", visitor="w"), 9)),
+        (2 * HOUR, Tick(at=0)),
     )
 
     # then it is a repeated view of the unit that has closed
     assert [o.decision.id for o in outcomes] == ["first", "stranger"]
     assert fold.counts.repeated_views == 1
+
+
+def test_the_clock_of_the_join_never_runs_backwards() -> None:
+    fold = join()
+
+    outcomes = run(
+        fold,
+        (HOUR, decision("live")),
+        (HOUR, waited(decision("from another machine"), HOUR)),
+        (HOUR + WINDOW, Tick(at=0)),
+        (HOUR + WINDOW + 1, Tick(at=0)),
+    )
+
+    assert [o.decision.id for o in outcomes] == ["live", "from another machine"]
 
 
 def test_a_join_is_overdue_only_while_a_window_has_ended_unnoticed() -> None:

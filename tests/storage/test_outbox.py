@@ -12,11 +12,13 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import redis
 
 from bandit_service.errors import AppendInDoubt, SpoolError, StorageError
-from bandit_service.events.entries import START, Position
+from bandit_service.events.entries import START, Decision, Position, decode, encode
+from bandit_service.services import now_ms
 from bandit_service.storage import redis_store as adapter
 from bandit_service.storage.embedded import EmbeddedRedis
 from bandit_service.storage.identity import StoreIdentity
@@ -38,7 +40,7 @@ class Machine:
     def __init__(self, url: str, folder: Path) -> None:
         self.store = RedisStore(url, identity=StoreIdentity(folder, "here"), trips=True)
         self.spool = Spool(folder / "waiting.spool", max_bytes=4_000_000)
-        self.outbox = Outbox(self.store, self.spool)
+        self.outbox = Outbox(self.store, self.spool, clock=now_ms)
         self.site = self.store.site("main")
         self.told: list[bytes] = []
 
@@ -277,7 +279,7 @@ def test_an_append_that_comes_into_doubt_while_the_spool_is_emptied_is_settled_f
     def look_and_miss(self: Spool) -> list[Uncertain]:
         found = looked(self)
         if late:
-            self.put("main", [b"unanswered"], late.pop())
+            self.put("main", [b"unanswered"], late.pop(), now=1)
         return found
 
     monkeypatch.setattr(Spool, "uncertain", look_and_miss)
@@ -485,3 +487,41 @@ def test_a_store_that_does_not_trip_tries_every_call_for_itself(server: Embedded
 
         assert not store.away
         assert store.sites() == []
+
+
+def test_a_decision_that_waited_says_in_the_log_how_long(
+    machine: Machine, server: EmbeddedRedis
+) -> None:
+    # given
+    decided = decision()
+    machine.append(encode(decided))
+    with killed(server):
+        machine.append(encode(decided), b"not an entry")
+        kept = now_ms()
+        until(lambda: now_ms() >= kept + 50, PATIENCE)
+    until(machine.tend, PATIENCE)
+
+    # then it is as it was but for that, and what nobody can read is as it was
+    straight, waited, unread = machine.logged()
+    assert straight == encode(decided)
+    assert unread == b"not an entry"
+    entry = decode(waited)
+    assert isinstance(entry, Decision)
+    assert 50 <= entry.waited < PATIENCE * 1000
+    assert msgspec.structs.replace(entry, waited=0) == decided
+
+
+def decision() -> Decision:
+    return Decision(
+        id="d",
+        at=5,
+        placement="film",
+        revision=1,
+        arms=["a@1", "b@1"],
+        probabilities=[0.1 + 0.2, 0.7],
+        chosen=0,
+        snapshot="none",
+        reason="learned",
+        persona="unknown",
+        confidence=0.0,
+    )

@@ -29,6 +29,10 @@ def opened(path: Path, megabytes: int = 8) -> Spool:
     return Spool(path, max_bytes=megabytes * MEGABYTE)
 
 
+def put(spool: Spool, site: str, entries: list[bytes], doubt: Doubt | None = None) -> None:
+    spool.put(site, entries, doubt, now=1_000)
+
+
 def entries(spool: Spool) -> list[tuple[str, bytes]]:
     return [(row.site, row.entry) for row in spool.oldest(1_000_000, max_bytes=MEGABYTE * 100)]
 
@@ -36,9 +40,9 @@ def entries(spool: Spool) -> list[tuple[str, bytes]]:
 def test_what_was_put_comes_out_in_that_order_until_it_is_removed(path: Path) -> None:
     # given
     spool = opened(path)
-    spool.put("a", [b"1", b"2"])
-    spool.put("b", [b"\x00\xff"])
-    spool.put("a", [b"3"])
+    put(spool, "a", [b"1", b"2"])
+    put(spool, "b", [b"\x00\xff"])
+    put(spool, "a", [b"3"])
 
     # then
     assert entries(spool) == [("a", b"1"), ("a", b"2"), ("b", b"\x00\xff"), ("a", b"3")]
@@ -55,13 +59,13 @@ def test_what_was_put_comes_out_in_that_order_until_it_is_removed(path: Path) ->
 
 def test_rows_are_never_numbered_twice_even_when_all_have_gone(path: Path) -> None:
     spool = opened(path)
-    spool.put("a", [b"1"])
+    put(spool, "a", [b"1"])
     first = spool.oldest(1, max_bytes=MEGABYTE * 100)[0].row
     spool.remove(first)
     spool.close()
 
     again = opened(path)
-    again.put("a", [b"2"])
+    put(again, "a", [b"2"])
 
     assert again.oldest(1, max_bytes=MEGABYTE * 100)[0].row > first
 
@@ -69,14 +73,14 @@ def test_rows_are_never_numbered_twice_even_when_all_have_gone(path: Path) -> No
 def test_every_outage_has_an_id_of_its_own_that_lasts_as_long_as_it_does(path: Path) -> None:
     # given
     spool = opened(path)
-    spool.put("a", [b"1"])
+    put(spool, "a", [b"1"])
     first = spool.source
-    spool.put("a", [b"2"])
+    put(spool, "a", [b"2"])
     assert opened(path).source == spool.source == first
 
     # when all has gone, and something waits again
     spool.remove(spool.oldest(9, max_bytes=MEGABYTE)[-1].row)
-    spool.put("a", [b"3"])
+    put(spool, "a", [b"3"])
 
     # then
     assert spool.source != first
@@ -85,7 +89,7 @@ def test_every_outage_has_an_id_of_its_own_that_lasts_as_long_as_it_does(path: P
 def test_a_copy_of_a_spool_has_an_id_of_its_own(path: Path, tmp_path: Path) -> None:
     # given one that was put aside, as a cloned machine or a backup does
     spool = opened(path)
-    spool.put("a", [b"1"])
+    put(spool, "a", [b"1"])
     copy = tmp_path / "copy.spool"
     spool.tidy()
     shutil.copy(path, copy)
@@ -97,7 +101,7 @@ def test_a_copy_of_a_spool_has_an_id_of_its_own(path: Path, tmp_path: Path) -> N
 
 def test_a_batch_is_bounded_by_bytes_but_never_empty(path: Path) -> None:
     spool = opened(path)
-    spool.put("a", [b"x" * 1000, b"y" * 400, b"z" * 400, b"w"])
+    put(spool, "a", [b"x" * 1000, b"y" * 400, b"z" * 400, b"w"])
 
     assert [row.entry[:1] for row in spool.oldest(9, max_bytes=900)] == [b"x"]
     spool.remove(spool.oldest(1, max_bytes=1)[-1].row)
@@ -108,9 +112,9 @@ def test_a_batch_is_bounded_by_bytes_but_never_empty(path: Path) -> None:
 def test_what_is_behind_an_entry_in_doubt_waits_until_that_is_settled(path: Path) -> None:
     # given
     spool = opened(path)
-    spool.put("a", [b"1"])
-    spool.put("a", [b"2"], Doubt(after=Position(5, 1), server="s", client=3))
-    spool.put("a", [b"3"])
+    put(spool, "a", [b"1"])
+    put(spool, "a", [b"2"], Doubt(after=Position(5, 1), server="s", client=3))
+    put(spool, "a", [b"3"])
 
     # then
     assert entries(spool) == [("a", b"1")]
@@ -138,7 +142,7 @@ def test_another_process_sees_at_once_that_something_waits(path: Path) -> None:
         assert other.stdout.readline() == "False\n"
 
         # when
-        spool.put("a", [b"1"])
+        put(spool, "a", [b"1"])
         other.stdin.write("\n")
         other.stdin.flush()
 
@@ -152,7 +156,7 @@ def test_what_put_returned_for_survives_sigkill(path: Path) -> None:
         "import sys; from pathlib import Path; from bandit_service.storage.spool import Spool\n"
         "spool = Spool(Path(sys.argv[1]), max_bytes=10**9)\n"
         "for n in range(10**6):\n"
-        "    spool.put('a', [b'%d' % n]); print(n, flush=True)\n"
+        "    spool.put('a', [b'%d' % n], now=n); print(n, flush=True)\n"
     )
     with subprocess.Popen(
         [sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE, text=True
@@ -178,7 +182,7 @@ def test_threads_and_spools_of_one_file_take_turns(path: Path) -> None:
 
     def write(n: int) -> None:
         for k in range(50):
-            spools[n % 2].put(f"{n}", [b"%d" % k, b"and"])
+            put(spools[n % 2], f"{n}", [b"%d" % k, b"and"])
 
     # when
     threads = [threading.Thread(target=write, args=(n,)) for n in range(4)]
@@ -203,7 +207,7 @@ def test_a_full_spool_refuses_and_keeps_what_it_has(path: Path) -> None:
     error: SpoolError | None = None
     while error is None and kept < 1_000:
         try:
-            spool.put("a", [b"x" * 10_000])
+            put(spool, "a", [b"x" * 10_000])
             kept += 1
         except SpoolError as exc:
             error = exc
@@ -217,14 +221,14 @@ def test_a_full_spool_refuses_and_keeps_what_it_has(path: Path) -> None:
 
     # and when there is room again it goes on
     spool.remove(spool.oldest(kept, max_bytes=MEGABYTE * 100)[-1].row)
-    spool.put("a", [b"y"])
+    put(spool, "a", [b"y"])
     assert entries(spool) == [("a", b"y")]
 
 
 def test_nothing_of_a_put_that_failed_is_kept(path: Path) -> None:
     spool = opened(path, megabytes=1)
     with pytest.raises(SpoolError):
-        spool.put("a", [b"x" * 10_000] * 500)
+        put(spool, "a", [b"x" * 10_000] * 500)
 
     assert entries(spool) == []
     spool.rest()
@@ -264,9 +268,9 @@ def test_entries_in_doubt_are_told_apart_by_append_and_dropped_or_kept(path: Pat
     spool = opened(path)
     one = Doubt(after=Position(5, 1), server="s", client=3)
     other = Doubt(after=Position(6, 0), server="s", client=4)
-    spool.put("a", [b"1", b"2"], one)
-    spool.put("a", [b"3"])
-    spool.put("b", [b"4"], other)
+    put(spool, "a", [b"1", b"2"], one)
+    put(spool, "a", [b"3"])
+    put(spool, "b", [b"4"], other)
 
     # then
     first, second = spool.uncertain()
