@@ -46,7 +46,7 @@ from bandit_service.storage.embedded import EmbeddedRedis
 from bandit_service.storage.identity import StoreIdentity
 from bandit_service.storage.outbox import Outbox
 from bandit_service.storage.ports import SiteStore, Store
-from bandit_service.storage.redis_store import RedisStore, address_of
+from bandit_service.storage.redis_store import RedisStore, place_of
 from bandit_service.storage.spool import Spool
 
 if TYPE_CHECKING:
@@ -493,7 +493,7 @@ def embedded_redis(settings: ServiceSettings) -> EmbeddedRedis:
 
 def redis_store(settings: ServiceSettings, url: str, *, trips: bool = False) -> RedisStore:
     """The store at ``url``, which must be the one that this machine has met there before."""
-    identity = StoreIdentity(settings.spool_path, address_of(url))
+    identity = StoreIdentity(settings.spool_path, place_of(url))
     return RedisStore(url, identity=identity, trips=trips)
 
 
@@ -514,9 +514,28 @@ def open_spool(settings: ServiceSettings, url: str) -> Spool:
     Raises:
         SpoolError: if the disk does not allow for one.
     """
-    name = hashlib.sha256(address_of(url).encode()).hexdigest()[:16]
-    path = settings.spool_path / f"{name}.spool"
-    return Spool(path, max_bytes=settings.spool_megabytes * 1_048_576)
+    return Spool(spool_file(settings, url), max_bytes=settings.spool_megabytes * 1_048_576)
+
+
+def spool_file(settings: ServiceSettings, url: str) -> Path:
+    """The file of the spool for the Redis at ``url``."""
+    name = hashlib.sha256(place_of(url).encode()).hexdigest()[:16]
+    return settings.spool_path / f"{name}.spool"
+
+
+def stranded(settings: ServiceSettings, url: str) -> dict[Path, int]:
+    """Spools for other addresses of Redis in which something waits, and how much.
+
+    Raises:
+        SpoolError: if one of them cannot be read.
+    """
+    ours = spool_file(settings, url)
+    found = {}
+    for path in sorted(settings.spool_path.glob("*.spool")):
+        if path != ours:
+            with closing(Spool(path, max_bytes=settings.spool_megabytes * 1_048_576)) as other:
+                found[path] = other.count()
+    return {path: count for path, count in found.items() if count}
 
 
 @contextmanager

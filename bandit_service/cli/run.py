@@ -13,7 +13,7 @@ import msgspec
 from bandit_service.cli.options import settings_from, shared_options, site_option
 from bandit_service.cli.processes import Child, stop_on_signals, stop_with_parent
 from bandit_service.runtime import spare_the_collector
-from bandit_service.services import Services, open_spool, opened_store
+from bandit_service.services import Services, open_spool, opened_store, stranded
 from bandit_service.settings import ServiceSettings, variables
 from bandit_service.storage.redis_store import RedisStore
 from bandit_service.web import server
@@ -40,6 +40,8 @@ def serve(parent: int | None, **options: Any) -> None:
     with opened_store(settings, guarded=True) as store:
         click.echo(_which_redis(settings, store))
         open_spool(settings, store.url).close()  # better known now than when Redis is away
+        for path, count in stranded(settings, store.url).items():
+            click.echo(f"{count} entries wait in {path} for another address of Redis")
         _prepare(Services(settings, store), first_steps=parent is None)
         learner = _child(settings, store.url, "learn") if settings.learn else None
         archiver = _child(settings, store.url, "archive") if settings.archive else None

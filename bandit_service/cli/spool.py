@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from bandit_service.cli.options import quiet_settings_from, shared_options
-from bandit_service.services import embedded_redis, open_spool, reached_redis, redis_store
+from bandit_service.services import embedded_redis, open_spool, reached_redis, redis_store, stranded
 
 
 @click.group()
@@ -36,6 +36,8 @@ def status(**options: Any) -> None:
         click.echo(f"site {site}: {count} wait for Redis")
     if not counts:
         click.echo("Nothing waits.")
+    for path, count in stranded(settings, url).items():
+        click.echo(f"{count} entries wait in {path} for another address of Redis")
 
 
 @spool.command()

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import redis
 from redis.backoff import NoBackoff
+from redis.connection import parse_url
 from redis.retry import Retry
 
 from bandit_service.errors import StorageError
@@ -180,6 +181,18 @@ def address_of(url: str) -> str:
     scheme, _, rest = url.partition("://")
     address, _, _ = rest.rpartition("@")[2].partition("?")  # a query may hold a password
     return f"{scheme}://{address}"
+
+
+def place_of(url: str) -> str:
+    """One spelling of where a Redis is, its database included; without credentials."""
+    try:
+        parts: dict[str, Any] = parse_url(url)
+    except ValueError:
+        return address_of(url)
+    where = (
+        parts.get("path") or f"{parts.get('host', 'localhost').lower()}:{parts.get('port', 6379)}"
+    )
+    return f"{where}/{parts.get('db', 0)}"
 
 
 def _given_id(ask: Callable[..., Any]) -> str:

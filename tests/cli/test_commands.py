@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,9 @@ from click.testing import CliRunner, Result
 from bandit_service.access import digest_of
 from bandit_service.cli import main
 from bandit_service.cli.keys import Duration
+from bandit_service.services import open_spool
+from bandit_service.settings import ServiceSettings
+from bandit_service.storage.redis_store import place_of
 
 CATALOG = """
 [[personas]]
@@ -201,3 +205,41 @@ def test_what_signs_is_rotated_until_a_key_would_go_too_early(run: Run) -> None:
 )
 def test_a_time_is_a_number_and_a_unit(text: str, ms: int) -> None:
     assert Duration().convert(text, None, None) == ms
+
+
+def test_spool_status_tells_what_waits_for_this_redis_and_for_others(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # given
+    monkeypatch.setenv("BANDIT_DATA_DIR", str(tmp_path))
+    settings = ServiceSettings(data_dir=str(tmp_path))
+    ours, other = "redis://here", "redis://elsewhere:7000/2"
+    for url, entries in ((ours, [b"1", b"2"]), (other, [b"3"])):
+        with closing(open_spool(settings, url)) as spool:
+            spool.put("main", entries, now=1)
+
+    # when asked under another spelling of the same address
+    told = CliRunner().invoke(main, ["spool", "status", "--redis-url", "redis://HERE:6379/0"])
+
+    # then
+    assert told.exit_code == 0
+    assert "site main: 2 wait for Redis" in told.output
+    assert "1 entries wait in" in told.output
+    assert "another address" in told.output
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("redis://h", "redis://user:word@H:6379/0", True),
+        ("redis://h/1", "redis://h/2", False),
+        ("redis://h:1", "redis://h:2", False),
+        ("unix:///r.sock", "unix://:word@/r.sock?db=0", True),
+        ("unix:///r.sock?db=1", "unix:///r.sock?db=2", False),
+        ("unix:///r.sock", "unix:///s.sock", False),
+    ],
+)
+def test_an_address_of_redis_is_one_place_however_it_is_spelled(
+    one: str, other: str, same: bool
+) -> None:
+    assert (place_of(one) == place_of(other)) is same
