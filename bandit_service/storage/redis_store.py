@@ -186,12 +186,11 @@ def address_of(url: str) -> str:
 def place_of(url: str) -> str:
     """One spelling of where a Redis is, its database included; without credentials."""
     try:
-        parts: dict[str, Any] = parse_url(url)
+        parts: dict[str, Any] = parse_url(url)  # type: ignore[no-untyped-call]
     except ValueError:
         return address_of(url)
-    where = (
-        parts.get("path") or f"{parts.get('host', 'localhost').lower()}:{parts.get('port', 6379)}"
-    )
+    host, port = parts.get("host", "localhost").lower(), parts.get("port", 6379)
+    where = parts.get("path") or f"{host}:{port}"
     return f"{where}/{parts.get('db', 0)}"
 
 
