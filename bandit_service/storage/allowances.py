@@ -74,7 +74,7 @@ class Allowances:
         if free >= 0:
             return max(0.0, before_left - free * span / before) if before else 0.0
         # Not in this window: it must end, and then enough of it must slide out of reach.
-        within = max(0, rate.amount - amount) * span / present
+        within = max(0, rate.amount - amount) * span / max(1, present)
         return max(0.0, present_left - span) + span - within
 
 

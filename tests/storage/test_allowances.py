@@ -57,6 +57,10 @@ def test_the_wait_is_until_enough_of_the_window_has_gone(allowances: Allowances)
     assert 36 <= one + 5 <= 3636 + 10
 
 
+def test_more_than_the_rate_has_a_wait_too_when_nothing_was_taken(allowances: Allowances) -> None:
+    assert allowances.wait_seconds(RATE, "a", 101) > 0
+
+
 def test_after_the_wait_it_is_granted(allowances: Allowances) -> None:
     rate = limits.parse("20/second")
     deadline = time.monotonic() + 20
