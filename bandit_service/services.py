@@ -493,8 +493,12 @@ def embedded_redis(settings: ServiceSettings) -> EmbeddedRedis:
 
 def redis_store(settings: ServiceSettings, url: str, *, trips: bool = False) -> RedisStore:
     """The store at ``url``, which must be the one that this machine has met there before."""
-    identity = StoreIdentity(settings.spool_path, place_of(url))
-    return RedisStore(url, identity=identity, trips=trips)
+    return RedisStore(url, identity=store_identity(settings, url), trips=trips)
+
+
+def store_identity(settings: ServiceSettings, url: str) -> StoreIdentity:
+    """Which Redis this machine expects at ``url``."""
+    return StoreIdentity(settings.spool_path, place_of(url))
 
 
 def open_outbox(settings: ServiceSettings, store: RedisStore) -> Outbox:

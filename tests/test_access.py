@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 
 import msgspec
 import pytest
@@ -23,6 +24,8 @@ from bandit_service.access import (
 )
 from bandit_service.errors import Conflict, InvalidInput, NotAllowed, NotAuthenticated, NotFound
 from bandit_service.services import Services
+from bandit_service.serving.keys import KeyKeeper
+from bandit_service.storage.memory import MemoryStore
 
 NOW = 1_900_000_000_000
 
@@ -360,6 +363,71 @@ def test_an_overlap_has_bounds(services: Services, overlap: int) -> None:
     with pytest.raises(InvalidInput):
         services.keys.rotate(record.id, overlap_ms=overlap)
     assert len(services.keys.records()) == 1
+
+
+class Between(MemoryStore):
+    """A store where somebody else is served between a reading of the keys and the next writing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.others: list[Callable[[], object]] = []
+
+    def put_keys(self, records: Mapping[str, bytes], *, replaces: Mapping[str, bytes]) -> bool:
+        if replaces and self.others:
+            self.others.pop()()
+        return super().put_keys(records, replaces=replaces)
+
+
+@pytest.fixture
+def contended() -> tuple[Between, KeyKeeper]:
+    store = Between()
+    return store, KeyKeeper(store, clock=lambda: NOW)
+
+
+def test_a_rotation_does_not_undo_a_revocation_that_it_did_not_see(
+    contended: tuple[Between, KeyKeeper],
+) -> None:
+    # given a key that is revoked while it is being rotated
+    store, keeper = contended
+    key, record = keeper.create("main", "site")
+    store.others = [lambda: keeper.revoke(record.id)]
+
+    # when
+    with pytest.raises(Conflict, match="not valid any more"):
+        keeper.rotate(record.id, overlap_ms=60_000)
+
+    # then it stays revoked, and nothing came of it
+    assert {d: r.revoked for d, r in keeper.records().items()} == {digest_of(key): NOW}
+
+
+def test_a_revocation_is_not_lost_to_a_rotation_that_it_did_not_see(
+    contended: tuple[Between, KeyKeeper],
+) -> None:
+    # given
+    store, keeper = contended
+    _, record = keeper.create("main", "site")
+    store.others = [lambda: keeper.rotate(record.id, overlap_ms=60_000)]
+
+    # when
+    revoked = keeper.revoke(record.id)
+
+    # then
+    assert (revoked.revoked, revoked.expires) == (NOW, NOW + 60_000)
+    assert keeper.records()[next(iter(keeper.records()))] == revoked
+    assert len(keeper.records()) == 2
+
+
+def test_of_two_rotations_at_once_the_shorter_overlap_holds(
+    contended: tuple[Between, KeyKeeper],
+) -> None:
+    store, keeper = contended
+    key, record = keeper.create("main", "site")
+    store.others = [lambda: keeper.rotate(record.id, overlap_ms=1_000)]
+
+    keeper.rotate(record.id, overlap_ms=60_000)
+
+    assert keeper.records()[digest_of(key)].expires == NOW + 1_000
+    assert len(keeper.records()) == 3
 
 
 # -- timing

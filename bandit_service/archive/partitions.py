@@ -159,6 +159,7 @@ class ArchiveFolder:
         """
         draft = self.draft()
         with translated(path):
+            draft.touch(mode=0o600)
             draft.write_bytes(data)
             _sync(draft)
         self.place(draft, path)

@@ -67,6 +67,7 @@ class SegmentWriter:
         self._first: Position | None = None
         self._last: Position | None = None
         with writing(path):
+            path.touch(mode=0o600)  # one that is there keeps its own
             self._file: Any = path.open("wb")
             self._parquet: Any = pq.ParquetWriter(
                 self._file,

@@ -2,9 +2,10 @@
 
 A ring is never empty and ordered by time. Its newest key whose time has come signs; every key in
 it verifies, but only ids from its own time on. So a new key is accepted as soon as a process has
-heard of the ring, and signs only once all have: no process refuses an id that another has just
-issued. The old key goes on verifying, also what a process still signs that is cut off from the
-store and has not heard of its successor.
+heard of the ring, and signs only once all have that reach the store: none of these refuses an id
+that another has just issued. The old key goes on verifying, also what a process still signs that is
+cut off from the store and has not heard of its successor. Such a process, if it is cut off until
+the successor signs, refuses what that has signed until it reaches the store again.
 
 The first key of every site is derived from the site's secret (``key`` is None): ids that were
 issued before there was a ring stay valid. The secret itself never changes, since pseudonyms and

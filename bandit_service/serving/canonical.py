@@ -2,8 +2,8 @@
 
 There is no draw, no persona and no memory, and nothing is logged: what a crawler sees teaches
 nothing and counts nowhere. The answer has the shape of a decision, so that a page needs no second
-code path; its ``decision`` is CANONICAL, which no decision is ever called, and events that name it
-are turned away by name.
+code path; its ``decision`` and ``reason`` are CANONICAL, which no decision is ever called, and
+events that name it are turned away by name.
 
 The canonical variant is the one that the placement names; where it names none, or that one is not
 live or is excluded, the first live one. Of candidates that come with a request it is the first.
@@ -29,7 +29,6 @@ from bandit_service.serving.requests import (
 )
 from bandit_service.serving.view import SiteView
 
-REASON: Final = "canonical"
 _REFUSALS: Final[dict[Kind, str]] = {
     "crawler": "what a crawler does is not learned from",
     "prefetch": "nobody has seen this page yet",
@@ -60,7 +59,7 @@ def canonical(view: SiteView, request: DecideRequest) -> DecideAnswer:
         probability=1.0,
         match=view.settings.policy.typical_reward,
         snapshot=NO_SNAPSHOT,
-        reason=REASON,
+        reason=CANONICAL,
         logged=False,
     )
 

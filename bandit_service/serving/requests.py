@@ -29,7 +29,7 @@ from bandit_service.catalog.limits import (
 from bandit_service.catalog.model import Kind, Scalar, TraitValue, VariantSpec
 from bandit_service.errors import InvalidInput, PayloadTooLarge
 from bandit_service.events.entries import Reason
-from bandit_service.events.identity import DECISION_LENGTH
+from bandit_service.events.identity import CANONICAL, DECISION_LENGTH
 from bandit_service.policy.features import VISITOR_KEYS
 
 MAX_BODY: Final = 1_048_576
@@ -98,6 +98,7 @@ _Candidates = Annotated[
 
 
 DecisionId = Annotated[str, said(pattern=f"^[A-Za-z0-9_-]{{{DECISION_LENGTH}}}$")]
+_Answered = Annotated[str, said(pattern=f"^([A-Za-z0-9_-]{{{DECISION_LENGTH}}}|{CANONICAL})$")]
 
 
 class DecideRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -191,8 +192,8 @@ class VariantAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 class DecideAnswer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What to show, and why."""
 
-    decision: DecisionId
-    """Names this decision; events refer to it."""
+    decision: _Answered
+    """Names this decision; events refer to it. ``canonical``: there was none, for a crawler."""
     placement: str
     variant: VariantAnswer
     persona: str
@@ -203,7 +204,7 @@ class DecideAnswer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The reward expected of this variant."""
     snapshot: str
     """The state of learning that chose."""
-    reason: Annotated[str, said(enum=list(get_args(Reason)))]
+    reason: Annotated[str, said(enum=[*get_args(Reason), CANONICAL])]
     logged: bool = True
     """False for crawlers, and where neither Redis nor this machine's disk took the decision."""
 

@@ -74,6 +74,7 @@ class StoreIdentity:
         part = self.path.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            part.touch(mode=0o600)
             part.write_text(found, encoding="ascii")
             part.replace(self.path)
         except OSError as exc:

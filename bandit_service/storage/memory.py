@@ -273,6 +273,7 @@ class MemoryStore:
         self._sites: dict[str, MemorySite] = {}
         self._registered: set[str] = set()
         self._keys: dict[str, bytes] = {}
+        self._keys_changing = threading.Lock()
 
     def site(self, name: str) -> MemorySite:
         """See ``Store.site``."""
@@ -288,10 +289,14 @@ class MemoryStore:
         """See ``Store.register``."""
         self._registered.add(site)
 
-    def put_key(self, digest: str, record: bytes) -> None:
-        """See ``Store.put_key``."""
-        self._keys[digest] = record
-        self.keys_revision += 1
+    def put_keys(self, records: Mapping[str, bytes], *, replaces: Mapping[str, bytes]) -> bool:
+        """See ``Store.put_keys``."""
+        with self._keys_changing:
+            if any(self._keys.get(digest) != replaces.get(digest) for digest in records):
+                return False
+            self._keys.update(records)
+            self.keys_revision += 1
+            return True
 
     def keys(self) -> dict[str, bytes]:
         """See ``Store.keys``."""

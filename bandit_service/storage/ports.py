@@ -229,8 +229,12 @@ class Store(Protocol):
     def register(self, site: str) -> None:
         """Make a site known."""
 
-    def put_key(self, digest: str, record: bytes) -> None:
-        """Store what a key may do, under the digest of the key."""
+    def put_keys(self, records: Mapping[str, bytes], *, replaces: Mapping[str, bytes]) -> bool:
+        """Store what keys may do, by their digests: all of it, or none and False.
+
+        It is stored if each digest still has the record that ``replaces`` says, and those that it
+        does not name have none.
+        """
 
     def keys(self) -> dict[str, bytes]:
         """All key records by digest."""

@@ -82,12 +82,12 @@ class RedisSite:
             "snapshots order settings checkpoint report secret absorbed mac_keys archive"
         )
         self._key = {name: prefix + name for name in names.split()}
-        self._commit = client.register_script(_lua("commit"))
-        self._publish = client.register_script(_lua("publish"))
-        self._absorb = client.register_script(_lua("absorb"))
-        self._replace_mac_keys = client.register_script(_lua("replace_mac_keys"))
-        self._set_archived = client.register_script(_lua("archived"))
-        self._trim = client.register_script(_lua("trim"))
+        self._commit = client.register_script(lua("commit"))
+        self._publish = client.register_script(lua("publish"))
+        self._absorb = client.register_script(lua("absorb"))
+        self._replace_mac_keys = client.register_script(lua("replace_mac_keys"))
+        self._set_archived = client.register_script(lua("archived"))
+        self._trim = client.register_script(lua("trim"))
         self._registered = False
         self._newest = START
         """Position of the newest entry that this process has added, or of the newest one that was
@@ -386,7 +386,8 @@ class RedisSite:
             self._registered = True
 
 
-def _lua(name: str) -> str:
+def lua(name: str) -> str:
+    """The text of a script."""
     return (files(__package__) / "lua" / f"{name}.lua").read_text(encoding="utf-8")
 
 

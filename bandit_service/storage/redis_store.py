@@ -7,7 +7,7 @@ used, so that another or an empty one in its place is noticed before anything is
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import redis
@@ -20,7 +20,7 @@ from bandit_service.storage.breaker import Breaker
 from bandit_service.storage.calls import Replaced, translated, tried
 from bandit_service.storage.connection import BareConnection, ClientConnection, text_of
 from bandit_service.storage.identity import StoreIdentity
-from bandit_service.storage.redis_site import IDENTITY, KEYS_REVISION, SITES, RedisSite
+from bandit_service.storage.redis_site import IDENTITY, KEYS_REVISION, SITES, RedisSite, lua
 
 MINIMUM_VERSION: Final = (6, 2)
 TIMEOUT_SECONDS: Final = 5.0
@@ -86,12 +86,11 @@ class RedisStore:
         self._client.sadd(SITES, site)
 
     @translated
-    def put_key(self, digest: str, record: bytes) -> None:
-        """See ``Store.put_key``."""
-        pipeline = self._client.pipeline()
-        pipeline.hset(_KEYS, digest, record)
-        pipeline.incr(KEYS_REVISION)
-        pipeline.execute()
+    def put_keys(self, records: Mapping[str, bytes], *, replaces: Mapping[str, bytes]) -> bool:
+        """See ``Store.put_keys``."""
+        args = [part for d, new in records.items() for part in (d, new, replaces.get(d, b""))]
+        put = self._client.register_script(lua("put_keys"))
+        return bool(put(keys=[_KEYS, KEYS_REVISION], args=args))
 
     @translated
     def keys(self) -> dict[str, bytes]:

@@ -85,9 +85,17 @@ class _Handle(threading.local):
     def __init__(self, path: Path, max_bytes: int) -> None:
         lock = path.with_suffix(".lock")
         self.lock = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        # SQLite gives its other files the mode of this one. Closed while SQLite has it open, it
+        # would lose SQLite's locks on it: nobody connects before it is closed.
+        fcntl.flock(self.lock, fcntl.LOCK_EX)
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        fcntl.flock(self.lock, fcntl.LOCK_UN)
         self.connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
         self.connection.execute("PRAGMA journal_mode=WAL")
         self.connection.execute("PRAGMA synchronous=NORMAL")
+        # What visitors did is erased with its row, for a microsecond an entry.
+        self.connection.execute("PRAGMA secure_delete=ON")
         self.connection.execute(f"PRAGMA wal_autocheckpoint={_WAL_PAGES}")
         self.connection.execute(f"PRAGMA max_page_count={max(16, max_bytes // _PAGE_BYTES)}")
         self._path = path

@@ -50,6 +50,8 @@ _PREFLIGHT: Final[tuple[Header, ...]] = (
     ("Access-Control-Allow-Headers", "authorization, content-type"),
     ("Access-Control-Max-Age", str(PREFLIGHT_SECONDS)),
 )
+_EXPOSED: Final[Header] = ("Access-Control-Expose-Headers", "Retry-After")
+"""What pages may read beside the body: browsers keep all but a few plain headers from them."""
 _KEYED_PATHS: Final = tuple(
     {route.path.partition("{")[0] for route in ROUTES if route.role is not None}
 )
@@ -58,23 +60,29 @@ _KEYED_PATHS: Final = tuple(
 def readable_by(
     origin: str | None, key: KeyRecord | None, admits: Callable[[str], bool]
 ) -> tuple[Header, ...]:
-    """The header that lets pages of ``origin`` read an answer, or none.
+    """The headers that let pages of ``origin`` read an answer, or none.
 
     ``key`` is the one that was let in; ``admits`` says whether any valid key names an origin.
     """
     if origin is None or not (admits(origin) if key is None else origin in key.origins):
         return ()
-    return (("Access-Control-Allow-Origin", origin),)
+    return _allowing(origin), _EXPOSED
 
 
 def answer_preflight(
     environ: WSGIEnvironment, start_response: StartResponse, admits: Callable[[str], bool]
 ) -> Iterable[bytes]:
     """Answer an OPTIONS request for one of the website's calls."""
-    allowed = readable_by(environ.get("HTTP_ORIGIN"), None, admits)
-    headers = [("Allow", "OPTIONS, POST"), *HOT, *allowed, *(_PREFLIGHT if allowed else ())]
+    origin = environ.get("HTTP_ORIGIN")
+    headers = [("Allow", "OPTIONS, POST"), *HOT]
+    if origin is not None and admits(origin):
+        headers += (_allowing(origin), *_PREFLIGHT)
     start_response("204 No Content", headers)
     return []
+
+
+def _allowing(origin: str) -> Header:
+    return ("Access-Control-Allow-Origin", origin)
 
 
 def secure(app: Flask) -> None:

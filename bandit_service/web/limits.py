@@ -7,8 +7,9 @@ let through between 98 % and 102 % of L in a window, and within W of L where L i
 call in hundreds makes an exchange with Redis. A key that has used up its rate is refused from
 memory, without asking again, for a second at most.
 
-Where Redis does not answer in a tenth of a second, calls are let through, and it is not asked
-again for AWAY_SECONDS: a limit protects the service, and must not be what takes it down.
+Where Redis does not answer in a tenth of a second, or is not the one of before, calls are let
+through, and it is not asked again for AWAY_SECONDS: a limit protects the service, and must not be
+what takes it down.
 Decisions are never limited: see ``serving.pressure``.
 """
 
@@ -23,6 +24,7 @@ import limits
 import structlog
 
 from bandit_service.errors import StorageError, TooManyRequests
+from bandit_service.services import store_identity
 from bandit_service.settings import ServiceSettings
 from bandit_service.storage.allowances import Allowances, allowances_at
 
@@ -140,7 +142,8 @@ class Limits:
 
     def __init__(self, settings: ServiceSettings) -> None:
         """Count in the Redis of the settings, or, where they name none, in this process."""
-        allowances = allowances_at(settings.redis_url)
+        url = settings.redis_url
+        allowances = allowances_at(url, store_identity(settings, url))
         workers = settings.worker_count
         self.management = Limiter(
             settings.management_rate, allowances, name="management_rate", workers=workers

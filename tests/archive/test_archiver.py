@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
 import threading
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,30 @@ def test_what_was_archived_and_learned_leaves_the_stream_and_nothing_else_does(
     assert archived(site) == rows
     assert site.store.read(START, limit=999) == rows[80:]
     assert whole(site) == rows
+
+
+def test_the_files_are_this_users_alone_and_a_folder_that_was_there_is_left_as_it_is(
+    tmp_path: Path,
+) -> None:
+    # given a folder that its owner lets others look into
+    folder = tmp_path / "archive"
+    folder.mkdir(mode=0o755)
+    site = ArchivedSite(folder, stream_hours=0)
+    site.clock.now = 4_000_000_000_000
+    log(site, 3)
+
+    # when
+    before = os.umask(0)
+    try:
+        site.archiver().step()
+    finally:
+        os.umask(before)
+
+    # then
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert {path.suffix for path in files} >= {".parquet", ".json"}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o755
 
 
 def test_a_second_step_finds_nothing_to_do(site: ArchivedSite) -> None:

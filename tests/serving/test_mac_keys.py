@@ -39,6 +39,28 @@ def test_a_rotation_is_heard_of_at_the_next_look_and_signs_in_its_time() -> None
     assert world.report(after, "click").accepted == 1
 
 
+def test_a_process_that_is_cut_off_refuses_the_new_key_until_it_hears_of_it() -> None:
+    # given a process that does not look at the store
+    world = World()
+    cut_off = Services(
+        world.services.settings, world.store, clock=lambda: world.now, site_settings=QUICK
+    )
+    cut_off.refresh()
+    world.services.mac_keys.rotate("main", QUICK)
+
+    # when
+    world.pass_time(ACTIVATION_MS / 1000 - 1)
+    before = world.decide().decision
+    world.pass_time(1)
+    after = world.decide().decision
+
+    # then
+    assert cut_off.view("main").secret.decision_time(before) is not None
+    assert cut_off.view("main").secret.decision_time(after) is None
+    cut_off.refresh()
+    assert cut_off.view("main").secret.decision_time(after) == world.now
+
+
 def test_rotating_one_site_leaves_the_others_as_they_are() -> None:
     world = World()
     world.store.register("other")

@@ -16,6 +16,7 @@ import redis
 from bandit_service.errors import StorageError
 from bandit_service.storage.allowances import TIMEOUT_SECONDS, Allowances, allowances_at
 from bandit_service.storage.embedded import EmbeddedRedis
+from bandit_service.storage.identity import STORE_REPLACED, StoreIdentity
 
 RATE = limits.parse("100/hour")
 
@@ -54,6 +55,10 @@ def test_the_wait_is_until_enough_of_the_window_has_gone(allowances: Allowances)
     one, half = (allowances.wait_seconds(RATE, "a", amount) for amount in (1, 50))
     assert half - one == pytest.approx(49 / 100 * 3600, abs=5)
     assert 36 <= one + 5 <= 3636 + 10
+
+
+def test_more_than_the_rate_has_a_wait_too_when_nothing_was_taken(allowances: Allowances) -> None:
+    assert allowances.wait_seconds(RATE, "a", 101) > 0
 
 
 def test_after_the_wait_it_is_granted(allowances: Allowances) -> None:
@@ -118,3 +123,50 @@ def test_redis_that_is_paused_is_given_up_soon_and_found_again(tmp_path: Path) -
             os.kill(pid, signal.SIGCONT)
 
         assert allowances.take(RATE, "a", 1)
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize("opened", ["before", "after"])
+@pytest.mark.parametrize("there", [None, "somebody else's"])
+def test_nothing_is_counted_in_a_redis_that_is_not_the_one_of_before(
+    redis_url: str, tmp_path: Path, opened: str, there: str | None
+) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        # given one that was met, and taken away before or after a connection was opened
+        client.flushall()
+        client.set("bandit:identity", "known")
+        identity = StoreIdentity(tmp_path, "here")
+        assert identity.check("known")
+        allowances = allowances_at(redis_url, identity)
+        if opened == "before":
+            assert allowances.take(RATE, "a", 1)
+        client.flushall()
+        if there is not None:
+            client.set("bandit:identity", there)
+
+        # then
+        with pytest.raises(StorageError, match="not the one that served here") as caught:
+            allowances.take(RATE, "a", 1)
+        assert caught.value.specific_code == STORE_REPLACED
+        assert list(client.scan_iter("bandit:rate:*")) == []
+
+        # and once that one is accepted, it is counted there
+        client.set("bandit:identity", "new")
+        identity.accept("new")
+        assert allowances.take(RATE, "a", 1)
+
+
+@pytest.mark.redis
+def test_no_connection_counts_before_it_has_seen_which_redis_it_is(
+    redis_url: str, tmp_path: Path
+) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushall()
+    identity = StoreIdentity(tmp_path, "here")
+    identity.check("known")
+
+    # wait_seconds checks nothing by itself, and what was refused is not tried again as it is
+    allowances = allowances_at(redis_url, identity)
+    for _ in range(2):
+        with pytest.raises(StorageError, match="not the one that served here"):
+            allowances.wait_seconds(RATE, "a", 1)

@@ -329,14 +329,29 @@ def test_a_store_answers_and_says_where_it_is(store: Store) -> None:
 def test_key_records_are_kept_by_digest_and_replaced(store: Store) -> None:
     # given
     assert store.keys() == {}
-    store.put_key("aa", b"first")
-    store.put_key("bb", b"second")
+    assert store.put_keys({"aa": b"first", "bb": b"second"}, replaces={})
 
     # when
-    store.put_key("aa", b"revoked")
+    assert store.put_keys({"aa": b"revoked"}, replaces={"aa": b"first"})
 
     # then
     assert store.keys() == {"aa": b"revoked", "bb": b"second"}
+
+
+@pytest.mark.parametrize("replaces", [{}, {"aa": b"other"}, {"aa": b"first", "bb": b"other"}])
+def test_key_records_are_replaced_all_together_and_only_as_they_were_read(
+    store: Store, replaces: dict[str, bytes]
+) -> None:
+    # given
+    store.put_keys({"aa": b"first"}, replaces={})
+    before = store.site("main").pulse()
+
+    # when
+    assert not store.put_keys({"aa": b"rotated", "bb": b"successor"}, replaces=replaces)
+
+    # then
+    assert store.keys() == {"aa": b"first"}
+    assert store.site("main").pulse() == before
 
 
 def test_the_pulse_beats_when_a_key_changes(store: Store) -> None:
@@ -345,9 +360,9 @@ def test_the_pulse_beats_when_a_key_changes(store: Store) -> None:
     before = site.pulse()
 
     # when
-    store.put_key("aa", b"first")
+    store.put_keys({"aa": b"first"}, replaces={})
     between = site.pulse()
-    store.put_key("aa", b"revoked")
+    store.put_keys({"aa": b"revoked"}, replaces={"aa": b"first"})
 
     # then
     assert len({before.keys, between.keys, site.pulse().keys}) == 3
@@ -823,7 +838,7 @@ CALLS: dict[str, Callable[[SiteStore], object]] = {
 STORE_CALLS: dict[str, Callable[[Store], object]] = {
     "sites": lambda s: s.sites(),
     "register": lambda s: s.register("a"),
-    "put_key": lambda s: s.put_key("a", b"x"),
+    "put_keys": lambda s: s.put_keys({"a": b"x"}, replaces={}),
     "keys": lambda s: s.keys(),
     "probe": lambda s: s.probe(),
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -117,6 +119,18 @@ def test_a_note_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> Non
 
     with pytest.raises(StorageError, match="cannot be used"):
         identity(tmp_path).check("an id")
+
+
+def test_a_note_is_this_users_alone(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        note = identity(tmp_path)
+        note.check("an id")
+    finally:
+        os.umask(before)
+
+    assert stat.S_IMODE(note.path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(note.path.parent.stat().st_mode) == 0o700
 
 
 def test_notes_of_two_addresses_do_not_meet(tmp_path: Path) -> None:

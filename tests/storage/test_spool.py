@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sqlite3
+import stat
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -282,3 +286,54 @@ def test_entries_in_doubt_are_told_apart_by_append_and_dropped_or_kept(path: Pat
     spool.settle(second, [False])
     assert entries(spool) == [("a", b"2"), ("a", b"3"), ("b", b"4")]
     assert spool.uncertain() == []
+
+
+@pytest.fixture
+def lax() -> Iterator[None]:
+    """A process that hides nothing by itself."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+def test_the_files_are_this_users_alone_whoever_made_the_folder(path: Path, lax: None) -> None:
+    # given a folder that everybody may look into
+    path.parent.mkdir(mode=0o755)
+
+    # when it is used by two threads
+    spool = opened(path)
+    spool.put("main", [b"x"])
+    thread = threading.Thread(target=spool.put, args=("main", [b"y"]))
+    thread.start()
+    thread.join()
+    with spool.draining():
+        modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
+
+    # then
+    assert {f"waiting.spool{end}" for end in ("", "-wal", "-shm")} < set(modes)
+    assert set(modes.values()) == {0o600}
+    assert entries(spool) == [("main", b"x"), ("main", b"y")]
+
+
+def test_what_has_left_the_spool_is_not_on_the_disk_any_more(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given an SQLite that was built to leave what is deleted where it was
+    connect = sqlite3.connect
+
+    def careless(*args: Any, **kwargs: Any) -> sqlite3.Connection:
+        connection: sqlite3.Connection = connect(*args, **kwargs)
+        connection.execute("PRAGMA secure_delete=OFF")
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", careless)
+    spool = opened(path)
+    spool.put("main", [b"who was there" * 50])
+
+    # when
+    spool.remove(spool.oldest(1)[-1].row)
+    spool.close()
+
+    # then
+    found = [file for file in path.parent.iterdir() if b"who was there" in file.read_bytes()]
+    assert found == []

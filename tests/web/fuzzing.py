@@ -2,7 +2,8 @@
 
 All phases run: the document's examples, the bounds of its schemas, drawn requests, and walks along
 its links. What JSON Schema cannot say (an id that must be unused, shares that must add up) is named
-in ``BEYOND``: well-formed requests may be refused for these reasons and for no other.
+in ``BEYOND``: well-formed requests may be refused for these reasons and for no other. Some requests
+come from a crawler, or from a browser that prefetches.
 
     make fuzz ARGS='--seconds 600'        # a new seed for each walk; it is printed
     make fuzz ARGS='--seed 7'             # the same walk again
@@ -41,7 +42,7 @@ from bandit_service.events.identity import DECISION_ENTROPY
 from bandit_service.policy.settings import SiteSettings
 from bandit_service.services import Services
 from bandit_service.serving.decide import decide
-from bandit_service.serving.requests import DecideRequest, InlineVariant
+from bandit_service.serving.requests import MAX_KEYS, DecideRequest, InlineVariant
 from bandit_service.settings import ServiceSettings
 from bandit_service.storage.memory import MemoryStore
 from bandit_service.web.app import create_app
@@ -72,6 +73,9 @@ BEYOND: Final = {
 }
 """By status, the messages of rules that hold between fields, or with what is stored."""
 
+ROBOT: Final = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
+PREFETCH: Final = {"Origin": "https://shop.example", "Sec-Purpose": "prefetch;prerender"}
+
 TAG: Final = re.compile(r'\*|"[0-9a-f]{16}"')
 """What a precondition may hold that was not made up."""
 
@@ -91,7 +95,7 @@ class Report(NamedTuple):
 
     failures: list[str]
     answers: Counter[str]
-    """By operation and status, how many answers there were."""
+    """By operation and status (or ``canonical``), how many answers there were."""
     services: Services
 
 
@@ -126,11 +130,13 @@ def clicks_are_accepted(ctx: schemathesis.CheckContext, response: Response, case
     parent = ctx.internals.find_parent(case_id=case.id)
     if parent is None or case.operation.label != "POST /v1/events" or response.status_code != 202:
         return
+    if "Sec-Purpose" in case.headers:
+        return
     before = ctx.internals.find_response(case_id=parent.id)
     if before is None or before.status_code != 200 or not parent.path.startswith("/v1/decide"):
         return
     answer = before.json()
-    first = [slot["decision"] for slot in answer.get("slots", [answer])][:1]
+    first = [slot["decision"] for slot in answer.get("slots", [answer]) if slot["logged"]][:1]
     sent = case.body["events"] if isinstance(case.body, dict) else []
     clicks = [{"decision": decision, "type": "click"} for decision in first]
     if clicks and sent == clicks and response.json()["accepted"] != 1:
@@ -161,6 +167,7 @@ def _prepare() -> None:
     """What schemathesis is told once for the whole process."""
     schemathesis.openapi.format("iana-timezone", st.sampled_from(sorted(available_timezones())))
     schemathesis.hook("before_call")(_spare_conditions)
+    schemathesis.hook("before_call")(_come_as_robots)
 
 
 def _spare_conditions(
@@ -173,6 +180,20 @@ def _spare_conditions(
         value = str(case.headers.get(name, "*"))
         if not TAG.fullmatch(value) and crc32(value.encode("utf-8", "replace")) % 5:
             del case.headers[name]
+
+
+def _come_as_robots(context: schemathesis.HookContext, case: Case, kwargs: dict[str, Any]) -> None:
+    """Have some calls of websites come from crawlers and prefetching browsers."""
+    if case.meta is None or not case.path.startswith(("/v1/decide", "/v1/events")):
+        return
+    lot = crc32(repr(case.body).encode("utf-8", "replace")) % 6
+    if lot == 0 and not case.meta.is_negative_at(ParameterLocation.HEADER):
+        case.headers.update(PREFETCH)
+    elif lot == 1 and isinstance(case.body, dict):
+        situation = case.body.get("context", {})
+        if not case.meta.is_negative_at(ParameterLocation.BODY) and isinstance(situation, dict):
+            said = dict(list(situation.items())[: MAX_KEYS - 1])  # cases share what they hold
+            case.body = {**case.body, "context": {**said, "user_agent": ROBOT}}
 
 
 def learn_all(services: Services) -> int:
@@ -273,7 +294,9 @@ def _answers(event: events.ScenarioFinished) -> Iterator[str]:
     for case_id, interaction in event.recorder.interactions.items():
         node = event.recorder.cases.get(case_id)
         if node is not None and interaction.response is not None:
-            yield f"{node.value.operation.label} {interaction.response.status_code}"
+            canonical = b'"reason":"canonical"' in interaction.response.content
+            status = "canonical" if canonical else interaction.response.status_code
+            yield f"{node.value.operation.label} {status}"
 
 
 def _failures(event: events.ScenarioFinished) -> Iterator[tuple[str, str]]:

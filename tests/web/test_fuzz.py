@@ -35,6 +35,11 @@ def test_every_call_was_answered_with_success_too(report: Report, route: Any) ->
     assert report.answers[f"{route.method} {route.path} {route.status}"] > 0
 
 
+@pytest.mark.parametrize("call", ["POST /v1/decide", "POST /v1/decide/page"])
+def test_crawlers_were_answered_too(report: Report, call: str) -> None:
+    assert report.answers[f"{call} canonical"] > 0
+
+
 def test_whatever_was_logged_on_the_way_can_be_learned_from(report: Report) -> None:
     assert learn_all(report.services) > 50
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import msgspec
 import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from bandit_service.errors import InvalidInput
 from bandit_service.services import Services
+from bandit_service.web.app import create_app
 from bandit_service.web.routes import ROUTES
 from tests.conftest import Api, Clock, Headers, body_of, error_of
 
@@ -54,6 +56,11 @@ def cors(response: TestResponse) -> dict[str, str]:
         for name, value in response.headers.items()
         if name.lower().startswith("access-control-")
     }
+
+
+def read_by(origin: str) -> dict[str, str]:
+    """The CORS headers of an answer that pages of ``origin`` may read."""
+    return {READABLE: origin, "Access-Control-Expose-Headers": "Retry-After"}
 
 
 # -- every answer
@@ -232,7 +239,7 @@ def test_a_page_of_a_keys_origin_reads_what_it_is_answered(
     for origin in (SHOP, NEWS):
         response = ask(client, key, origin, path, body)
         assert response.status_code in (200, 202)
-        assert cors(response) == {READABLE: origin}
+        assert cors(response) == read_by(origin)
         assert response.headers["Vary"] == "Origin"
 
 
@@ -258,9 +265,9 @@ def test_the_key_of_one_page_is_of_no_use_in_another(
 
     # both pages may ask; each learns why the other's key is refused, and nothing else
     response = ask(client, shop, NEWS)
-    assert cors(response) == {READABLE: NEWS}
+    assert cors(response) == read_by(NEWS)
     error_of(response, 403)
-    assert cors(ask(client, news, NEWS)) == {READABLE: NEWS}
+    assert cors(ask(client, news, NEWS)) == read_by(NEWS)
 
 
 def test_a_key_for_servers_works_without_an_origin_and_no_page_can_read_its_answers(
@@ -293,8 +300,25 @@ def test_a_page_can_read_why_it_is_refused(
     elsewhere = ask(client, **{"key": shop, "origin": EVIL, **spoil})
 
     error_of(refused, status)
-    assert cors(refused) == {READABLE: SHOP}
+    assert cors(refused) == read_by(SHOP)
     assert cors(elsewhere) == {}
+
+
+def test_a_page_that_asks_too_often_can_read_when_to_come_again(services: Services) -> None:
+    # given
+    services.settings = msgspec.structs.replace(services.settings, events_rate="1/hour")
+    key, _ = key_of(services, SHOP)
+    client = create_app(services).test_client()
+    event = {"decision": "A" * 32, "type": "click"}
+
+    # when
+    response = ask(client, key, SHOP, "/v1/events", {"events": [event, event]})
+
+    # then browsers show the page the header too
+    error_of(response, 429)
+    assert int(response.headers["Retry-After"]) >= 1
+    assert response.headers["Access-Control-Expose-Headers"] == "Retry-After"
+    assert cors(response) == read_by(SHOP)
 
 
 def test_credentials_and_wildcards_are_never_granted(client: FlaskClient, shop: str) -> None:

@@ -156,7 +156,7 @@ def test_a_record_of_before_there_were_origins_and_ends_is_a_key_of_a_server(
     # given
     key = "bk_main_" + "o" * 43
     old = {"id": digest_of(key)[:8], "site": "main", "role": "site", "created": 1, "label": "x"}
-    services.store.put_key(digest_of(key), msgspec.json.encode(old))
+    services.store.put_keys({digest_of(key): msgspec.json.encode(old)}, replaces={})
     services.refresh()
 
     # then
