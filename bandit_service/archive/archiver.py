@@ -125,7 +125,7 @@ class SiteArchiver:
             if known is not None and last < known.trimmed:
                 lost.append(Gap(last, known.trimmed))
                 upkeep.give_up(self._partitions, *lost[-1])
-            self._note(self._partitions.last(), known)
+            self._note(self._partitions.last(), replaces=_id_of(known))
             return lost
 
     # -- inside
@@ -148,7 +148,7 @@ class SiteArchiver:
                 hint="was the store restored from an old copy? it goes on once the log is past",
             )
         if known is None or known.upto != last:
-            self._note(last, known)
+            self._note(last, replaces=_id_of(known))
 
     def _write(self) -> int:
         after, settled = self._partitions.last(), Position(self._clock() - self._settle_ms, 0)
@@ -163,7 +163,7 @@ class SiteArchiver:
         rows = entries_of(self._store, after=after, upto=upto)
         for _, day in groupby(rows, key=counted):
             after = upkeep.append(self._partitions, day, after=after).last
-            self._note(after, self._store.archived())
+            self._note(after, replaces=self._archive)
         return count
 
     def _trim(self) -> int:
@@ -173,8 +173,7 @@ class SiteArchiver:
             trimmed += taken
         return trimmed
 
-    def _note(self, upto: Position, known: Archived | None) -> None:
-        replaces = None if known is None else known.archive
+    def _note(self, upto: Position, *, replaces: str | None) -> None:
         if not self._store.set_archived(self._archive, upto, replaces=replaces):
             raise ArchiveError(
                 f"another archive took over site {self._store.site!r} meanwhile",
@@ -236,6 +235,10 @@ def check_known(known: Archived, archive: str | None, partitions: Partitions) ->
             f"{known.trimmed}",
             hint=f"put back the newest copy of the archive; or {_ADOPT}",
         )
+
+
+def _id_of(known: Archived | None) -> str | None:
+    return None if known is None else known.archive
 
 
 def _catalog_alone(table: pa.Table) -> pa.Table:

@@ -280,6 +280,26 @@ def test_another_archive_refuses_to_archive_and_to_trim_until_it_is_adopted(
         site.archiver().step()
 
 
+def test_an_archiver_whose_site_is_adopted_meanwhile_does_not_take_it_back(
+    site: ArchivedSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log(site, 20)
+    real = upkeep.append
+
+    def adopted_meanwhile(*args: Any, **kwargs: Any) -> Any:
+        span = real(*args, **kwargs)
+        assert site.store.set_archived("the second", START, replaces=site.id)
+        return span
+
+    monkeypatch.setattr(upkeep, "append", adopted_meanwhile)
+    with pytest.raises(ArchiveError, match="another archive took over"):
+        site.archiver().step()
+
+    known = site.store.archived()
+    assert known is not None
+    assert known.archive == "the second"
+
+
 def test_an_archive_of_a_log_that_the_store_does_not_know_is_refused_until_adopted(
     tmp_path: Path,
 ) -> None:
