@@ -19,7 +19,9 @@ lose them in a crash of the machine, and the archive must not hold what the log 
 
 Refused, because the log would have a hole: an archive other than the one that the store knows, an
 archive that ends before what was trimmed, one that holds more than the store ever logged. ``adopt``
-goes on all the same, and what is lost is noted in the archive.
+goes on all the same, and what is lost is noted in the archive. Refused by both is an archive that
+covers entries of the log without holding them: see ``agreement``. Entries up to the position that
+the store was told were compared before, so the usual step compares nothing.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ import pyarrow.compute as pc
 import structlog
 
 from bandit_service.archive import upkeep
+from bandit_service.archive.agreement import first_stray
 from bandit_service.archive.partitions import ArchiveFolder, Gap, Partitions, Span, day_of
 from bandit_service.archive.segments import Segment
 from bandit_service.errors import ArchiveError
@@ -113,19 +116,21 @@ class SiteArchiver:
         """Make this the archive of the site, whatever is lost; the stretches that are.
 
         Raises:
-            ArchiveError: if the archive cannot be used.
+            ArchiveError: if the archive cannot be used, or the log goes another way than it.
             StorageError: if the store fails.
         """
         with self._folder.locked():
+            known = self._store.archived()
+            self._compare(START if known is None else known.trimmed)
             lost = self._partitions.gaps()
             for gap in lost:
                 upkeep.give_up(self._partitions, *gap)
-            known = self._store.archived()
             last = self._partitions.last()
             if known is not None and last < known.trimmed:
                 lost.append(Gap(last, known.trimmed))
                 upkeep.give_up(self._partitions, *lost[-1])
-            self._note(self._partitions.last(), replaces=_id_of(known))
+            compared = min(self._partitions.last(), self._store.tail())
+            self._note(compared, replaces=_id_of(known))
             return lost
 
     # -- inside
@@ -148,7 +153,20 @@ class SiteArchiver:
                 hint="was the store restored from an old copy? it goes on once the log is past",
             )
         if known is None or known.upto != last:
+            self._compare(START if known is None else max(known.trimmed, known.upto))
             self._note(last, replaces=_id_of(known))
+
+    def _compare(self, after: Position) -> None:
+        """Check that the archive holds what the log has after a position, as far as it reaches."""
+        stray = first_stray(self._partitions.present(), self._store, after=after)
+        if stray is not None:
+            raise ArchiveError(
+                f"the log of site {self._store.site!r} was set back and went on another way than "
+                f"its archive: {self._partitions.path} covers {stray} and does not hold it",
+                hint="nothing is archived or trimmed. Keep this archive as it is, bandit-service "
+                "export what the store has, and go on with another folder: set archive_dir, then "
+                "bandit-service archive --adopt",
+            )
 
     def _write(self) -> int:
         after, settled = self._partitions.last(), Position(self._clock() - self._settle_ms, 0)
