@@ -119,6 +119,7 @@ class Services:
         self._doubted_at = -KEYS_SECONDS
         self._views: dict[str, SiteView] = {}
         self._lock = threading.Lock()
+        self._expired_files: set[Path] = set()
         self.outbox = outbox
         self.trouble: BanditError | None = None
         """What the last look at the store ran into."""
@@ -340,6 +341,7 @@ class Services:
             clock=self.clock,
             stream_ms=round(self.settings.stream_hours * DAY_MS / 24),
             keep_days=self.settings.archive_days,
+            expired=self._expired_files,
         )
 
     def forget(self, site: str, visitor: str) -> Forgotten:

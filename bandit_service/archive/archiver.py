@@ -28,6 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import groupby
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import pyarrow as pa
@@ -75,6 +76,7 @@ class SiteArchiver:
         stream_ms: int,
         keep_days: int = 0,
         settle_ms: int | None = None,
+        expired: set[Path] | None = None,
     ) -> None:
         """Archive ``store`` into ``folder``.
 
@@ -86,6 +88,8 @@ class SiteArchiver:
             stream_ms: how long entries stay in the stream at least.
             keep_days: how long entries stay in the archive; 0 is for ever.
             settle_ms: SETTLE_MS unless given.
+            expired: files known to hold nothing that is too old, kept from one archiver to the
+                next so that each is opened once.
         """
         self._store = store
         self._folder = folder
@@ -95,7 +99,7 @@ class SiteArchiver:
         self._stream_ms = min(stream_ms, keep_days * DAY_MS) if keep_days else stream_ms
         self._keep_days = keep_days
         self._settle_ms = SETTLE_MS if settle_ms is None else settle_ms
-        self._expired: set[Span] = set()
+        self._expired: set[Path] = set() if expired is None else expired
 
     def step(self) -> Step:
         """Archive, trim, compact and expire once.
@@ -222,11 +226,12 @@ class SiteArchiver:
     def _is_expired(self, spans: Sequence[Span]) -> bool:
         if len(spans) > 1:
             return False
-        if spans[0] not in self._expired:
-            with Segment(spans[0].path) as segment:
+        path = spans[0].path
+        if path not in self._expired:
+            with Segment(path) as segment:
                 if "retention" not in segment.info.missing:
                     return False
-            self._expired.add(spans[0])
+            self._expired.add(path)
         return True
 
     def _days(self) -> list[list[Span]]:

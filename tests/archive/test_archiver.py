@@ -518,6 +518,34 @@ def test_what_is_wrong_with_one_site_keeps_no_other_from_being_archived(tmp_path
     assert not (tmp_path / "archive" / "log" / "site=b").exists()
 
 
+def test_a_file_that_expired_is_not_opened_in_every_round(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given three days, of which two are too old
+    clock = Clock()
+    services = services_of(tmp_path, clock, archive_days=1)
+    for _ in range(3):
+        services.store.site("main").append(b"x")
+        clock.advance(86_400)
+    clock.advance(-43_200)
+    assert services.archive_once()["main"].expired == 2
+
+    # when
+    opened: list[Path] = []
+
+    class Counted(Segment):
+        def __init__(self, path: Path) -> None:
+            opened.append(path)
+            super().__init__(path)
+
+    monkeypatch.setattr("bandit_service.archive.archiver.Segment", Counted)
+    rounds = [services.archive_once()["main"].expired for _ in range(3)]
+
+    # then
+    assert rounds == [0, 0, 0]
+    assert len(opened) == len(set(opened)) == 2
+
+
 def test_the_archiver_goes_on_when_the_disk_takes_files_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
