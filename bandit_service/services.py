@@ -274,16 +274,28 @@ class Services:
                     learners, identity = {}, self.store.identity
             except StorageError as exc:
                 log.warning("store_unavailable", error=exc.message)
+                self.trouble = exc
                 stop.wait(REST_SECONDS)
                 continue
             now = time.monotonic()
-            awake = [site for site in sites if resting.get(site, 0.0) <= now]
-            if not any([self._learn_site(site, learners, resting) for site in awake]):  # noqa: C419 - each site its turn
+            awake = (site for site in sites if resting.get(site, 0.0) <= now)
+            turns = [
+                self._learn_site(site, learners, resting) for site in awake if not stop.is_set()
+            ]
+            if not any(turns):
                 stop.wait(IDLE_SECONDS)
+        self._leave_checkpoints(learners)
+
+    def _leave_checkpoints(self, learners: dict[str, SiteLearner]) -> None:
+        """Spare the next learner what can be spared; a store that is away is waited for once."""
         for site, learner in learners.items():
+            if isinstance(self.trouble, StorageError):
+                log.warning("checkpoints_not_left", error=self.trouble.message)
+                return
             try:
                 learner.finish()
             except BanditError as exc:
+                self.trouble = exc
                 log.warning("checkpoint_not_left", site=site, error=exc.message)
 
     def _learn_site(
@@ -293,11 +305,14 @@ class Services:
         try:
             if site not in learners:
                 learners[site] = self.learner(site)
-            return learners[site].step() > 0
+            learned = learners[site].step() > 0
         except BanditError as exc:
+            self.trouble = exc
             log.warning("learning_stopped", site=site, error=exc.message, hint=exc.hint)
             resting[site] = time.monotonic() + REST_SECONDS
             return False
+        self.trouble = None
+        return learned
 
     # -- archiving
 
