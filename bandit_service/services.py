@@ -12,11 +12,11 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import structlog
 
@@ -29,6 +29,7 @@ from bandit_service.errors import (
     InvalidInput,
     NotAuthenticated,
     SettingsError,
+    SpoolError,
     StorageError,
 )
 from bandit_service.events.identity import SiteSecret
@@ -43,7 +44,7 @@ from bandit_service.serving.pressure import Pressure
 from bandit_service.serving.view import SiteView
 from bandit_service.settings import ServiceSettings
 from bandit_service.storage.embedded import EmbeddedRedis
-from bandit_service.storage.identity import StoreIdentity
+from bandit_service.storage.identity import STORE_REPLACED, StoreIdentity
 from bandit_service.storage.outbox import Outbox
 from bandit_service.storage.ports import SiteStore, Store
 from bandit_service.storage.redis_store import RedisStore, address_of
@@ -123,6 +124,8 @@ class Services:
         self.outbox = outbox
         self.trouble: BanditError | None = None
         """What the last look at the store ran into."""
+        self._unlogged = False
+        """Whether neither Redis nor the disk took the last entries."""
         self._identity = ""
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -142,6 +145,21 @@ class Services:
                 view = self._views.get(site) or self._open(site)
                 self._views[site] = view
         return view
+
+    def serving(self, site: str) -> str | None:
+        """Name of the snapshot that this process decides from; None if it cannot, asking nobody."""
+        view = self._views.get(site)
+        return None if view is None or view.chooser is None else view.chooser.name
+
+    @property
+    def problem(self) -> Literal["store_replaced", "spool_unavailable"] | None:
+        """What keeps entries from the log until a person mends it, as far as this process heard."""
+        trouble = self.trouble
+        if isinstance(trouble, StorageError) and trouble.specific_code == STORE_REPLACED:
+            return "store_replaced"
+        if self._unlogged and self.outbox is not None and self.outbox.away:
+            return "spool_unavailable"
+        return None
 
     def authenticate(
         self, authorization: str | None, role: Role, origin: str | None = None
@@ -388,10 +406,18 @@ class Services:
     def _open(self, site: str) -> SiteView:
         store = self.store.site(site)
         ensure_snapshot(store, self.site_settings)
-        append = None if self.outbox is None else partial(self.outbox.append, store)
+        append = None if self.outbox is None else partial(self._append, self.outbox, store)
         view = SiteView(store, self.site_settings, append=append)
         view.refresh()
         return view
+
+    def _append(self, outbox: Outbox, store: SiteStore, entries: Sequence[bytes]) -> None:
+        try:
+            outbox.append(store, entries)
+        except SpoolError:
+            self._unlogged = True
+            raise
+        self._unlogged = False
 
     def _notice_another_store(self) -> None:
         """Forget everything that was read from a store that is no longer the one in use."""
