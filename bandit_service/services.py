@@ -12,11 +12,11 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import structlog
 
@@ -29,6 +29,7 @@ from bandit_service.errors import (
     InvalidInput,
     NotAuthenticated,
     SettingsError,
+    SpoolError,
     StorageError,
 )
 from bandit_service.events.identity import SiteSecret
@@ -43,7 +44,7 @@ from bandit_service.serving.pressure import Pressure
 from bandit_service.serving.view import SiteView
 from bandit_service.settings import ServiceSettings
 from bandit_service.storage.embedded import EmbeddedRedis
-from bandit_service.storage.identity import StoreIdentity
+from bandit_service.storage.identity import STORE_REPLACED, StoreIdentity
 from bandit_service.storage.outbox import Outbox
 from bandit_service.storage.ports import SiteStore, Store
 from bandit_service.storage.redis_store import RedisStore, place_of
@@ -121,10 +122,13 @@ class Services:
         self._doubted_at = -KEYS_SECONDS
         self._views: dict[str, SiteView] = {}
         self._lock = threading.Lock()
+        self._expired_files: set[Path] = set()
         self.outbox = outbox
         self._waiting = waiting
         self.trouble: BanditError | None = None
         """What the last look at the store ran into."""
+        self._unlogged = False
+        """Whether neither Redis nor the disk took the last entries."""
         self._identity = ""
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -144,6 +148,21 @@ class Services:
                 view = self._views.get(site) or self._open(site)
                 self._views[site] = view
         return view
+
+    def serving(self, site: str) -> str | None:
+        """Name of the snapshot that this process decides from; None if it cannot, asking nobody."""
+        view = self._views.get(site)
+        return None if view is None or view.chooser is None else view.chooser.name
+
+    @property
+    def problem(self) -> Literal["store_replaced", "spool_unavailable"] | None:
+        """What keeps entries from the log until a person mends it, as far as this process heard."""
+        trouble = self.trouble
+        if isinstance(trouble, StorageError) and trouble.specific_code == STORE_REPLACED:
+            return "store_replaced"
+        if self._unlogged and self.outbox is not None and self.outbox.away:
+            return "spool_unavailable"
+        return None
 
     def authenticate(
         self, authorization: str | None, role: Role, origin: str | None = None
@@ -277,16 +296,28 @@ class Services:
                     learners, identity = {}, self.store.identity
             except StorageError as exc:
                 log.warning("store_unavailable", error=exc.message)
+                self.trouble = exc
                 stop.wait(REST_SECONDS)
                 continue
             now = time.monotonic()
-            awake = [site for site in sites if resting.get(site, 0.0) <= now]
-            if not any([self._learn_site(site, learners, resting) for site in awake]):  # noqa: C419 - each site its turn
+            awake = (site for site in sites if resting.get(site, 0.0) <= now)
+            turns = [
+                self._learn_site(site, learners, resting) for site in awake if not stop.is_set()
+            ]
+            if not any(turns):
                 stop.wait(IDLE_SECONDS)
+        self._leave_checkpoints(learners)
+
+    def _leave_checkpoints(self, learners: dict[str, SiteLearner]) -> None:
+        """Spare the next learner what can be spared; a store that is away is waited for once."""
         for site, learner in learners.items():
+            if isinstance(self.trouble, StorageError):
+                log.warning("checkpoints_not_left", error=self.trouble.message)
+                return
             try:
                 learner.finish()
             except BanditError as exc:
+                self.trouble = exc
                 log.warning("checkpoint_not_left", site=site, error=exc.message)
 
     def _learn_site(
@@ -296,11 +327,14 @@ class Services:
         try:
             if site not in learners:
                 learners[site] = self.learner(site)
-            return learners[site].step() > 0
+            learned = learners[site].step() > 0
         except BanditError as exc:
+            self.trouble = exc
             log.warning("learning_stopped", site=site, error=exc.message, hint=exc.hint)
             resting[site] = time.monotonic() + REST_SECONDS
             return False
+        self.trouble = None
+        return learned
 
     # -- archiving
 
@@ -344,6 +378,7 @@ class Services:
             clock=self.clock,
             stream_ms=round(self.settings.stream_hours * DAY_MS / 24),
             keep_days=self.settings.archive_days,
+            expired=self._expired_files,
         )
 
     def forget(self, site: str, visitor: str) -> Forgotten:
@@ -375,10 +410,18 @@ class Services:
     def _open(self, site: str) -> SiteView:
         store = self.store.site(site)
         ensure_snapshot(store, self.site_settings)
-        append = None if self.outbox is None else partial(self.outbox.append, store)
+        append = None if self.outbox is None else partial(self._append, self.outbox, store)
         view = SiteView(store, self.site_settings, append=append)
         view.refresh()
         return view
+
+    def _append(self, outbox: Outbox, store: SiteStore, entries: Sequence[bytes]) -> None:
+        try:
+            outbox.append(store, entries)
+        except SpoolError:
+            self._unlogged = True
+            raise
+        self._unlogged = False
 
     def _notice_another_store(self) -> None:
         """Forget everything that was read from a store that is no longer the one in use."""

@@ -14,6 +14,7 @@ import structlog
 
 from bandit_service.catalog.model import Placement
 from bandit_service.errors import NotAuthenticated, StorageError
+from bandit_service.folds.learner import SiteLearner
 from bandit_service.services import DEAF_SECONDS, KEYS_SECONDS, Services, opened_store
 from bandit_service.serving.view import SiteView
 from bandit_service.settings import ServiceSettings
@@ -108,6 +109,38 @@ def test_learning_waits_for_a_store_that_is_away(monkeypatch: pytest.MonkeyPatch
     stop.set()
     thread.join(10)
     assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("broken", ["step", "finish"])
+def test_learning_that_is_stopped_waits_once_for_a_store_that_is_away(
+    monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    # given several sites, and a store that goes away when learning is told to stop
+    services = Services(ServiceSettings(), MemoryStore())
+    for site in ("a", "b", "c"):
+        services.ensure_snapshot(site)
+    stop, waited, steps = threading.Event(), [], []
+
+    def away(_: SiteLearner) -> int:
+        stop.set()
+        waited.append(1)
+        raise StorageError("away")
+
+    def idle(_: SiteLearner) -> int:
+        steps.append(1)
+        if len(steps) == 3:
+            stop.set()
+        return 0
+
+    monkeypatch.setattr(SiteLearner, "step", idle)
+    monkeypatch.setattr(SiteLearner, "finish", away)
+    monkeypatch.setattr(SiteLearner, broken, away)
+
+    # when
+    services.learn(stop)
+
+    # then
+    assert waited == [1]
 
 
 def test_the_watcher_goes_on_whatever_a_look_raises(monkeypatch: pytest.MonkeyPatch) -> None:

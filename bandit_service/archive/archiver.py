@@ -19,13 +19,16 @@ lose them in a crash of the machine, and the archive must not hold what the log 
 
 Refused, because the log would have a hole: an archive other than the one that the store knows, an
 archive that ends before what was trimmed, one that holds more than the store ever logged. ``adopt``
-goes on all the same, and what is lost is noted in the archive.
+goes on all the same, and what is lost is noted in the archive. Refused by both is an archive that
+covers entries of the log without holding them: see ``agreement``. Entries up to the position that
+the store was told were compared before, so the usual step compares nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import groupby
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import pyarrow as pa
@@ -33,6 +36,7 @@ import pyarrow.compute as pc
 import structlog
 
 from bandit_service.archive import upkeep
+from bandit_service.archive.agreement import first_stray
 from bandit_service.archive.partitions import ArchiveFolder, Gap, Partitions, Span, day_of
 from bandit_service.archive.segments import Segment
 from bandit_service.errors import ArchiveError
@@ -72,6 +76,7 @@ class SiteArchiver:
         stream_ms: int,
         keep_days: int = 0,
         settle_ms: int | None = None,
+        expired: set[Path] | None = None,
     ) -> None:
         """Archive ``store`` into ``folder``.
 
@@ -83,6 +88,8 @@ class SiteArchiver:
             stream_ms: how long entries stay in the stream at least.
             keep_days: how long entries stay in the archive; 0 is for ever.
             settle_ms: SETTLE_MS unless given.
+            expired: files known to hold nothing that is too old, kept from one archiver to the
+                next so that each is opened once.
         """
         self._store = store
         self._folder = folder
@@ -92,7 +99,7 @@ class SiteArchiver:
         self._stream_ms = min(stream_ms, keep_days * DAY_MS) if keep_days else stream_ms
         self._keep_days = keep_days
         self._settle_ms = SETTLE_MS if settle_ms is None else settle_ms
-        self._expired: set[Span] = set()
+        self._expired: set[Path] = set() if expired is None else expired
 
     def step(self) -> Step:
         """Archive, trim, compact and expire once.
@@ -113,19 +120,21 @@ class SiteArchiver:
         """Make this the archive of the site, whatever is lost; the stretches that are.
 
         Raises:
-            ArchiveError: if the archive cannot be used.
+            ArchiveError: if the archive cannot be used, or the log goes another way than it.
             StorageError: if the store fails.
         """
         with self._folder.locked():
+            known = self._store.archived()
+            self._compare(START if known is None else known.trimmed)
             lost = self._partitions.gaps()
             for gap in lost:
                 upkeep.give_up(self._partitions, *gap)
-            known = self._store.archived()
             last = self._partitions.last()
             if known is not None and last < known.trimmed:
                 lost.append(Gap(last, known.trimmed))
                 upkeep.give_up(self._partitions, *lost[-1])
-            self._note(self._partitions.last(), known)
+            compared = min(self._partitions.last(), self._store.tail())
+            self._note(compared, replaces=_id_of(known))
             return lost
 
     # -- inside
@@ -148,7 +157,20 @@ class SiteArchiver:
                 hint="was the store restored from an old copy? it goes on once the log is past",
             )
         if known is None or known.upto != last:
-            self._note(last, known)
+            self._compare(START if known is None else max(known.trimmed, known.upto))
+            self._note(last, replaces=_id_of(known))
+
+    def _compare(self, after: Position) -> None:
+        """Check that the archive holds what the log has after a position, as far as it reaches."""
+        stray = first_stray(self._partitions.present(), self._store, after=after)
+        if stray is not None:
+            raise ArchiveError(
+                f"the log of site {self._store.site!r} was set back and went on another way than "
+                f"its archive: {self._partitions.path} covers {stray} and does not hold it",
+                hint="nothing is archived or trimmed. Keep this archive as it is, bandit-service "
+                "export what the store has, and go on with another folder: set archive_dir, then "
+                "bandit-service archive --adopt",
+            )
 
     def _write(self) -> int:
         after, settled = self._partitions.last(), Position(self._clock() - self._settle_ms, 0)
@@ -163,7 +185,7 @@ class SiteArchiver:
         rows = entries_of(self._store, after=after, upto=upto)
         for _, day in groupby(rows, key=counted):
             after = upkeep.append(self._partitions, day, after=after).last
-            self._note(after, self._store.archived())
+            self._note(after, replaces=self._archive)
         return count
 
     def _trim(self) -> int:
@@ -173,8 +195,7 @@ class SiteArchiver:
             trimmed += taken
         return trimmed
 
-    def _note(self, upto: Position, known: Archived | None) -> None:
-        replaces = None if known is None else known.archive
+    def _note(self, upto: Position, *, replaces: str | None) -> None:
         if not self._store.set_archived(self._archive, upto, replaces=replaces):
             raise ArchiveError(
                 f"another archive took over site {self._store.site!r} meanwhile",
@@ -205,11 +226,12 @@ class SiteArchiver:
     def _is_expired(self, spans: Sequence[Span]) -> bool:
         if len(spans) > 1:
             return False
-        if spans[0] not in self._expired:
-            with Segment(spans[0].path) as segment:
+        path = spans[0].path
+        if path not in self._expired:
+            with Segment(path) as segment:
                 if "retention" not in segment.info.missing:
                     return False
-            self._expired.add(spans[0])
+            self._expired.add(path)
         return True
 
     def _days(self) -> list[list[Span]]:
@@ -236,6 +258,10 @@ def check_known(known: Archived, archive: str | None, partitions: Partitions) ->
             f"{known.trimmed}",
             hint=f"put back the newest copy of the archive; or {_ADOPT}",
         )
+
+
+def _id_of(known: Archived | None) -> str | None:
+    return None if known is None else known.archive
 
 
 def _catalog_alone(table: pa.Table) -> pa.Table:

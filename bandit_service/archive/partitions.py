@@ -205,6 +205,10 @@ class Partitions:
             hint="put the file back; or go on without it: bandit-service archive --adopt",
         )
 
+    def present(self) -> list[Span]:
+        """The files of the chain, whatever is missing between. The caller holds the lock."""
+        return _chain(self._files())[0]
+
     def gaps(self) -> list[Gap]:
         """What is missing from the chain. The caller holds the lock."""
         return _chain(self._files())[2]

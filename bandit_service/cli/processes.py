@@ -29,7 +29,11 @@ _WATCH_SECONDS: Final = 0.5
 
 
 class Child:
-    """A child process; ``keep`` starts it again whenever it dies by itself."""
+    """A child process; ``keep`` starts it again whenever it dies by itself.
+
+    Once it was asked to stop it has ``patience`` seconds until it is killed. So several that were
+    asked first, and are waited for then, take no longer together than one.
+    """
 
     def __init__(
         self,
@@ -37,7 +41,11 @@ class Child:
         *,
         environ: Mapping[str, str] | None = None,
         keep: bool = False,
+        patience: float = STOP_SECONDS,
     ) -> None:
+        self._patience = patience
+        self._stop_by = 0.0
+        self._lock = threading.Lock()
         self._command = list(command)
         self._environ = dict(os.environ if environ is None else environ)
         self._stopping = threading.Event()
@@ -50,13 +58,21 @@ class Child:
         """Whether the process is alive now."""
         return self._process.poll() is None
 
+    def ask_to_stop(self) -> None:
+        """SIGTERM, once, without waiting for it."""
+        with self._lock:
+            if self._stopping.is_set():
+                return
+            self._stopping.set()
+            self._stop_by = time.monotonic() + self._patience
+            if self.running:
+                self._process.terminate()
+
     def stop(self) -> None:
         """SIGTERM, and SIGKILL if that is not heeded in time."""
-        self._stopping.set()
-        if self.running:
-            self._process.terminate()
+        self.ask_to_stop()
         try:
-            self._process.wait(STOP_SECONDS)
+            self._process.wait(max(0.0, self._stop_by - time.monotonic()))
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -69,8 +85,10 @@ class Child:
     def _keep(self) -> None:
         while not self._stopping.is_set():
             self._process.wait()
-            if not self._stopping.wait(_RESTART_SECONDS):
-                self._process = self._spawn()
+            self._stopping.wait(_RESTART_SECONDS)
+            with self._lock:
+                if not self._stopping.is_set():
+                    self._process = self._spawn()
 
 
 def stop_on_signals(stop: threading.Event) -> None:

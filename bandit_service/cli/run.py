@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from typing import Any
+from typing import Any, Final
 
 import click
 import msgspec
@@ -17,6 +17,10 @@ from bandit_service.services import Services, open_spool, opened_store, stranded
 from bandit_service.settings import ServiceSettings, variables
 from bandit_service.storage.redis_store import RedisStore
 from bandit_service.web import server
+
+_CHILD_SECONDS: Final = 6.5
+"""How long learner and archiver may take to stop: longer than a call to a Redis that hangs, and
+short enough that a Redis of our own can be stopped after it, all within 10 seconds."""
 
 
 @click.command()
@@ -43,15 +47,20 @@ def serve(parent: int | None, **options: Any) -> None:
         for path, count in stranded(settings, store.url).items():
             click.echo(f"{count} entries wait in {path} for another address of Redis")
         _prepare(Services(settings, store), first_steps=parent is None)
-        learner = _child(settings, store.url, "learn") if settings.learn else None
-        archiver = _child(settings, store.url, "archive") if settings.archive else None
+        wanted = {"learn": settings.learn, "archive": settings.archive}
+        children = [_child(settings, store.url, name) for name, on in wanted.items() if on]
+
+        def ask_to_stop() -> None:
+            for child in children:
+                child.ask_to_stop()
+
         try:
             click.echo(f"Serving http://{settings.host}:{settings.port} (site {settings.site})")
-            server.run(settings, store.url)
+            server.run(settings, store.url, on_stop=ask_to_stop)
         finally:
-            for child in (learner, archiver):
-                if child is not None:
-                    child.stop()
+            ask_to_stop()
+            for child in children:
+                child.stop()
 
 
 @click.command()
@@ -97,4 +106,5 @@ def _child(settings: ServiceSettings, redis_url: str, command: str) -> Child:
     """Another command of ours under the settings of this one, started again whenever it dies."""
     words = [sys.executable, "-m", "bandit_service", command, "--parent", str(os.getpid())]
     known = msgspec.structs.replace(settings, redis_url=redis_url)
-    return Child(words, environ={**os.environ, **variables(known)}, keep=True)
+    environ = {**os.environ, **variables(known)}
+    return Child(words, environ=environ, keep=True, patience=_CHILD_SECONDS)

@@ -150,6 +150,8 @@ class EmbeddedRedis:
     def stop(self) -> None:
         """Stop the server if it is owned, its data safe on disk; else only let go of it.
 
+        One that hangs is given 3 seconds: see ``RedisServer.end``.
+
         Raises:
             StorageError: it did not stop, not even by force.
         """

@@ -36,8 +36,11 @@ Fsync = Literal["everysec", "always"]
 
 _POLL_SECONDS = 0.02
 _PROBE_SECONDS = 5.0
+_ASK_SECONDS = 1.0
 _STOP_SECONDS = (30.0, 15.0, 15.0)
-"""How long SHUTDOWN, SIGTERM and SIGKILL each get to take effect."""
+"""How long SHUTDOWN, SIGTERM and SIGKILL each get to take effect on a server that answers."""
+_HUNG_SECONDS = (0.0, 1.0, 1.0)
+"""The same for one that has not answered for _ASK_SECONDS, so that it holds nobody up."""
 _TAIL_LINES = 20
 _TAIL_BYTES = 16_384
 
@@ -71,7 +74,7 @@ class RedisServer:
 
     def state(self) -> ServerState | None:
         """What the server says of itself; None where none answers."""
-        with self._client() as client:
+        with self._client(_PROBE_SECONDS) as client:
             try:
                 said = client.info()
             except (redis.ConnectionError, redis.TimeoutError):
@@ -124,17 +127,24 @@ class RedisServer:
     def end(self, pid: int) -> None:
         """Have the server, process ``pid``, flush and end; by force where it does not.
 
+        One that was suspended is woken to end in order. One that hangs is killed after
+        3 seconds at most, which takes nothing that it acknowledged: that was written to
+        its file before it answered, up to what it holds back for a slow disk under ``everysec``.
+
         Raises:
             StorageError: it is there after SHUTDOWN, SIGTERM and SIGKILL.
         """
-        steps: tuple[Callable[[], None], ...] = (
-            self._ask_to_shut_down,
-            lambda: _signal(pid, signal.SIGTERM),
-            lambda: _signal(pid, signal.SIGKILL),
+        answered = self._ask_to_shut_down()
+        steps: tuple[tuple[signal.Signals, ...], ...] = (
+            (),
+            (signal.SIGTERM, signal.SIGCONT),
+            (signal.SIGKILL,),
         )
-        for step, seconds in zip(steps, _STOP_SECONDS, strict=True):
+        patience = _STOP_SECONDS if answered else _HUNG_SECONDS
+        for signals, seconds in zip(steps, patience, strict=True):
             if not self.gone():
-                step()
+                for number in signals:
+                    _signal(pid, number)
             if _becomes_true(self.gone, within=seconds):
                 return
         raise StorageError(
@@ -154,11 +164,11 @@ class RedisServer:
             lines = log.read().decode("utf-8", errors="replace").splitlines()
         return "\n".join(lines[-_TAIL_LINES:])
 
-    def _client(self) -> redis.Redis:
+    def _client(self, seconds: float) -> redis.Redis:
         return redis.Redis(
             unix_socket_path=str(self.socket),
-            socket_timeout=_PROBE_SECONDS,
-            socket_connect_timeout=_PROBE_SECONDS,
+            socket_timeout=seconds,
+            socket_connect_timeout=seconds,
             retry=Retry(NoBackoff(), 0),
         )
 
@@ -183,10 +193,18 @@ class RedisServer:
             return OLDEST
         return release(self._written_by.read_text(encoding="ascii"))
 
-    def _ask_to_shut_down(self) -> None:
-        # A server that does not answer cannot be asked: a signal follows.
-        with self._client() as client, contextlib.suppress(redis.RedisError):
-            client.shutdown()
+    def _ask_to_shut_down(self) -> bool:
+        """Ask, and say whether the server answers at all: where it does not, signals follow."""
+        with self._client(_ASK_SECONDS) as client:
+            try:
+                client.ping()
+            except redis.BusyLoadingError:
+                pass
+            except (redis.ConnectionError, redis.TimeoutError):
+                return False
+            with contextlib.suppress(redis.RedisError):
+                client.shutdown()
+        return True
 
 
 def try_lock(path: Path) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Final
 
 import structlog
@@ -9,10 +10,9 @@ from flask import Blueprint, Flask, Response, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.exceptions import MethodNotAllowed as WrongMethod
 
-from bandit_service.errors import BanditError, MethodNotAllowed, StorageError
+from bandit_service.errors import BanditError, MethodNotAllowed, SpoolError, StorageError
 from bandit_service.services import Services
 from bandit_service.serving.requests import MAX_BODY
-from bandit_service.storage.identity import STORE_REPLACED
 from bandit_service.web.api import management, no_such_route
 from bandit_service.web.bodies import JSON, encoded, error_body, error_headers, too_large
 from bandit_service.web.headers import secure
@@ -60,8 +60,9 @@ def _operations(services: Services, metrics: Metrics) -> Blueprint:
     def figures() -> Response:
         metrics.staleness.set(services.staleness)
         outbox = services.outbox
-        metrics.away.set(outbox is not None and outbox.away)
-        metrics.spooled.set(0 if outbox is None else outbox.waiting())
+        away = outbox is not None and outbox.away
+        metrics.away.set(away or services.problem is not None)
+        metrics.spooled.set(_waiting(services))
         return Response(metrics.text(), mimetype="text/plain; version=0.0.4")
 
     @ops.get("/openapi.json")
@@ -74,22 +75,32 @@ def _operations(services: Services, metrics: Metrics) -> Blueprint:
 def _readiness(services: Services) -> Health:
     """Whether this process can decide; asks nobody, so that it answers at once.
 
+    Trouble that all processes share is no reason not to be ready: a load balancer would take them
+    all out at once, though each of them can serve. It is named for who watches.
+
     Raises:
         StorageError: if it should not be sent visitors.
     """
-    trouble, outbox = services.trouble, services.outbox
-    if isinstance(trouble, StorageError) and trouble.specific_code == STORE_REPLACED:
-        raise trouble
-    chooser = services.view(services.settings.site).chooser
-    if chooser is not None and outbox is not None and outbox.away:
-        return Health(status="spooling", snapshot=chooser.name, waiting=outbox.waiting())
-    if chooser is None or services.staleness > STALE_SECONDS:
+    chooser = services.serving(services.settings.site)
+    problem, outbox = services.problem, services.outbox
+    spooling = problem is not None or (outbox is not None and outbox.away)
+    if chooser is None or (services.staleness > STALE_SECONDS and not spooling):
         raise StorageError(
             "this process has not heard of snapshots, edits and keys lately",
             hint="its log says why the last looks failed",
             code="not_ready",
         )
-    return Health(status="ready", snapshot=chooser.name)
+    if not spooling:
+        return Health(status="ready", snapshot=chooser)
+    waiting = _waiting(services)
+    return Health(status="spooling", snapshot=chooser, waiting=waiting, problem=problem)
+
+
+def _waiting(services: Services) -> int:
+    """How many entries wait in the spool; 0 where it cannot be read, which others report."""
+    with suppress(SpoolError):
+        return 0 if services.outbox is None else services.outbox.waiting()
+    return 0
 
 
 def _answer_errors(app: Flask, metrics: Metrics) -> None:

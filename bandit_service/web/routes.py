@@ -6,7 +6,7 @@ the tests hold against the URL map, so that no route can exist without a role an
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import msgspec
 
@@ -107,6 +107,9 @@ class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     snapshot: str | None = None
     waiting: Count = 0
     """How many decisions and events wait on this machine's disk."""
+    problem: Literal["store_replaced", "spool_unavailable"] | None = None
+    """What a person must mend, though visitors are answered: Redis is not the one it was; or
+    neither Redis nor the disk takes what is decided, which is not logged."""
 
 
 class Route(NamedTuple):

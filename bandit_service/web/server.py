@@ -32,6 +32,7 @@ import os
 import resource
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -60,8 +61,17 @@ _LOOK_SECONDS: Final = 1.0
 """How long a dead worker may stay unnoticed where its own watcher missed it."""
 
 
-def run(settings: ServiceSettings, redis_url: str) -> None:
-    """Serve until SIGTERM or SIGINT. ``redis_url`` is where the store is by now."""
+def _nothing() -> None:
+    """What is to be done where nothing is."""
+
+
+def run(
+    settings: ServiceSettings, redis_url: str, *, on_stop: Callable[[], None] = _nothing
+) -> None:
+    """Serve until SIGTERM or SIGINT. ``redis_url`` is where the store is by now.
+
+    ``on_stop`` is called once the service is told to stop, before the workers are waited for.
+    """
     known = msgspec.structs.replace(settings, redis_url=redis_url)
     figures = Path(tempfile.mkdtemp(prefix="bandit-service-metrics-"))
     os.environ[SETTINGS_VARIABLE] = msgspec.json.encode(known).decode()
@@ -73,6 +83,7 @@ def run(settings: ServiceSettings, redis_url: str) -> None:
             host=settings.host,
             port=settings.port,
             workers=settings.worker_count,
+            on_stop=on_stop,
         )
     finally:
         shutil.rmtree(figures, ignore_errors=True)
@@ -86,11 +97,13 @@ def serve(
     workers: int,
     connections: int = CONNECTIONS,
     idle_seconds: float = IDLE_SECONDS,
+    on_stop: Callable[[], None] = _nothing,
 ) -> None:
-    """Serve, until told to stop, what the function at ``module:name`` makes."""
+    """Serve, until told to stop, what the function at ``module:name`` makes; see ``run``."""
     multiprocessing.set_start_method("spawn", force=True)  # granian asks for it when it starts one
     _Steadfast(
         application,
+        on_stop=on_stop,
         factory=True,
         address=host,
         port=port,
@@ -127,6 +140,14 @@ def _allow_files() -> None:
 
 class _Steadfast(MPServer):
     """granian, except that it replaces its workers for as long as it is not told to stop."""
+
+    def __init__(self, *args: Any, on_stop: Callable[[], None], **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._on_stop = on_stop
+
+    def shutdown(self, exit_code: int = 0) -> None:
+        self._on_stop()
+        super().shutdown(exit_code)  # type: ignore[no-untyped-call]
 
     def _serve_loop(self, spawn_target: Any, target_loader: Any) -> None:
         while not self.interrupt_signal:

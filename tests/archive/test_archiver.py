@@ -305,6 +305,26 @@ def test_another_archive_refuses_to_archive_and_to_trim_until_it_is_adopted(
         site.archiver().step()
 
 
+def test_an_archiver_whose_site_is_adopted_meanwhile_does_not_take_it_back(
+    site: ArchivedSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log(site, 20)
+    real = upkeep.append
+
+    def adopted_meanwhile(*args: Any, **kwargs: Any) -> Any:
+        span = real(*args, **kwargs)
+        assert site.store.set_archived("the second", START, replaces=site.id)
+        return span
+
+    monkeypatch.setattr(upkeep, "append", adopted_meanwhile)
+    with pytest.raises(ArchiveError, match="another archive took over"):
+        site.archiver().step()
+
+    known = site.store.archived()
+    assert known is not None
+    assert known.archive == "the second"
+
+
 def test_an_archive_of_a_log_that_the_store_does_not_know_is_refused_until_adopted(
     tmp_path: Path,
 ) -> None:
@@ -521,6 +541,34 @@ def test_what_is_wrong_with_one_site_keeps_no_other_from_being_archived(tmp_path
     assert all(services.store.site(name).archived() is not None for name in ("a", "c"))
     assert (tmp_path / "archive" / "log" / "site=c").is_dir()
     assert not (tmp_path / "archive" / "log" / "site=b").exists()
+
+
+def test_a_file_that_expired_is_not_opened_in_every_round(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given three days, of which two are too old
+    clock = Clock()
+    services = services_of(tmp_path, clock, archive_days=1)
+    for _ in range(3):
+        services.store.site("main").append(b"x")
+        clock.advance(86_400)
+    clock.advance(-43_200)
+    assert services.archive_once()["main"].expired == 2
+
+    # when
+    opened: list[Path] = []
+
+    class Counted(Segment):
+        def __init__(self, path: Path) -> None:
+            opened.append(path)
+            super().__init__(path)
+
+    monkeypatch.setattr("bandit_service.archive.archiver.Segment", Counted)
+    rounds = [services.archive_once()["main"].expired for _ in range(3)]
+
+    # then
+    assert rounds == [0, 0, 0]
+    assert len(opened) == len(set(opened)) == 2
 
 
 def test_the_archiver_goes_on_when_the_disk_takes_files_again(

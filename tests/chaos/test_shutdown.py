@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bandit_service.events.entries import Decision, Position, decode
+from bandit_service.events.entries import Decision, Position, Tick, decode, encode
 from bandit_service.folds.site import FoldState
 from bandit_service.policy.snapshot import load_checkpoint
 from bandit_service.storage.embedded import EmbeddedRedis
@@ -121,6 +124,66 @@ def test_serve_does_not_wait_for_clients_that_never_finish(service: Service) -> 
     assert serving.wait(STOP_SECONDS) == 0
     assert processes_naming(service.folder) == []
     slow.give_up()
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[EmbeddedRedis]:
+    """A Redis that is not the service's own."""
+    with (
+        tempfile.TemporaryDirectory(prefix="bandit-redis-") as name,
+        EmbeddedRedis(data_dir=Path(name)) as redis,
+    ):
+        yield redis
+
+
+def stops_in_time(service: Service, serving: subprocess.Popen[str], redis: int) -> None:
+    """Whether ``serve`` stops by itself, and all of it, while Redis hangs."""
+    os.kill(redis, signal.SIGSTOP)
+    began = time.monotonic()
+    serving.send_signal(signal.SIGTERM)
+    code = serving.wait(2 * STOP_SECONDS)
+    seconds = time.monotonic() - began
+    assert code == 0
+    assert seconds < STOP_SECONDS
+    assert processes_naming(service.folder) == []
+
+
+def test_serve_stops_in_time_while_its_redis_elsewhere_hangs(
+    service: Service, elsewhere: EmbeddedRedis
+) -> None:
+    # given several sites, so that there is more than one to wait for
+    service.environ["REDIS_URL"] = elsewhere.url
+    store = RedisStore(elsewhere.url)
+    for site in ("a", "b", "c"):
+        store.register(site)
+    serving = service.serve()
+    until(lambda: all(store.site(name).head() is not None for name in ("a", "b", "c")), 20)
+    for site in ("a", "b", "c") * 50:  # there is something to leave a checkpoint of
+        store.site(site).append(encode(Tick(at=1)))
+    store.close()
+
+    try:
+        stops_in_time(service, serving, elsewhere.pid)
+    finally:
+        os.kill(elsewhere.pid, signal.SIGCONT)
+
+
+def test_serve_stops_in_time_while_its_own_redis_hangs_and_keeps_what_that_acknowledged(
+    service: Service,
+) -> None:
+    serving = service.serve()
+    harness.register(service)
+    traffic = under_traffic(service, harness.site_key(service))
+    traffic.stop()
+    (redis,) = service.pids("redis")
+
+    stops_in_time(service, serving, redis)
+
+    with (
+        EmbeddedRedis(data_dir=service.data) as again,
+        closing(RedisStore(again.url)) as store,
+    ):
+        assert missing(traffic.ledger, rows_of(store.site("main"))) == 0
 
 
 def checkpointed(site: RedisSite) -> Position:

@@ -149,11 +149,13 @@ def test_a_redis_without_its_data_is_served_around_until_it_is_accepted(
     shutil.rmtree(tmp_path / "elsewhere" / "redis" / "appendonlydir")
     server.start()
     with redis.Redis.from_url(server.url) as client:
-        until(lambda: watcher.call("GET", "/readyz")[0] == 503, 20)
+        until(lambda: watcher.call("GET", "/readyz")[1].get("problem") == "store_replaced", 20)
         visits.make(10, "empty")
 
-        # then
-        assert watcher.call("GET", "/readyz")[1]["error"]["code"] == "store_replaced"
+        # then it can be sent visitors, and says what is wrong
+        assert is_("spooling", watcher)
+        assert watcher.call("GET", "/readyz")[0] == 200
+        assert "bandit_redis_away 1.0" in watcher.call("GET", "/metrics")[1].decode()
         assert client.keys("*") == []
     refused = program.run("keys", "list")
     assert refused.returncode == 3
@@ -162,7 +164,7 @@ def test_a_redis_without_its_data_is_served_around_until_it_is_accepted(
 
     # and when a person says that it is right, everything begins anew, with what waited
     assert program.run("spool", "accept", "--yes").returncode == 0
-    until(lambda: watcher.call("GET", "/readyz")[0] == 200, 20)
+    until(lambda: is_("ready", watcher), 20)
     until(lambda: "Nothing waits" in program.run("spool", "status").stdout, 20)
     site = program.caller(program.key("site"))
     body = {"placement": "anew", "candidates": [{"id": "a", "headline": "A headline"}]}

@@ -229,8 +229,8 @@ def test_a_server_that_ignores_shutdown_is_ended_by_force(
     any_program: Path, bin_dir: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (bin_dir / "redis-server").symlink_to(any_program)
-    monkeypatch.setattr("bandit_service.storage.redis_server._STOP_SECONDS", (0.2, 0.2, 20.0))
-    monkeypatch.setattr("bandit_service.storage.redis_server._PROBE_SECONDS", 0.2)
+    monkeypatch.setattr("bandit_service.storage.redis_server._HUNG_SECONDS", (0.0, 0.0, 20.0))
+    monkeypatch.setattr("bandit_service.storage.redis_server._ASK_SECONDS", 0.2)
     embedded = EmbeddedRedis(data_dir=data_dir)
     embedded.start()
     pid = embedded.pid
@@ -239,6 +239,24 @@ def test_a_server_that_ignores_shutdown_is_ended_by_force(
     embedded.stop()
 
     assert not is_alive(pid)
+
+
+def test_a_server_that_hangs_is_woken_to_end_in_order_and_holds_nobody_up(
+    program: Path, data_dir: Path
+) -> None:
+    embedded = EmbeddedRedis(data_dir=data_dir)
+    embedded.start()
+    with connected(embedded) as client:
+        client.set("acknowledged", "yes")
+    os.kill(embedded.pid, signal.SIGSTOP)
+
+    began = time.monotonic()
+    embedded.stop()
+
+    assert time.monotonic() - began < 4
+    assert "ready to exit" in (data_dir / "redis" / "redis.log").read_text()
+    with embedded, connected(embedded) as client:
+        assert client.get("acknowledged") == "yes"
 
 
 def test_it_appends_to_disk_and_listens_on_no_port(program: Path, data_dir: Path) -> None:
