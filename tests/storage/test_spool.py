@@ -328,10 +328,10 @@ def test_what_has_left_the_spool_is_not_on_the_disk_any_more(
 
     monkeypatch.setattr(sqlite3, "connect", careless)
     spool = opened(path)
-    spool.put("main", [b"who was there" * 50])
+    put(spool, "main", [b"who was there" * 50])
 
     # when
-    spool.remove(spool.oldest(1)[-1].row)
+    spool.remove(spool.oldest(1, max_bytes=MEGABYTE)[-1].row)
     spool.close()
 
     # then
