@@ -162,7 +162,10 @@ class RedisStore:
             connection.send_command(*words)
             return connection.read_response()
 
-        expected = None if self._identity is None else self._identity.expected()
+        try:
+            expected = None if self._identity is None else self._identity.expected()
+        except StorageError as exc:
+            raise Replaced(exc) from exc  # redis-py closes a connection for its own errors alone
         self._check(ask("GET", IDENTITY) if expected else _given_id(ask).encode())
 
     def _check(self, found: bytes | None) -> None:

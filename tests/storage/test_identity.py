@@ -114,6 +114,23 @@ def test_once_accepted_every_process_goes_on_with_what_is_there(
             assert accepted.identity != before
 
 
+@pytest.mark.redis
+def test_where_the_note_cannot_be_read_nothing_is_written_however_often_it_is_tried(
+    server: EmbeddedRedis, tmp_path: Path
+) -> None:
+    # given
+    note = identity(tmp_path)
+    note.path.mkdir(parents=True)
+
+    # then
+    with closing(store(server, tmp_path)) as one:
+        for _ in range(3):
+            with pytest.raises(StorageError, match="cannot be used"):
+                one.register("main")
+    with redis.Redis.from_url(server.url) as client:
+        assert client.keys("*") == []
+
+
 def test_a_note_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> None:
     (tmp_path / "notes").write_text("in the way")
 
