@@ -60,6 +60,10 @@ def catalog_of(mark: str, *placements: str) -> CatalogDocument:
     return msgspec.convert(body, CatalogDocument)
 
 
+BROWSER = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"}
+"""What asks from a page is no crawler."""
+
+
 class Neighbours:
     """One service with both sites, of which theirs has learned something already."""
 
@@ -82,7 +86,7 @@ class Neighbours:
             self.services.editor(site, by="test").put_document(catalog)
         self.client: FlaskClient = create_app(self.services).test_client()
         self.our_keys: dict[str, Headers] = {role: self._key(OURS, role) for role in ROLES}
-        self.our_keys["page"] = self._key(OURS, "site", SHOP) | {"Origin": SHOP}
+        self.our_keys["page"] = self._key(OURS, "site", SHOP) | {"Origin": SHOP, **BROWSER}
         self.their_keys: dict[str, Headers] = {role: self._key(THEIRS, role) for role in ROLES}
         self.services.refresh()
         self.theirs = [self._their_visit(n) for n in range(4)]

@@ -302,8 +302,8 @@ def test_the_files_are_this_users_alone_whoever_made_the_folder(path: Path, lax:
 
     # when it is used by two threads
     spool = opened(path)
-    spool.put("main", [b"x"])
-    thread = threading.Thread(target=spool.put, args=("main", [b"y"]))
+    put(spool, "main", [b"x"])
+    thread = threading.Thread(target=put, args=(spool, "main", [b"y"]))
     thread.start()
     thread.join()
     with spool.draining():

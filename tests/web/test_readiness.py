@@ -41,7 +41,7 @@ class Spooling:
             clock=clock,
             entropy=random.Random(3).randbytes,
             site_settings=SiteSettings(),
-            outbox=Outbox(self.store, self.spool),
+            outbox=Outbox(self.store, self.spool, clock=clock),
         )
         key, _ = self.services.keys.create("main", "site")
         self.services.refresh()
@@ -89,12 +89,12 @@ def test_a_process_that_cannot_log_says_so_until_it_can(
     assert "problem" not in answer
 
     # when the disk is full
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise SpoolError("full")
 
     with monkeypatch.context() as patch:
         patch.setattr(process.spool, "put", full)
-        patch.setattr(process.spool, "counts", full)
+        patch.setattr(process.spool, "count", full)
         assert not process.decide()
         answer = body_of(process.client.get("/readyz"))
         assert (answer["status"], answer["problem"]) == ("spooling", "spool_unavailable")
