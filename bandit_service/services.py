@@ -65,7 +65,10 @@ REST_SECONDS: Final = 1.0
 ENTROPY_BYTES: Final = 576
 """How many random bytes to ask for at a time: 64 decisions' worth."""
 IDLE_SECONDS: Final = 0.02
-"""How long the learner rests when no site had anything new."""
+"""How long the learner rests when no site had much that was new: reading a few entries costs as
+much as reading many, on processors that visitors wait for."""
+MANY: Final = 250
+"""New entries of one site that are worth going on at once."""
 TEND_SECONDS: Final = 0.1
 """How often a serving process looks whether Redis is back and the spool can be emptied."""
 
@@ -323,18 +326,21 @@ class Services:
     def _learn_site(
         self, site: str, learners: dict[str, SiteLearner], resting: dict[str, float]
     ) -> bool:
-        """One step of one site; what is wrong with it keeps no other site from learning."""
+        """One step of one site, and whether much is left to do.
+
+        What is wrong with it keeps no other site from learning.
+        """
         try:
             if site not in learners:
                 learners[site] = self.learner(site)
-            learned = learners[site].step() > 0
+            behind = learners[site].step() >= MANY
         except BanditError as exc:
             self.trouble = exc
             log.warning("learning_stopped", site=site, error=exc.message, hint=exc.hint)
             resting[site] = time.monotonic() + REST_SECONDS
             return False
         self.trouble = None
-        return learned
+        return behind
 
     # -- archiving
 
