@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
 from bandit_service.catalog.model import PersonasSpec, PlacementSpec
-from bandit_service.events.entries import Entry, Position, decode
+from bandit_service.events.entries import Decision, Entry, Position, decode
 from bandit_service.folds.learner import SiteLearner
 from bandit_service.outcomes.rewards import RewardSettings
 from bandit_service.policy.settings import PolicySettings, SiteSettings
@@ -25,6 +26,24 @@ QUICK = SiteSettings(
     policy=PolicySettings(typical_reward=0.2, learning_rate=0.05, gamma=30.0, slot_seconds=10.0),
 )
 """Short windows and slots, and a click rate that learns within hundreds of visits."""
+
+
+def a_decision(**fields: Any) -> Decision:
+    """A decision of one candidate, but for ``fields``."""
+    plain: dict[str, Any] = {
+        "id": "d",
+        "at": 0,
+        "placement": "film",
+        "revision": 1,
+        "arms": ["a@1"],
+        "probabilities": [1.0],
+        "chosen": 0,
+        "snapshot": "none",
+        "reason": "only",
+        "persona": "unknown",
+        "confidence": 0.0,
+    }
+    return Decision(**{**plain, **fields})
 
 
 class World:

@@ -25,7 +25,7 @@ from bandit_service.folds.site import SiteFold
 from bandit_service.outcomes.join import Outcome
 from bandit_service.policy.features import action_line, shared_line
 from bandit_service.policy.settings import SiteSettings
-from tests.world import QUICK, World, busy_world
+from tests.world import QUICK, World, a_decision, busy_world
 
 HOSTILE = (
     "_text",
@@ -238,16 +238,13 @@ def test_no_name_or_value_makes_vw_read_a_line_other_than_the_services_own(
         for n, name in enumerate(ids)
     ]
     chosen = data.draw(st.integers(0, len(ids) - 1))
-    decision = Decision(
+    decision = a_decision(
         id="A" * 32,
-        at=0,
         placement=placement,
         revision=0,
         arms=[variant.arm for variant in variants],
         probabilities=[1 / len(ids)] * len(ids),
         chosen=chosen,
-        snapshot="none",
-        reason="only",
         persona=persona,
         confidence=1.0,
         traits=traits,

@@ -29,7 +29,7 @@ from bandit_service.archive.times import Span, parse_time, readable, span_of
 from bandit_service.errors import InvalidInput, LogError
 from bandit_service.events.entries import START, Decision, Event, Position, Tick, encode
 from bandit_service.storage.ports import entries_of
-from tests.world import QUICK, World, busy_world
+from tests.world import QUICK, World, a_decision, busy_world
 
 ALL = Span()
 
@@ -173,19 +173,8 @@ def test_a_decision_that_chose_none_of_its_candidates_is_named_too(chosen: int) 
 def endless(count: int) -> Iterator[LogRow]:
     """A log of that many decisions and clicks, a few seconds long between, made as it is read."""
     for n in range(count):
-        decision = Decision(
-            id=f"{n:032}",
-            at=n * 1_000,
-            placement="p",
-            revision=0,
-            arms=["a@1"],
-            probabilities=[1.0],
-            chosen=0,
-            snapshot="none",
-            reason="only",
-            persona="unknown",
-            confidence=1.0,
-            inline=[],
+        decision = a_decision(
+            id=f"{n:032}", at=n * 1_000, placement="p", revision=0, confidence=1.0, inline=[]
         )
         yield Position(n * 1_000, 0), encode(decision)
         if n % 3 == 0:

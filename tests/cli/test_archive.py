@@ -10,9 +10,10 @@ from click.testing import CliRunner, Result
 
 from bandit_service.archive import archiver
 from bandit_service.cli import main
-from bandit_service.events.entries import START, Decision, Event, encode
+from bandit_service.events.entries import START, Event, encode
 from bandit_service.events.identity import SiteSecret
 from bandit_service.storage.redis_store import RedisStore
+from tests.world import a_decision
 
 Run = Callable[..., Result]
 pytestmark = pytest.mark.redis
@@ -37,18 +38,9 @@ def run(
 def logged(store: RedisStore, visitor: str) -> None:
     """A decision for a visitor, and a click."""
     site = store.site("main")
-    decision = Decision(
+    decision = a_decision(
         id=f"decision of {visitor}",
         at=1,
-        placement="film",
-        revision=1,
-        arms=["a@1"],
-        probabilities=[1.0],
-        chosen=0,
-        snapshot="none",
-        reason="only",
-        persona="unknown",
-        confidence=0.0,
         visitor=SiteSecret(site.secret()).pseudonym(visitor),
         slot=0,
         slot_ms=1,

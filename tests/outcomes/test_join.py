@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from bandit_service.events.entries import Decision, Entry, Event, Position, Tick
 from bandit_service.outcomes.join import LATEST_MS, Join, JoinState, Outcome
 from bandit_service.outcomes.rewards import RewardSettings
+from tests.world import a_decision
 
 WINDOW = 10_000
 SLOT = 30_000
@@ -19,18 +20,13 @@ Log = list[tuple[Position, Entry]]
 def decision(
     name: str, at: int = 0, *, visitor: str | None = None, slot: int = 0, chosen: int = 0
 ) -> Decision:
-    return Decision(
+    return a_decision(
         id=name,
         at=at,
-        placement="film",
-        revision=1,
         arms=["a@1", "b@1"],
         probabilities=[0.5, 0.5],
         chosen=chosen,
-        snapshot="none",
         reason="learned",
-        persona="unknown",
-        confidence=0.0,
         visitor=visitor,
         slot=None if visitor is None else slot,
         slot_ms=0 if visitor is None else SLOT,

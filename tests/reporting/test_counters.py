@@ -12,22 +12,11 @@ from bandit_service.reporting.counters import (
     by_variant_and_persona,
     estimate,
 )
+from tests.world import a_decision
 
 
 def shown(placement: str) -> Decision:
-    return Decision(
-        id="d",
-        at=0,
-        placement=placement,
-        revision=0,
-        arms=["a@1"],
-        probabilities=[1.0],
-        chosen=0,
-        snapshot="none",
-        reason="only",
-        persona="unknown",
-        confidence=0.0,
-    )
+    return a_decision(placement=placement, revision=0)
 
 
 def cell(*rewards: float) -> Cell:

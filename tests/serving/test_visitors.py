@@ -5,6 +5,7 @@ from bandit_service.events.visits import Visit, encode_visit
 from bandit_service.serving import visitors as module
 from bandit_service.serving.visitors import KEEP_MS, Visitors
 from bandit_service.storage.memory import MemorySite, MemoryStore
+from tests.world import a_decision
 
 ANN = Visit(7, 1_000, "b@1", 3, 500)
 
@@ -27,21 +28,7 @@ def store() -> Counting:
 
 
 def decision(slot: int, at: int) -> Decision:
-    return Decision(
-        id="d",
-        at=at,
-        placement="film",
-        revision=1,
-        arms=["a@1"],
-        probabilities=[1.0],
-        chosen=0,
-        snapshot="none",
-        reason="only",
-        persona="unknown",
-        confidence=0.0,
-        visitor="ann",
-        slot=slot,
-    )
+    return a_decision(at=at, visitor="ann", slot=slot)
 
 
 def test_a_visitor_is_read_once_for_a_stretch_of_requests(store: Counting) -> None:
