@@ -2,53 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 
 import pyarrow as pa
 
 from bandit_service.errors import ArchiveError
 
 
-class reading:  # noqa: N801 - used as a statement
-    """Within, what pyarrow and the system raise is an ArchiveError that names the file."""
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Within, what pyarrow and the system raise is an ArchiveError that names the file.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if isinstance(error, FileNotFoundError):
-            return
-        if isinstance(error, PermissionError):
-            raise ArchiveError(
-                f"{self._path} cannot be read: {error.strerror}", hint="whose file is it?"
-            ) from error
-        if isinstance(error, pa.ArrowException | OSError | ValueError | KeyError | TypeError):
-            raise damaged(self._path, _first_line(error)) from error
+    A file that is not there is for the caller, who may know where it went.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except PermissionError as exc:
+        raise ArchiveError(
+            f"{path} cannot be read: {exc.strerror}", hint="whose file is it?"
+        ) from exc
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as exc:
+        raise damaged(path, _first_line(exc)) from exc
 
 
-class writing(reading):  # noqa: N801 - as above
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
     """The same for writing."""
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if isinstance(error, pa.ArrowException | OSError):
-            raise ArchiveError(
-                f"{self._path} cannot be written: {_first_line(error)}",
-                hint="is the disk full, or the folder another user's?",
-            ) from error
+    try:
+        yield
+    except (pa.ArrowException, OSError) as exc:
+        raise ArchiveError(
+            f"{path} cannot be written: {_first_line(exc)}",
+            hint="is the disk full, or the folder another user's?",
+        ) from exc
 
 
 def damaged(path: Path, why: str) -> ArchiveError:

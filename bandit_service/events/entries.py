@@ -30,8 +30,6 @@ from bandit_service.errors import LogError
 
 Reason = Literal["learned", "explored", "sticky", "holdout", "fallback", "only"]
 
-IMPRESSION: Final = "impression"
-
 
 class Decision(
     msgspec.Struct,

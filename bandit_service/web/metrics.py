@@ -8,6 +8,7 @@ died, its counts stay and its gauges go: ``forget_process``.
 from __future__ import annotations
 
 import os
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
@@ -28,66 +29,51 @@ class Metrics:
         own = None if shared else self._registry
         if shared:
             MultiProcessCollector(self._registry)  # type: ignore[no-untyped-call]
-        decisions = Counter(
-            "bandit_decisions_total", "Decisions answered, by reason", ["reason"], registry=own
-        )
-        crawlers = Counter(
-            "bandit_crawlers_total",
-            "Answers of the canonical variant, by who asked",
-            ["kind"],
-            registry=own,
+        counter = partial(Counter, registry=own)
+        gauge = partial(Gauge, registry=own, multiprocess_mode="livemax")
+        decisions = counter("bandit_decisions_total", "Decisions answered, by reason", ["reason"])
+        crawlers = counter(
+            "bandit_crawlers_total", "Answers of the canonical variant, by who asked", ["kind"]
         )
         self.crawlers = {kind: crawlers.labels(kind) for kind in KINDS}
         reasons = ("learned", "explored", "sticky", "holdout", "fallback", "only")
         self.decisions = {reason: decisions.labels(reason) for reason in reasons}
-        self.events = Counter(
+        self.events = counter(
             "bandit_events_total",
             "Events accepted, rejected, or dropped as a crawler's",
             ["answer"],
-            registry=own,
         )
-        self.errors = Counter(
-            "bandit_errors_total", "Errors answered, by code", ["code"], registry=own
-        )
+        self.errors = counter("bandit_errors_total", "Errors answered, by code", ["code"])
         self.seconds = Histogram(
             "bandit_decide_seconds",
             "Time to answer a decision, in seconds",
             buckets=_BUCKETS,
             registry=own,
         )
-        self.staleness = Gauge(
+        self.staleness = gauge(
             "bandit_staleness_seconds",
             "Time since the last successful look for news, in seconds",
-            registry=own,
-            multiprocess_mode="livemax",
         )
-        self.busy = Gauge(
+        self.busy = gauge(
             "bandit_busy_share",
             "Share of the last second that a process spent in requests",
-            registry=own,
-            multiprocess_mode="livemax",
         )
-        self.held = Counter(
+        self.held = counter(
             "bandit_snapshots_held_total",
             "Looks that found a newer snapshot and put it off, being too busy",
-            registry=own,
         )
-        self.away = Gauge(
+        self.away = gauge(
             "bandit_redis_away",
             "Whether decisions and events wait on this machine's disk for Redis",
-            registry=own,
-            multiprocess_mode="livemax",
         )
-        self.spooled = Gauge(
+        self.spooled = gauge(
             "bandit_spooled_entries",
             "Decisions and events that wait on this machine's disk",
-            registry=own,
             multiprocess_mode="livemostrecent",
         )
-        self.unlogged = Counter(
+        self.unlogged = counter(
             "bandit_unlogged_decisions_total",
             "Decisions answered that neither Redis nor the disk took",
-            registry=own,
         )
 
     def pressure(self, share: float, held: int) -> None:
