@@ -1,8 +1,9 @@
-"""How the interpreter of a long-running process is set up."""
+"""What a process takes from its surroundings: the time, and how its interpreter is set up."""
 
 from __future__ import annotations
 
 import gc
+import time
 from typing import Final
 
 COLLECT_AFTER: Final = 50_000
@@ -15,3 +16,8 @@ def spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(COLLECT_AFTER, 20, 100)
+
+
+def now_ms() -> int:
+    """The wall clock, in ms since the Unix epoch."""
+    return time.time_ns() // 1_000_000

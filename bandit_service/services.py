@@ -1,19 +1,18 @@
-"""The only place that wires: settings in, a store and everything that stands on it out.
+"""The only place that wires: settings and a store in, everything that stands on them out.
 
-``Services`` belongs to one process. It opens the store, keeps a view of each site that is asked
-for, and, in a serving process, refreshes the views from a thread. There are no globals: whoever
-needs something is given it from here.
+``Services`` belongs to one process. It keeps a view of each site that is asked for, and, in a
+serving process, refreshes the views from a thread. There are no globals: whoever needs something is
+given it from here. Stores are opened in ``opening``.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, nullcontext, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
@@ -36,6 +35,7 @@ from bandit_service.events.identity import SiteSecret
 from bandit_service.folds.learner import SiteLearner, publish
 from bandit_service.policy.settings import SiteSettings, read_settings
 from bandit_service.policy.snapshot import genesis
+from bandit_service.runtime import now_ms
 from bandit_service.serving.crawlers import crawlers_in
 from bandit_service.serving.editing import CatalogEditor
 from bandit_service.serving.keys import KeyKeeper
@@ -43,12 +43,9 @@ from bandit_service.serving.mac_keys import MacKeeper
 from bandit_service.serving.pressure import Pressure
 from bandit_service.serving.view import SiteView
 from bandit_service.settings import ServiceSettings
-from bandit_service.storage.embedded import EmbeddedRedis
-from bandit_service.storage.identity import STORE_REPLACED, StoreIdentity
+from bandit_service.storage.identity import STORE_REPLACED
 from bandit_service.storage.outbox import Outbox
 from bandit_service.storage.ports import SiteStore, Store
-from bandit_service.storage.redis_store import RedisStore, place_of
-from bandit_service.storage.spool import Spool
 
 if TYPE_CHECKING:
     from bandit_service.archive.archiver import SiteArchiver, Step
@@ -71,11 +68,6 @@ MANY: Final = 250
 """New entries of one site that are worth going on at once."""
 TEND_SECONDS: Final = 0.1
 """How often a serving process looks whether Redis is back and the spool can be emptied."""
-
-
-def now_ms() -> int:
-    """The wall clock, in ms since the Unix epoch."""
-    return time.time_ns() // 1_000_000
 
 
 class Entropy:
@@ -125,6 +117,7 @@ class Services:
         self._doubted_at = -KEYS_SECONDS
         self._views: dict[str, SiteView] = {}
         self._lock = threading.Lock()
+        self._folder = ArchiveFolder(settings.archive_path)
         self._expired_files: set[Path] = set()
         self.outbox = outbox
         self._waiting = waiting
@@ -346,7 +339,7 @@ class Services:
 
     def history(self, site: str) -> History:
         """The whole log of a site: archive and stream."""
-        return History(self.store.site(site), ArchiveFolder(self.settings.archive_path))
+        return History(self.store.site(site), self._folder)
 
     def archive(self, stop: threading.Event) -> None:
         """Archive the logs of all sites every ``archive_seconds``, until ``stop`` is set.
@@ -376,11 +369,10 @@ class Services:
         """The archiver of one site; makes the archive if there is none."""
         from bandit_service.archive.archiver import DAY_MS, SiteArchiver  # noqa: PLC0415 - pyarrow
 
-        folder = ArchiveFolder(self.settings.archive_path)
         return SiteArchiver(
             self.store.site(site),
-            folder,
-            archive=folder.ensure(uuid.uuid4().hex),
+            self._folder,
+            archive=self._folder.ensure(uuid.uuid4().hex),
             clock=self.clock,
             stream_ms=round(self.settings.stream_hours * DAY_MS / 24),
             keep_days=self.settings.archive_days,
@@ -393,7 +385,7 @@ class Services:
 
         store = self.store.site(check_site(site))
         pseudonym = SiteSecret(store.secret()).pseudonym(visitor)
-        return forget(store, ArchiveFolder(self.settings.archive_path), pseudonym)
+        return forget(store, self._folder, pseudonym)
 
     # -- inside
 
@@ -498,114 +490,3 @@ def catalog_from(path: Path) -> CatalogDocument:
             f"{path} cannot be read: {exc.strerror}", hint="is the path right?"
         ) from exc
     return read_document(data, name=str(path))
-
-
-@contextmanager
-def opened_store(settings: ServiceSettings, *, guarded: bool = False) -> Iterator[RedisStore]:
-    """The Redis of the settings, or one of our own for as long as the context lasts.
-
-    ``guarded`` is for what runs long: an embedded Redis that dies, or whose owner leaves, is
-    brought up again at the same place.
-
-    Raises:
-        StorageError: if Redis cannot be reached or started, or is too old.
-    """
-    with (
-        reached_redis(settings, guarded=guarded) as url,
-        closing(redis_store(settings, url)) as store,
-    ):
-        store.check_version()
-        yield store
-
-
-@contextmanager
-def reached_redis(settings: ServiceSettings, *, guarded: bool = False) -> Iterator[str]:
-    """Where the Redis of the settings is; one of our own runs for as long as the context lasts.
-
-    Raises:
-        StorageError: if it cannot be started.
-    """
-    if settings.redis_url:
-        yield settings.redis_url
-        return
-    with (
-        embedded_redis(settings) as embedded,
-        _guard(embedded) if guarded else nullcontext(),
-    ):
-        yield embedded.url
-
-
-def embedded_redis(settings: ServiceSettings) -> EmbeddedRedis:
-    """The Redis of our own that the settings describe, not started."""
-    return EmbeddedRedis(data_dir=settings.data_path, fsync=settings.fsync)
-
-
-def redis_store(settings: ServiceSettings, url: str, *, trips: bool = False) -> RedisStore:
-    """The store at ``url``, which must be the one that this machine has met there before."""
-    return RedisStore(url, identity=store_identity(settings, url), trips=trips)
-
-
-def store_identity(settings: ServiceSettings, url: str) -> StoreIdentity:
-    """Which Redis this machine expects at ``url``."""
-    return StoreIdentity(settings.spool_path, place_of(url))
-
-
-def open_outbox(settings: ServiceSettings, store: RedisStore) -> Outbox:
-    """The outbox of a serving process.
-
-    Raises:
-        SpoolError: if the disk does not allow for one.
-    """
-    folder = ArchiveFolder(settings.archive_path)
-    spool = open_spool(settings, store.url)
-    return Outbox(store, spool, clock=now_ms, history=lambda site: History(site, folder))
-
-
-def open_spool(settings: ServiceSettings, url: str) -> Spool:
-    """The spool for the Redis at ``url``.
-
-    Raises:
-        SpoolError: if the disk does not allow for one.
-    """
-    return Spool(spool_file(settings, url), max_bytes=settings.spool_megabytes * 1_048_576)
-
-
-def spool_file(settings: ServiceSettings, url: str) -> Path:
-    """The file of the spool for the Redis at ``url``."""
-    name = hashlib.sha256(place_of(url).encode()).hexdigest()[:16]
-    return settings.spool_path / f"{name}.spool"
-
-
-def stranded(settings: ServiceSettings, url: str) -> dict[Path, int]:
-    """Spools for other addresses of Redis in which something waits, and how much.
-
-    Raises:
-        SpoolError: if one of them cannot be read.
-    """
-    ours = spool_file(settings, url)
-    found = {}
-    for path in sorted(settings.spool_path.glob("*.spool")):
-        if path != ours:
-            with closing(Spool(path, max_bytes=settings.spool_megabytes * 1_048_576)) as other:
-                found[path] = other.count()
-    return {path: count for path, count in found.items() if count}
-
-
-@contextmanager
-def _guard(embedded: EmbeddedRedis) -> Iterator[None]:
-    stop = threading.Event()
-
-    def watch() -> None:
-        while not stop.wait(REST_SECONDS):
-            try:
-                embedded.start()
-            except StorageError as exc:
-                log.warning("redis_not_restarted", error=exc.message, hint=exc.hint)
-
-    guard = threading.Thread(target=watch, name="redis-guard", daemon=True)
-    guard.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        guard.join()

@@ -21,10 +21,11 @@ from bandit_service.catalog.personas import Resolver
 from bandit_service.events.entries import Decision, decode, encode
 from bandit_service.events.identity import DECISION_ENTROPY
 from bandit_service.events.visits import features as visit_features
+from bandit_service.opening import opened_store
 from bandit_service.policy.chooser import Chooser, draw
 from bandit_service.policy.features import shared_line
 from bandit_service.policy.snapshot import genesis
-from bandit_service.services import Services, opened_store
+from bandit_service.services import Services
 from bandit_service.serving.decide import decide
 from bandit_service.serving.described import Descriptions
 from bandit_service.serving.requests import DecideRequest, check_request

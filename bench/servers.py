@@ -14,7 +14,8 @@ from typing import IO, Final, NamedTuple
 
 from bandit_service.cli.processes import Child, free_port, wait_until_ready
 from bandit_service.errors import BanditError
-from bandit_service.services import Services, embedded_redis, opened_store
+from bandit_service.opening import embedded_redis, opened_store
+from bandit_service.services import Services
 from bandit_service.settings import ServiceSettings
 from bandit_service.storage.ports import SiteStore
 from bench.measures import BenchError

@@ -24,7 +24,8 @@ from bandit_service.access import ROLES
 from bandit_service.catalog.document import CatalogDocument
 from bandit_service.outcomes.rewards import RewardSettings
 from bandit_service.policy.settings import PolicySettings, SiteSettings
-from bandit_service.services import Services, now_ms
+from bandit_service.runtime import now_ms
+from bandit_service.services import Services
 from bandit_service.settings import ServiceSettings
 from bandit_service.storage.memory import MemorySite, MemoryStore
 from bandit_service.storage.ports import Store

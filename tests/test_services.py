@@ -15,7 +15,8 @@ import structlog
 from bandit_service.catalog.model import Placement
 from bandit_service.errors import NotAuthenticated, StorageError
 from bandit_service.folds.learner import SiteLearner
-from bandit_service.services import DEAF_SECONDS, KEYS_SECONDS, Services, opened_store
+from bandit_service.opening import opened_store
+from bandit_service.services import DEAF_SECONDS, KEYS_SECONDS, Services
 from bandit_service.serving.view import SiteView
 from bandit_service.settings import ServiceSettings
 from bandit_service.storage.memory import MemoryStore

@@ -12,7 +12,8 @@ import click
 from bandit_service.archive.history import History
 from bandit_service.cli.options import services_from, settings_from, shared_options, site_option
 from bandit_service.cli.processes import stop_with_parent, terminated_as_interrupt
-from bandit_service.services import Services, opened_store
+from bandit_service.opening import opened_store
+from bandit_service.services import Services
 
 
 @click.command()

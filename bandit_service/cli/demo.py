@@ -23,7 +23,8 @@ from bandit_service.cli.processes import (
     wait_until_ready,
 )
 from bandit_service.errors import BanditError, InvalidInput
-from bandit_service.services import Services, opened_store
+from bandit_service.opening import opened_store
+from bandit_service.services import Services
 from bandit_service.settings import ServiceSettings
 
 _CAMPAIGNS = ("obd/all", "obd/men", "obd/women")

@@ -13,7 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from bandit_service.access import check_site
 from bandit_service.logs import configure_logs
-from bandit_service.services import Services, opened_store
+from bandit_service.opening import opened_store
+from bandit_service.services import Services
 from bandit_service.settings import ServiceSettings, read_service_settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])

@@ -12,8 +12,9 @@ import msgspec
 
 from bandit_service.cli.options import settings_from, shared_options, site_option
 from bandit_service.cli.processes import Child, stop_on_signals, stop_with_parent
+from bandit_service.opening import open_spool, opened_store, stranded
 from bandit_service.runtime import spare_the_collector
-from bandit_service.services import Services, open_spool, opened_store, stranded
+from bandit_service.services import Services
 from bandit_service.settings import ServiceSettings, variables
 from bandit_service.storage.redis_store import RedisStore
 from bandit_service.web import server

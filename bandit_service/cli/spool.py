@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from bandit_service.cli.options import quiet_settings_from, shared_options
-from bandit_service.services import embedded_redis, open_spool, reached_redis, redis_store, stranded
+from bandit_service.opening import embedded_redis, open_spool, reached_redis, redis_store, stranded
 
 
 @click.group()

@@ -29,8 +29,7 @@ class StoreIdentity:
 
     def __init__(self, folder: Path, address: str) -> None:
         """Keep the note for ``address`` in ``folder``, which need not exist yet."""
-        name = hashlib.sha256(address.encode()).hexdigest()[:16]
-        self.path = folder / f"{name}.redis-id"
+        self.path = folder / f"{named_for(address)}.redis-id"
         self._address = address
         self._met: str | None = None
 
@@ -81,6 +80,11 @@ class StoreIdentity:
             with contextlib.suppress(OSError):
                 part.unlink()
             raise _unusable(self.path, exc) from exc
+
+
+def named_for(address: str) -> str:
+    """A name for files about the Redis at an address; tells nothing of the address."""
+    return hashlib.sha256(address.encode()).hexdigest()[:16]
 
 
 def _unusable(path: Path, exc: OSError) -> StorageError:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import threading
-import time
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from bandit_service.events.entries import START, Position
+from bandit_service.runtime import now_ms
 from bandit_service.storage.ports import (
     Archived,
     Document,
@@ -25,10 +25,6 @@ from bandit_service.storage.ports import (
     Pulse,
     entries_of,
 )
-
-
-def _wall_clock() -> int:
-    return time.time_ns() // 1_000_000
 
 
 class MemorySite:
@@ -265,7 +261,7 @@ class MemorySite:
 class MemoryStore:
     """Any number of sites in memory."""
 
-    def __init__(self, *, clock: Callable[[], int] = _wall_clock, seed: bytes = b"memory") -> None:
+    def __init__(self, *, clock: Callable[[], int] = now_ms, seed: bytes = b"memory") -> None:
         """``clock`` gives milliseconds since the Unix epoch; ``seed`` makes the sites' secrets."""
         self.seed = seed
         self.keys_revision = 0

@@ -24,7 +24,7 @@ import limits
 import structlog
 
 from bandit_service.errors import StorageError, TooManyRequests
-from bandit_service.services import store_identity
+from bandit_service.opening import store_identity
 from bandit_service.settings import ServiceSettings
 from bandit_service.storage.allowances import Allowances, allowances_at
 

@@ -10,8 +10,9 @@ import msgspec
 
 from bandit_service.errors import StorageError
 from bandit_service.logs import configure_logs
+from bandit_service.opening import open_outbox, redis_store
 from bandit_service.runtime import spare_the_collector
-from bandit_service.services import Services, open_outbox, redis_store
+from bandit_service.services import Services
 from bandit_service.settings import ServiceSettings
 from bandit_service.web.app import create_app
 from bandit_service.web.server import SETTINGS_VARIABLE

@@ -19,7 +19,7 @@ from typing import Final, Literal
 
 from bandit_service.archive.history import History
 from bandit_service.archive.partitions import ArchiveFolder
-from bandit_service.services import embedded_redis, open_spool
+from bandit_service.opening import embedded_redis, open_spool
 from bandit_service.settings import ServiceSettings
 from bandit_service.storage.ports import SiteStore
 from tests.e2e.processes import Caller, Program, until

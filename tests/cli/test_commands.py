@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from bandit_service.access import digest_of
 from bandit_service.cli import main
 from bandit_service.cli.keys import Duration
-from bandit_service.services import open_spool
+from bandit_service.opening import open_spool
 from bandit_service.settings import ServiceSettings
 from bandit_service.storage.redis_store import place_of
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bandit_service.access import NOTICED_SECONDS, digest_of
-from bandit_service.services import now_ms
+from bandit_service.runtime import now_ms
 from bandit_service.serving.keys import KeyKeeper
 from bandit_service.storage.embedded import EmbeddedRedis
 from bandit_service.storage.redis_store import RedisStore

@@ -18,7 +18,7 @@ import redis
 
 from bandit_service.errors import AppendInDoubt, SpoolError, StorageError
 from bandit_service.events.entries import START, Decision, Position, decode, encode
-from bandit_service.services import now_ms
+from bandit_service.runtime import now_ms
 from bandit_service.storage import redis_store as adapter
 from bandit_service.storage.embedded import EmbeddedRedis
 from bandit_service.storage.identity import StoreIdentity
@@ -27,6 +27,7 @@ from bandit_service.storage.ports import Doubt
 from bandit_service.storage.redis_store import RedisStore
 from bandit_service.storage.spool import Spool, Uncertain
 from tests.e2e.processes import until
+from tests.world import a_decision
 
 pytestmark = pytest.mark.redis
 
@@ -512,16 +513,4 @@ def test_a_decision_that_waited_says_in_the_log_how_long(
 
 
 def decision() -> Decision:
-    return Decision(
-        id="d",
-        at=5,
-        placement="film",
-        revision=1,
-        arms=["a@1", "b@1"],
-        probabilities=[0.1 + 0.2, 0.7],
-        chosen=0,
-        snapshot="none",
-        reason="learned",
-        persona="unknown",
-        confidence=0.0,
-    )
+    return a_decision(at=5, arms=["a@1", "b@1"], probabilities=[0.1 + 0.2, 0.7], reason="learned")
