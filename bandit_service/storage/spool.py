@@ -35,6 +35,7 @@ import msgspec
 
 from bandit_service.errors import SpoolError
 from bandit_service.storage.ports import Doubt
+from bandit_service.storage.redis_server import try_lock
 
 _PAGE_BYTES: Final = 4096
 _WAL_PAGES: Final = 8_192
@@ -246,19 +247,13 @@ class Spool:
     @contextlib.contextmanager
     def draining(self) -> Iterator[bool]:
         """Whether this thread may empty the spool now: one at a time may, of all processes."""
-        lock = os.open(
-            self.path.with_suffix(".drain"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
-        )
+        with self._translated():
+            lock = try_lock(self.path.with_suffix(".drain"))
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
-            yield False
-            return
-        try:
-            yield True
+            yield lock is not None
         finally:
-            os.close(lock)
+            if lock is not None:
+                os.close(lock)
 
     def close(self) -> None:
         """Let go of this thread's connection; other threads' go with them."""
