@@ -167,6 +167,13 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
+def server(redis_url: str, tmp_path: Path) -> Iterator[EmbeddedRedis]:
+    """A redis-server of a test's own, in the folder ``data``, to be stopped and started again."""
+    with EmbeddedRedis(data_dir=tmp_path / "data") as embedded:
+        yield embedded
+
+
+@pytest.fixture
 def redis_store(redis_url: str) -> Iterator[RedisStore]:
     """A store on a real Redis that holds nothing yet."""
     with redis.Redis.from_url(redis_url) as client:

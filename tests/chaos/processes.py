@@ -11,7 +11,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from http.client import HTTPException
 from pathlib import Path
@@ -53,16 +52,7 @@ class Service(Program):
     def start(self, *words: str) -> subprocess.Popen[str]:
         """Start a command whose output goes to a file: a full pipe would hold it up."""
         with self.words.open("a") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "bandit_service", *words],
-                env=self.environ,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                text=True,
-                start_new_session=True,
-            )
-        self.running.append(process)
-        return process
+            return self._spawn(words, output)
 
     def serve(self, *words: str) -> subprocess.Popen[str]:
         """Start ``serve``, and wait until each of its processes is at work."""

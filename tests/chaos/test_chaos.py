@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import signal
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -37,14 +36,6 @@ def test_nothing_acknowledged_is_lost_or_doubled_when_processes_are_killed() -> 
     assert len(result.ledger.accepted) > 300
     assert result.findings.counts.duplicate_events > 0
     assert result.findings.counts.late_events > 0
-
-
-@pytest.fixture
-def service() -> Iterator[Service]:
-    with tempfile.TemporaryDirectory(prefix="bandit-chaos-") as name:
-        made = Service(Path(name))
-        yield made
-        made.end()
 
 
 def test_workers_are_replaced_however_often_and_however_many_at_once_they_die(

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import random
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Final
 
 import pytest
@@ -34,14 +32,6 @@ ENTRIES: Final = 100
 """Entries of a file."""
 KILLS: Final = 6
 PATIENCE_SECONDS: Final = 30.0
-
-
-@pytest.fixture
-def service() -> Iterator[Service]:
-    with tempfile.TemporaryDirectory(prefix="bandit-chaos-") as name:
-        made = Service(Path(name))
-        yield made
-        made.end()
 
 
 @pytest.fixture

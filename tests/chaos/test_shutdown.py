@@ -33,14 +33,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.redis]
 STOP_SECONDS = 10.0
 
 
-@pytest.fixture
-def service() -> Iterator[Service]:
-    with tempfile.TemporaryDirectory(prefix="bandit-chaos-") as name:
-        made = Service(Path(name))
-        yield made
-        made.end()
-
-
 class SlowClient:
     """Sends the head of a decide, and its body when it is told to.
 

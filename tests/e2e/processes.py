@@ -9,9 +9,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from bandit_service.cli.processes import free_port
 
@@ -46,10 +46,13 @@ class Program:
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         """Start a command and leave it running."""
+        return self._spawn(words, subprocess.PIPE)
+
+    def _spawn(self, words: Sequence[str], output: int | IO[str]) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             [sys.executable, "-m", "bandit_service", *words],
             env=self.environ,
-            stdout=subprocess.PIPE,
+            stdout=output,
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,

@@ -24,12 +24,6 @@ pytestmark = [pytest.mark.redis, pytest.mark.slow]
 
 
 @pytest.fixture
-def server(redis_url: str, tmp_path: Path) -> Iterator[EmbeddedRedis]:
-    with EmbeddedRedis(data_dir=tmp_path / "elsewhere") as embedded:
-        yield embedded
-
-
-@pytest.fixture
 def program(server: EmbeddedRedis, tmp_path: Path) -> Iterator[Program]:
     """A service on a Redis that this test starts and stops."""
     folder = tmp_path / "service"
@@ -146,7 +140,7 @@ def test_a_redis_without_its_data_is_served_around_until_it_is_accepted(
     # when
     os.kill(server.pid, signal.SIGKILL)
     visits.make(10, "dead")
-    shutil.rmtree(tmp_path / "elsewhere" / "redis" / "appendonlydir")
+    shutil.rmtree(tmp_path / "data" / "redis" / "appendonlydir")
     server.start()
     with redis.Redis.from_url(server.url) as client:
         until(lambda: watcher.call("GET", "/readyz")[1].get("problem") == "store_replaced", 20)

@@ -974,13 +974,6 @@ def test_the_address_is_shown_without_credentials(url: str, shown: str) -> None:
     assert store.describe() == shown
 
 
-@pytest.fixture
-def server(redis_url: str, tmp_path: Path) -> Iterator[EmbeddedRedis]:
-    """A server of this test's own, to be stopped and started again."""
-    with EmbeddedRedis(data_dir=tmp_path / "data") as embedded:
-        yield embedded
-
-
 @pytest.mark.redis
 def test_after_its_server_is_gone_for_a_while_a_store_goes_on(server: EmbeddedRedis) -> None:
     with closing(RedisStore(server.url)) as store:

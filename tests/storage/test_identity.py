@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -16,12 +15,6 @@ from bandit_service.events.entries import START
 from bandit_service.storage.embedded import EmbeddedRedis
 from bandit_service.storage.identity import STORE_REPLACED, StoreIdentity
 from bandit_service.storage.redis_store import RedisStore
-
-
-@pytest.fixture
-def server(redis_url: str, tmp_path: Path) -> Iterator[EmbeddedRedis]:
-    with EmbeddedRedis(data_dir=tmp_path / "data") as embedded:
-        yield embedded
 
 
 def identity(tmp_path: Path) -> StoreIdentity:

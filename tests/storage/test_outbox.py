@@ -65,12 +65,6 @@ class Machine:
 
 
 @pytest.fixture
-def server(redis_url: str, tmp_path: Path) -> Iterator[EmbeddedRedis]:
-    with EmbeddedRedis(data_dir=tmp_path / "data") as embedded:
-        yield embedded
-
-
-@pytest.fixture
 def machine(server: EmbeddedRedis, tmp_path: Path) -> Iterator[Machine]:
     with closing(Machine(server.url, tmp_path / "spool")) as made:
         yield made
