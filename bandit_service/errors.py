@@ -18,7 +18,8 @@
     ├── SnapshotError               a snapshot is missing, damaged or of another version
     ├── LogError                    an entry of the log cannot be read
     ├── ArchiveError                the archive is missing, damaged, another's or cannot be written
-    └── DatasetError                a public data set cannot be fetched or read
+    ├── DatasetError                a public data set cannot be fetched or read
+    └── EvaluationError             a log cannot be believed, or cannot answer what was asked
 
 Each error carries what its handler needs: a stable machine-readable ``code``, a ``message`` in
 one sentence, the offending ``field`` where there is one, and a ``hint`` that names the remedy.
@@ -206,3 +207,11 @@ class DatasetError(BanditError):
 
     code = "dataset_unavailable"
     exit_code = 3
+
+
+class EvaluationError(BanditError):
+    """Raised when a log must not be believed, or cannot say what a policy would have earned."""
+
+    code = "evaluation_refused"
+    status = 422
+    exit_code = 6

@@ -1,0 +1,1 @@
+"""Reports: an ``Evaluation`` as a page, as Markdown and as JSON."""

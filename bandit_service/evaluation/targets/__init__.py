@@ -1,0 +1,1 @@
+"""Policies to be evaluated. ``base`` says what one is; ``named`` makes one of words."""
