@@ -28,7 +28,14 @@ from bandit_service.evaluation.report.numbers import (
     size,
     weight,
 )
-from bandit_service.evaluation.results import Cell, Estimate, Evaluation, PolicyResult, Share, Weights
+from bandit_service.evaluation.results import (
+    Cell,
+    Estimate,
+    Evaluation,
+    PolicyResult,
+    Share,
+    Weights,
+)
 
 INK: Final = "#1f2328"
 GRID: Final = "#d5dae0"
@@ -249,7 +256,7 @@ def weights(name: str, found: Weights) -> Chart:
         title_text="weight",
         showgrid=False,
     )
-    figure.update_yaxes(type="log", title_text="rows", dtick=1, exponentformat="none", tickformat=",d")
+    figure.update_yaxes(type="log", title_text="rows", dtick=1, tickformat=",d")
     figure.update_layout(bargap=0.06)
     return _chart(f"Histogram of the weights of {name}", figure, 280)
 
@@ -269,7 +276,7 @@ def shares(name: str, found: Sequence[Share], scale: Scale) -> Chart:
     figure = _figure()
     figure.add_trace(
         go.Heatmap(
-            z=[[None if one is None else 100 * (one.target - one.logged) for one in row] for row in grid],
+            z=[[_difference(one) for one in row] for row in grid],
             hovertext=[["" if one is None else _share(one, scale) for one in row] for row in grid],
             hoverinfo="text",
             coloraxis="coloraxis",
@@ -301,6 +308,11 @@ def shares(name: str, found: Sequence[Share], scale: Scale) -> Chart:
     )
     label = f"How far the shares of {name} are from the log's, by variant and persona"
     return _chart(label, figure, 200 + 24 * len(lines))
+
+
+def _difference(one: Share | None) -> float | None:
+    """In percentage points."""
+    return None if one is None else 100.0 * (one.target - one.logged)
 
 
 def _share(one: Share, scale: Scale) -> str:

@@ -66,8 +66,7 @@ def _clean(value: Any, where: str) -> Any:
         raise _wrong(f"{where} is {value}, not a finite number")
     if isinstance(value, dict):
         return {
-            printable(key): _clean(part, f"{where}.{printable(key)}")
-            for key, part in value.items()
+            printable(key): _clean(part, f"{where}.{printable(key)}") for key, part in value.items()
         }
     if isinstance(value, list | tuple):
         return [_clean(part, f"{where}[{index}]") for index, part in enumerate(value)]

@@ -305,7 +305,15 @@ def findings(found: Sequence[Finding]) -> Table:
     """What is wrong with the log, the fatal first."""
     ordered = sorted(found, key=lambda finding: (finding.severity != "fatal", -finding.count))
     rows = [
-        Row((finding.kind, finding.severity, count(finding.count), finding.meaning, _places(finding)))
+        Row(
+            (
+                finding.kind,
+                finding.severity,
+                count(finding.count),
+                finding.meaning,
+                _places(finding),
+            )
+        )
         for finding in ordered
     ]
     columns = [*text("Finding", "Severity"), *numeric("Rows"), *text("What it means", "First")]

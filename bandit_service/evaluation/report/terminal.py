@@ -42,8 +42,9 @@ def grid(table: Table) -> Grid:
         title=Text(table.caption), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD
     )
     for column in table.columns:
-        justify = "right" if column.numeric else "left"
-        drawn.add_column(Text(column.name), justify=justify, overflow="fold")
+        drawn.add_column(
+            Text(column.name), justify="right" if column.numeric else "left", overflow="fold"
+        )
     for row in table.rows:
         drawn.add_row(*(Text(cell, _style(row)) for cell in row.cells))
     return drawn
