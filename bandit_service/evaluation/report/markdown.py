@@ -81,7 +81,7 @@ def _rule(width: int, column: Column) -> str:
 
 
 def _below(shown: Table) -> list[str]:
-    notes = [f"- **{plain(row.cells[0])}** {plain(row.note)}" for row in shown.head if row.note]
+    notes = [f"- {plain(one.about)}" for one in tables.notices(shown.head) if one.note]
     if shown.rest:
         notes.append(f"- {count(len(shown.rest))} more rows are in the page and in the JSON.")
     return ["", *notes] if notes else []

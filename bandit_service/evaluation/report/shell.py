@@ -16,7 +16,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from bandit_service.evaluation.report import charts
+from bandit_service.evaluation.report import charts, tables
 
 _PACKAGE = "bandit_service.evaluation.report"
 
@@ -32,6 +32,7 @@ def render(template: str, **context: Any) -> str:
         lstrip_blocks=True,
     )
     environment.filters["embedded"] = embedded
+    environment.globals["notices"] = tables.notices
     drawing = loader.get_source(environment, "charts.js")[0]
     scripts = [charts.script(), drawing]
     return environment.get_template(template).render(

@@ -61,6 +61,23 @@ class Row(NamedTuple):
     """A sentence that belongs below it."""
 
 
+class Notice(NamedTuple):
+    """Consecutive rows that have the same note."""
+
+    rows: Sequence[Row]
+    note: str
+
+    @property
+    def about(self) -> str:
+        """The note with the names of its rows."""
+        return f"{', '.join(row.cells[0] for row in self.rows)}: {self.note}"
+
+
+def notices(rows: Sequence[Row]) -> list[Notice]:
+    """The rows in stretches of the same note, which is then said once."""
+    return [Notice(list(some), note) for note, some in groupby(rows, key=lambda row: row.note)]
+
+
 class Table(NamedTuple):
     """A table with what it is of."""
 

@@ -66,6 +66,6 @@ def _warnings(evaluation: Evaluation) -> Iterator[Text]:
 
 def _policy(policy: PolicyResult, scale: Scale) -> list[RenderableType]:
     table = tables.estimates(policy, scale)
-    notes = [Text(f"{row.cells[0]}. {row.note}", "dim italic") for row in table.rows if row.note]
+    notes = [Text(one.about, "dim italic") for one in tables.notices(table.rows) if one.note]
     verdict = Text.assemble((f"{policy.name}: ", "bold"), policy.verdict)
     return [grid(table), *notes, verdict, Text()]
