@@ -1,7 +1,8 @@
 """The command line: ``bandit-service COMMAND``.
 
 Every command prints what it did, or one sentence with a hint and a meaningful exit code: 0 done,
-1 failed, 2 wrong input or settings, 3 storage, snapshot or data unusable, 4 not found, 5 conflict.
+1 failed, 2 wrong input or settings, 3 storage, snapshot or data unusable, 4 not found, 5 conflict,
+6 an evaluation refused.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from bandit_service.cli.export import export, reveal
 from bandit_service.cli.inspect import explain, rebuild
 from bandit_service.cli.keys import keys
 from bandit_service.cli.manage import catalog, data, settings_table
+from bandit_service.cli.report import report
 from bandit_service.cli.run import learn, serve
 from bandit_service.cli.spool import spool
 from bandit_service.errors import BanditError
@@ -42,5 +44,5 @@ def main() -> None:
 
 
 _commands = (serve, learn, archive, demo, rebuild, explain, export, reveal, forget)
-for _command in (*_commands, catalog, keys, spool, data, settings_table):
+for _command in (*_commands, report, catalog, keys, spool, data, settings_table):
     main.add_command(_command)

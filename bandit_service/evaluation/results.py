@@ -184,3 +184,5 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     coverage: list[Coverage]
     warnings: list[str]
     """What applies to everything here; shown on top."""
+    settings: dict[str, str] = {}
+    """What was asked for, as option and value: confidence, clip, seed and the like."""

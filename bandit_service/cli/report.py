@@ -1,0 +1,86 @@
+"""The command ``report``: render a result that ``evaluate`` kept, as a page and as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+import click
+
+from bandit_service.archive.outfile import written
+from bandit_service.errors import InvalidInput
+from bandit_service.evaluation.report.markdown import markdown
+from bandit_service.evaluation.report.page import page
+from bandit_service.evaluation.report.twin import read_json, write_json
+from bandit_service.evaluation.results import Evaluation
+
+Renderer = Callable[[Evaluation], bytes]
+_RENDERED: Final[Mapping[str, Renderer]] = {
+    ".html": lambda evaluation: page(evaluation).encode(),
+    ".md": lambda evaluation: markdown(evaluation).encode(),
+}
+_ALL: Final[Mapping[str, Renderer]] = {**_RENDERED, ".json": write_json}
+
+
+@click.command()
+@click.argument("result", type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="NAME of the report: NAME.html and NAME.md (default: RESULT without .json).",
+)
+@click.option("--force", is_flag=True, help="Overwrite the files if they exist.")
+def report(result: Path, out: Path | None, *, force: bool) -> None:
+    """Render RESULT, the JSON of an evaluation, as a page and as Markdown.
+
+    The page is one file that fetches nothing: open it from a disk, mail it, print it.
+
+    \b
+    Example: bandit-service report result.json --out report
+    """
+    evaluation = read_json(_bytes(result), name=str(result))
+    for path in _write(evaluation, out or result, _RENDERED, force=force):
+        click.echo(f"Wrote {path}.")
+
+
+def write_report(evaluation: Evaluation, out: Path, *, force: bool) -> list[Path]:
+    """Write NAME.html, NAME.md and NAME.json, and say which files those are.
+
+    A suffix that is one of these is taken as part of no name: ``r.html`` gives ``r.md`` too.
+
+    Raises:
+        InvalidInput: if one of them exists and ``force`` is not set, or cannot be written; then
+            none is.
+        EvaluationError: if the evaluation must not be reported.
+    """
+    return _write(evaluation, out, _ALL, force=force)
+
+
+def _write(
+    evaluation: Evaluation, out: Path, renderers: Mapping[str, Renderer], *, force: bool
+) -> list[Path]:
+    if not out.name:
+        raise InvalidInput(f"{out} is no name for a report", hint="give a name such as report")
+    name = out.name.removesuffix(out.suffix) if out.suffix in _ALL else out.name
+    paths = {suffix: out.with_name(name + suffix) for suffix in renderers}
+    with ExitStack() as stack:
+        # All are opened before the first is rendered: what is refused is refused at once.
+        files = {
+            suffix: stack.enter_context(written(path, force=force))
+            for suffix, path in paths.items()
+        }
+        for suffix, file in files.items():
+            file.write(renderers[suffix](evaluation))
+    return list(paths.values())
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as exc:
+        raise InvalidInput(
+            f"{path} cannot be read: {exc.strerror or exc}",
+            hint="give a file that bandit-service evaluate --json or --report has written",
+        ) from exc
