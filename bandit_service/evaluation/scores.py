@@ -1,0 +1,98 @@
+"""Everything that is summed up of one target over a log. Mergeable, as all that it is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import msgspec
+
+from bandit_service.evaluation.batch import Batch, Floats
+from bandit_service.evaluation.cells_fold import CellsFold
+from bandit_service.evaluation.estimate_fold import EstimateFold
+from bandit_service.evaluation.estimators import Estimator
+from bandit_service.evaluation.intervals.sequence import SequenceFold
+from bandit_service.evaluation.shares_fold import SharesFold
+from bandit_service.evaluation.terms import Terms, terms_of
+from bandit_service.evaluation.weights_fold import WeightsFold
+
+CELLS_BY = "dr"
+"""The estimator of parts of a log, and of the gain: unbiased as ``ips``, and steadier."""
+
+
+@dataclass(frozen=True)
+class Gain:
+    """How much more a target earns than what the log did, row by row: pairs (num - r, 1).
+
+    The difference is taken within each row, so what the two have in common cancels.
+    """
+
+    of: Estimator
+    """A mean."""
+    name: ClassVar[str] = "gain"
+    words: ClassVar[str] = "What the policy would have earned beyond what the log did."
+    source: ClassVar[str] = "the paired difference of two means"
+    mean: ClassVar[bool] = True
+    distributions: ClassVar[bool] = False
+
+    def pairs(self, terms: Terms) -> tuple[Floats, Floats]:
+        """See ``Estimator``."""
+        num, den = self.of.pairs(terms)
+        return num - terms.reward, den
+
+    def weights(self, terms: Terms) -> Floats:
+        """See ``Estimator``."""
+        return self.of.weights(terms)
+
+
+class Scores:
+    """One target's folds."""
+
+    def __init__(self, estimators: Mapping[str, Estimator]) -> None:
+        """Of no rows."""
+        self._estimators = estimators
+        self.estimates = {name: EstimateFold(kind) for name, kind in estimators.items()}
+        self.gain = EstimateFold(Gain(estimators[CELLS_BY]))
+        self.sequence = SequenceFold()
+        self.weights = WeightsFold()
+        self.shares = SharesFold()
+        self.by_placement = CellsFold(estimators[CELLS_BY])
+        self.by_persona = CellsFold(estimators[CELLS_BY])
+
+    def add(self, batch: Batch, target: Floats, predictions: Floats) -> None:
+        """Add n rows.
+
+        Args:
+            batch: n usable rows; see ``Verifier.usable``.
+            target: m probabilities of the target.
+            predictions: m expected rewards.
+
+        Raises:
+            EvaluationError: if a weight or a value is not a finite number.
+        """
+        terms = terms_of(batch, target, predictions)
+        for fold in (*self.estimates.values(), self.gain, self.sequence, self.weights):
+            fold.add(terms)
+        self.by_placement.add(terms, batch.placement, batch.names.placements)
+        self.by_persona.add(terms, batch.persona, batch.names.personas)
+        self.shares.add(batch, target)
+
+    def __add__(self, other: Scores) -> Scores:
+        """The scores of the rows of both."""
+        merged = Scores(self._estimators)
+        merged.estimates = {
+            name: fold + other.estimates[name] for name, fold in self.estimates.items()
+        }
+        merged.gain = self.gain + other.gain
+        merged.sequence = self.sequence + other.sequence
+        merged.weights = self.weights + other.weights
+        merged.shares = self.shares + other.shares
+        merged.by_placement = self.by_placement + other.by_placement
+        merged.by_persona = self.by_persona + other.by_persona
+        return merged
+
+    def encode(self) -> bytes:
+        """What estimates and intervals depend on, as bytes, equal exactly if it is."""
+        folds = (*self.estimates.values(), self.gain, self.sequence, self.weights, self.shares)
+        return msgspec.msgpack.encode([fold.encode() for fold in folds])

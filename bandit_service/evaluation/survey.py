@@ -1,0 +1,126 @@
+"""The first reading of a log: may it be believed, and what does it earn by what it shows?
+
+Everything that later readings need and no target changes is found here, once: the verification, the
+reward model, the counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from bandit_service.errors import EvaluationError
+from bandit_service.evaluation.batch import Batch
+from bandit_service.evaluation.logs.base import LoggedData, Progress, Violation
+from bandit_service.evaluation.results import Finding, Verification
+from bandit_service.evaluation.reward_model import RewardModel, RewardTable
+from bandit_service.evaluation.sums import ExactSums
+from bandit_service.evaluation.verify import Verifier
+
+
+class Survey(NamedTuple):
+    """What the first reading found."""
+
+    verification: Verification
+    model: RewardModel
+    rows: int
+    """Rows that can be evaluated."""
+    clicks: int
+    """Those with a reward above 0."""
+    mean_reward: float | None
+    since: int | None
+    until: int | None
+    """First and last decision, ms since the epoch."""
+    excluded: dict[str, int]
+    """What cannot be evaluated, by reason."""
+    reward_range: tuple[float, float]
+    range_known: bool
+    """Whether the log's own rules say so, rather than its rows."""
+
+
+class _Counts:
+    """What is counted of the rows."""
+
+    def __init__(self) -> None:
+        self.rows = self.clicks = 0
+        self.rewards = ExactSums()
+        self.since: int | None = None
+        self.until: int | None = None
+        self.low, self.high = 0.0, 1.0
+
+    def add(self, batch: Batch) -> None:
+        self.rows += len(batch)
+        self.clicks += int(np.count_nonzero(batch.reward > 0))
+        self.rewards.add(batch.reward)
+        first, last = int(batch.ms.min()), int(batch.ms.max())
+        self.since = first if self.since is None else min(self.since, first)
+        self.until = last if self.until is None else max(self.until, last)
+        self.low = min(self.low, float(batch.reward.min()))
+        self.high = max(self.high, float(batch.reward.max()))
+
+
+def survey(
+    log: LoggedData, *, progress: Progress, sink: Callable[[Violation], None] | None = None
+) -> Survey:
+    """Read a log through.
+
+    Args:
+        log: What to read.
+        progress: Told how many rows or entries have passed.
+        sink: Told every violation, of which the result keeps the first of each kind.
+
+    Raises:
+        LogError: if the log cannot be read.
+    """
+    table, counts = RewardTable(), _Counts()
+    verifier = Verifier(
+        reward_range=log.reward_range, propensities=log.description.propensities, sink=sink
+    )
+    for batch in log.batches(blame=verifier.blame, progress=progress):
+        verifier.add(batch)
+        rows = Verifier.usable(batch)
+        if len(rows):
+            table.add(rows)
+            counts.add(rows)
+    return Survey(
+        verification=verifier.get(),
+        model=table.fit(),
+        rows=counts.rows,
+        clicks=counts.clicks,
+        mean_reward=counts.rewards.total() / counts.rows if counts.rows else None,
+        since=counts.since,
+        until=counts.until,
+        excluded={**log.excluded, **verifier.excluded},
+        reward_range=log.reward_range or (counts.low, counts.high),
+        range_known=log.reward_range is not None,
+    )
+
+
+def check(found: Survey, *, force: bool) -> bool:
+    """Whether ``force`` was needed to go on with a log.
+
+    Raises:
+        EvaluationError: if nothing can be evaluated, or only by force.
+    """
+    fatal = [f for f in found.verification.findings if f.severity == "fatal" and f.count]
+    if not found.rows:
+        raise EvaluationError(
+            "the log has no row that can be evaluated" + _because(fatal),
+            hint="bandit-service verify says what is wrong with it",
+        )
+    if fatal and not force:
+        raise EvaluationError(
+            "the log must not be believed" + _because(fatal),
+            hint="bandit-service verify says more; --force evaluates it all the same, and says so",
+        )
+    return bool(fatal)
+
+
+def _because(fatal: list[Finding]) -> str:
+    if not fatal:
+        return ""
+    where = (f" (first at {f.first[0].place})" if f.first else "" for f in fatal)
+    parts = (f"{f.count} x {f.kind}{at}" for f, at in zip(fatal, where, strict=True))
+    return ": " + ", ".join(parts)
