@@ -21,11 +21,16 @@ _BROAD: Final = 8.0
 """The mean of all inverse probabilities leaves out those below 1 / (8 * candidates)."""
 STATISTICS: Final = len(CROWDS) + 1
 _BETS: Final = np.array([0.5**j for j in range(1, 7)])
+_ARM_BETS: Final = np.array([0.5**j for j in range(1, 13)])
 
 
 def whole(values: Floats) -> Whole:
     """The values in units."""
     return np.rint(values / UNIT).astype(np.int64)
+
+
+_LOST: Final[list[int]] = whole(np.log1p(-_ARM_BETS)).tolist()
+"""The logs of the bets on an arm, in units, in a row that did not show it."""
 
 
 class Count:
@@ -105,6 +110,45 @@ class Inverses:
         )
 
 
+class ArmInverses:
+    """Sums for one arm of 1 / p where it was shown: 1 for each row that listed it, on average.
+
+    This needs no probability but that of what was shown. It finds an arm whose rows are doubled,
+    and, by the others that are then too many, one whose rows are dropped.
+    """
+
+    __slots__ = ("_bets", "_sum", "rows", "seen")
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.seen = 0
+        self._sum = 0
+        self._bets = [0] * len(_ARM_BETS)
+
+    def add(self, rows: int, seen: int, inverse: int, bets: list[int]) -> None:
+        """Add sums; of the inverses and the logs of the bets, over rows that showed the arm."""
+        self.rows += rows
+        self.seen += seen
+        self._sum += inverse
+        self._bets = [a + b for a, b in zip(self._bets, bets, strict=True)]
+
+    def merge(self, other: ArmInverses) -> None:
+        """Add what another has summed up."""
+        self.add(other.rows, other.seen, other._sum, other._bets)
+
+    @property
+    def evidence(self) -> float:
+        """Log e-value that the arm was shown more often than its probabilities say."""
+        missed = self.rows - self.seen
+        logs = [(bet + missed * lost) * UNIT for bet, lost in zip(self._bets, _LOST, strict=True)]
+        return average(logs)
+
+    @property
+    def words(self) -> str:
+        """What should have been near its expectation, and was not."""
+        return f"sum of 1 / probability expected {self.rows:,}, seen {self._sum * UNIT:,.1f}"
+
+
 def inverses(propensity: Floats, counts: Whole) -> Floats:
     """N x STATISTICS: each is 0 or more, and 1 or less on average if drawn with ``propensity``.
 
@@ -130,6 +174,16 @@ def bets(statistics: Floats) -> Floats:
     """N x (STATISTICS * bets): log(1 + bet * (x - 1)), of which each bet's sum is a log e-value."""
     staked = np.log1p(_BETS * (statistics[:, :, None] - 1.0))
     return staked.reshape(len(statistics), -1)
+
+
+def arm_bets(propensity: Floats, counts: Whole) -> tuple[Whole, Whole]:
+    """N and n x bets, in units: 1 / p, and the logs of the bets on it, of rows by what they showed.
+
+    As in ``inverses``, candidates so improbable that a handful of rows would decide count for 0.
+    """
+    ordinary = propensity * counts * _BROAD >= 1.0
+    inverse = np.where(ordinary, 1.0 / propensity, 0.0)
+    return whole(inverse), whole(np.log1p(_ARM_BETS * (inverse[:, None] - 1.0)))
 
 
 def most_probable(batch: Batch) -> Mask:

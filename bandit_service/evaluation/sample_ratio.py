@@ -6,14 +6,17 @@ them, all leave rows of which each looks right.
 
 Candidates are counted in groups that are fixed before the draw: each arm, each arm for each
 persona, and the most probable candidate of each row. In each group what was shown is compared with
-the sum of the probabilities. Where a log has only the probability of what was shown, that alone is
-tested (``ratio_cells.inverses``), with less power. A placement's evidence is the mean over its
-tests; that of the log is the mean over placements, and over tests of all placements pooled, which
-find what is wrong everywhere by too little to show in one place.
+the sum of the probabilities. Where a log has only the probability of what was shown, its inverse is
+summed up, over all rows (``ratio_cells.inverses``) and for each arm. That has less power, and
+cannot have more: what was not shown may have had any probability.
+
+A placement's evidence is the mean over its tests; that of the log is the mean over placements, and
+over tests of all placements pooled, which find what is wrong everywhere by too little to show in
+one place.
 
 What it costs and promises (``evidence``): of logs that were drawn as they say, however often they
-are verified while they grow, at most one in 10,000 is ever blamed. That is P_VALUE; many
-logs are verified daily, and an alarm that cries wolf is switched off.
+are verified while they grow, at most one in 10,000 is ever blamed. That is P_VALUE: many logs are
+verified daily, and an alarm that cries wolf is switched off.
 
 Rows with one candidate are left out, nothing was drawn there, as are rows whose probabilities are
 wrong in themselves. Memory is bounded: beyond MAX_CELLS, new arms of a placement are counted
@@ -23,15 +26,17 @@ together.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 
 from bandit_service.evaluation.batch import Batch, Mask, Whole
 from bandit_service.evaluation.evidence import average, p_value
 from bandit_service.evaluation.ratio_cells import (
+    ArmInverses,
     Count,
     Inverses,
+    arm_bets,
     bets,
     inverses,
     most_probable,
@@ -48,6 +53,8 @@ MAX_TESTS: Final = 200
 OTHERS: Final = "*"
 """Arm and persona of what came after the last cell was taken."""
 ALL: Final = "all"
+
+Cell = TypeVar("Cell")
 
 
 class _Key(NamedTuple):
@@ -71,6 +78,7 @@ class SampleRatio:
         self._cells: dict[_Key, Count] = {}
         self._tops: dict[str, Count] = {}
         self._inverses: dict[str, Inverses] = {}
+        self._arms: dict[_Key, ArmInverses] = {}
 
     def add(self, batch: Batch) -> None:
         """Count the rows of a batch."""
@@ -78,15 +86,18 @@ class SampleRatio:
         if not len(drawn):
             return
         self._add_inverses(drawn)
-        known = drawn.take(np.flatnonzero(~np.isnan(drawn.row_sums(drawn.logged))))
-        if len(known):
-            self._add_counts(known)
+        known = ~np.isnan(drawn.row_sums(drawn.logged))
+        for rows, count in ((known, self._add_counts), (~known, self._add_arms)):
+            if rows.any():
+                count(drawn.take(np.flatnonzero(rows)))
 
     def __add__(self, other: SampleRatio) -> SampleRatio:
         both = SampleRatio()
         for part in (self, other):
             for key, count in part._cells.items():
                 both._cell(key).merge(count)
+            for key, shown in part._arms.items():
+                both._arm(key).merge(shown)
             for placement, count in part._tops.items():
                 both._tops.setdefault(placement, Count()).merge(count)
             for placement, sums in part._inverses.items():
@@ -99,7 +110,11 @@ class SampleRatio:
         The p-value of a placement is its own: among many, some are small by chance, and only that
         of ``all`` takes their number into account.
         """
-        judged = {name: self._placement(name, of) for name, of in self._by_placement().items()}
+        cells, arms = _by_placement(self._cells), _by_placement(self._arms)
+        judged = {
+            name: self._placement(name, cells.get(name, []), arms.get(name, []))
+            for name in self._inverses
+        }
         if not judged:
             return []
         pooled = self._pooled()
@@ -131,6 +146,31 @@ class SampleRatio:
             cell = self._cells.setdefault(key, Count())
         return cell
 
+    def _arm(self, key: _Key) -> ArmInverses:
+        known = self._arms.get(key)
+        if known is None:
+            if len(self._arms) >= MAX_CELLS:
+                return ArmInverses()  # arms cannot be tested together: their sums are not one's
+            known = self._arms[key] = ArmInverses()
+        return known
+
+    def _add_arms(self, batch: Batch) -> None:
+        """Count the rows of a log that knows the probability of what was shown alone."""
+        names, arms = batch.names, len(batch.names.arms)
+        listed = batch.placement[batch.rows] * arms + batch.arms
+        groups, rows = np.unique(listed, return_counts=True)
+        at = np.searchsorted(groups, listed[batch.shown])
+        inverse, staked = arm_bets(batch.propensity, batch.counts)
+        sums = np.zeros(len(groups), np.int64)
+        bets_ = np.zeros((len(groups), staked.shape[1]), np.int64)
+        np.add.at(sums, at, inverse)
+        np.add.at(bets_, at, staked)
+        seen = np.bincount(at, minlength=len(groups)).tolist()
+        for n, group in enumerate(groups.tolist()):
+            place, arm = divmod(group, arms)
+            key = _Key(names.placements[place], OTHERS, names.arms[arm])
+            self._arm(key).add(int(rows[n]), seen[n], int(sums[n]), bets_[n].tolist())
+
     def _add_counts(self, batch: Batch) -> None:
         shown = np.zeros(len(batch.arms), np.int64)
         shown[batch.shown] = 1
@@ -161,14 +201,12 @@ class SampleRatio:
 
     # -- judging
 
-    def _by_placement(self) -> dict[str, list[tuple[_Key, Count]]]:
-        found: dict[str, list[tuple[_Key, Count]]] = {name: [] for name in self._inverses}
-        for key, count in self._cells.items():
-            found[key.placement].append((key, count))
-        return found
-
-    def _placement(self, name: str, cells: list[tuple[_Key, Count]]) -> _Judged:
+    def _placement(
+        self, name: str, cells: list[tuple[_Key, Count]], arms: list[tuple[_Key, ArmInverses]]
+    ) -> _Judged:
         tests = [list(self._shown_alone(name))]
+        if arms:
+            tests += [list(_inverse_arms(arms))]
         if cells:
             tests += [list(_arms(cells)), list(_personas(cells)), list(self._top(name))]
         worst = max((test for group in tests for test in group), key=lambda test: test.evidence)
@@ -210,6 +248,19 @@ def _summed(
         np.add.at(column, inverse, values)
         columns.append(column.tolist())
     yield from zip(codes.tolist(), rows.tolist(), *columns, strict=True)
+
+
+def _by_placement(cells: dict[_Key, Cell]) -> dict[str, list[tuple[_Key, Cell]]]:
+    found: dict[str, list[tuple[_Key, Cell]]] = {}
+    for key, cell in cells.items():
+        found.setdefault(key.placement, []).append((key, cell))
+    return found
+
+
+def _inverse_arms(cells: list[tuple[_Key, ArmInverses]]) -> Iterator[_Judged]:
+    """Each arm of a placement, by the probabilities with which it was shown."""
+    for key, sums in cells:
+        yield _Judged(sums.evidence, f"arm {key.arm} of {key.placement}: {sums.words}")
 
 
 def _arms(cells: list[tuple[_Key, Count]]) -> Iterator[_Judged]:

@@ -15,14 +15,16 @@ Draw = Callable[[np.random.Generator, Floats], Whole]
 
 def as_logged(rng: np.random.Generator, p: Floats) -> Whole:
     """What an honest server does."""
-    drawn = (p.cumsum(axis=1) < rng.uniform(size=(len(p), 1))).sum(axis=1)
-    return np.minimum(drawn, p.shape[1] - 1).astype(np.int64)
+    below = p.cumsum(axis=1) < rng.uniform(size=(len(p), 1))
+    drawn: Whole = np.minimum(np.count_nonzero(below, axis=1), p.shape[1] - 1).astype(np.int64)
+    return drawn
 
 
 def the_best(rng: np.random.Generator, p: Floats) -> Whole:
     """What a server does that logs a softmax of its scores and shows the highest."""
     del rng
-    return p.argmax(axis=1).astype(np.int64)
+    best: Whole = p.argmax(axis=1).astype(np.int64)
+    return best
 
 
 def softmax(scores: Floats) -> Floats:
@@ -71,6 +73,6 @@ def drawn_log(
         logged=logged,
         chosen=chosen,
         propensity=propensity,
-        reward=(rng.uniform(size=n) < 0.2).astype(np.float64),
+        reward=np.where(rng.uniform(size=n) < 0.2, 1.0, 0.0),
         asked=[None] * n,
     )

@@ -24,7 +24,8 @@ def test_evidence_grows_with_the_deviation_on_either_side_and_beyond_any_float()
     for side in (1, -1):
         grown = [evidence(side * z * 50.0, 2500.0) for z in (0, 3, 6, 9)]
         assert grown == sorted(grown)
-        assert p_value(grown[-1]) < 1e-9 < 1e-4 < p_value(grown[1])
+        assert p_value(grown[-1]) < 1e-9
+        assert p_value(grown[1]) > 0.1
     assert evidence(1e7, 1e4) > 1e4
     assert p_value(evidence(1e7, 1e4)) == 0.0
 

@@ -19,7 +19,7 @@ from tests.evaluation.batches import a_batch, changed, cut, without_distribution
 from tests.evaluation.ratio_logs import as_logged, drawn_log, scored, softmax, the_best
 
 
-def tests_of(*batches: Batch) -> list[RatioTest]:
+def judged(*batches: Batch) -> list[RatioTest]:
     fold = SampleRatio()
     for batch in batches:
         fold.add(batch)
@@ -27,7 +27,7 @@ def tests_of(*batches: Batch) -> list[RatioTest]:
 
 
 def overall(*batches: Batch) -> float:
-    return tests_of(*batches)[0].p_value
+    return judged(*batches)[0].p_value
 
 
 def learning_log(n: int, seed: int) -> Batch:
@@ -95,7 +95,7 @@ def test_the_real_logs_of_the_open_bandit_dataset_are_not_blamed(
         distributions=behaviour == "random",
     )
 
-    tests = tests_of(batch)
+    tests = judged(batch)
 
     assert [test.n for test in tests] == [n, *(test.n for test in tests[1:])]
     assert len(tests) == 4
@@ -105,21 +105,26 @@ def test_the_real_logs_of_the_open_bandit_dataset_are_not_blamed(
 # -- power
 
 
-@pytest.mark.parametrize("distributions", [True, False])
 @pytest.mark.parametrize("arms", [2, 4, 10])
-def test_a_server_that_logs_a_softmax_and_shows_the_best_is_found_in_2000_rows(
-    arms: int, distributions: bool
-) -> None:
+def test_a_server_that_logs_a_softmax_and_shows_the_best_is_found_in_2000_rows(arms: int) -> None:
     p = scored(2000, arms=arms)
 
-    assert overall(drawn_log(p, the_best, distributions=distributions)) < P_VALUE
-    assert overall(drawn_log(p, as_logged, distributions=distributions)) > 0.05
+    assert overall(drawn_log(p, the_best)) < P_VALUE
+    assert overall(drawn_log(p, as_logged)) > 0.05
+
+
+@pytest.mark.parametrize("arms", [2, 4, 10])
+def test_such_a_server_is_found_without_distributions_where_contexts_are_few(arms: int) -> None:
+    p = scored(2000, arms=arms, contexts=1)
+
+    assert overall(drawn_log(p, the_best, distributions=False)) < P_VALUE
+    assert overall(drawn_log(p, as_logged, distributions=False)) > 0.05
 
 
 def test_a_bias_of_two_points_in_a_fair_coin_is_found_in_50000_rows() -> None:
-    fair = np.full((50_000, 2), 0.5)
+    fair, bias = np.full((50_000, 2), 0.5), np.array([0.02, -0.02])
     found = [
-        tests_of(drawn_log(fair, lambda rng, p: as_logged(rng, p + [0.02, -0.02]), seed=seed))[0]
+        judged(drawn_log(fair, lambda rng, p: as_logged(rng, p + bias), seed=seed))[0]
         for seed in range(5)
     ]
 
@@ -137,11 +142,24 @@ def test_rows_of_one_arm_that_are_dropped_or_doubled_are_found_in_10000_rows(kep
     lucky = np.random.default_rng(2).uniform(size=len(batch))
     times = np.where(batch.chosen == 1, np.floor(kept + lucky), 1).astype(np.int64)
 
-    tests = tests_of(batch.take(np.repeat(np.arange(len(batch)), times)))
+    tests = judged(batch.take(np.repeat(np.arange(len(batch)), times)))
 
     assert tests[0].p_value < P_VALUE
     assert tests[1].worst.startswith("arm h1@1 of film0")
     assert f"seen {int(times[batch.chosen == 1].sum()):,}" in tests[1].worst
+
+
+@pytest.mark.parametrize("kept", [0.5, 1.5])
+def test_dropped_and_doubled_rows_are_found_without_distributions(kept: float) -> None:
+    batch = without_distributions(drawn_log(thirds(10_000)))
+    lucky = np.random.default_rng(2).uniform(size=len(batch))
+    times = np.where(batch.chosen == 1, np.floor(kept + lucky), 1).astype(np.int64)
+
+    tests = judged(batch.take(np.repeat(np.arange(len(batch)), times)))
+
+    assert overall(batch) > 0.05
+    assert tests[0].p_value < P_VALUE
+    assert "sum of 1 / probability expected" in tests[1].worst
 
 
 def test_what_is_right_on_the_whole_and_wrong_for_each_persona_is_found() -> None:
@@ -153,15 +171,15 @@ def test_what_is_right_on_the_whole_and_wrong_for_each_persona_is_found() -> Non
         np.full((8_000, 2), 0.5), lambda rng, p: as_logged(rng, p + tilt), personas=persona
     )
 
-    assert tests_of(log)[0].p_value < P_VALUE
-    assert " for persona" in tests_of(log)[1].worst
+    assert judged(log)[0].p_value < P_VALUE
+    assert " for persona" in judged(log)[1].worst
 
 
 def test_rare_candidates_that_are_shown_too_often_are_found_without_distributions() -> None:
     p = np.tile([0.9, 0.025, 0.025, 0.025, 0.025], (5_000, 1))
     draw = np.tile([0.6, 0.1, 0.1, 0.1, 0.1], (5_000, 1))
 
-    tests = tests_of(drawn_log(p, lambda rng, _: as_logged(rng, draw), distributions=False))
+    tests = judged(drawn_log(p, lambda rng, _: as_logged(rng, draw), distributions=False))
 
     assert tests[0].p_value < P_VALUE
     assert "1 / (probability * candidates)" in tests[0].worst
@@ -173,7 +191,7 @@ def test_what_is_too_little_to_show_in_one_of_many_placements_shows_in_all() -> 
     mostly = np.random.default_rng(1).uniform(size=n) < 0.35
     placements = np.arange(n, dtype=np.int64) % places
 
-    tests = tests_of(
+    tests = judged(
         drawn_log(
             p,
             lambda rng, p: np.where(mostly, the_best(rng, p), as_logged(rng, p)),
@@ -189,9 +207,10 @@ def test_what_is_too_little_to_show_in_one_of_many_placements_shows_in_all() -> 
 # -- the fold
 
 
-def test_parts_add_up_to_the_whole_to_the_bit_in_any_order() -> None:
-    batch = a_batch(3000, fewest=1)
-    whole = tests_of(batch)
+@pytest.mark.parametrize("distributions", [True, False])
+def test_parts_add_up_to_the_whole_to_the_bit_in_any_order(distributions: bool) -> None:
+    batch = a_batch(3000, fewest=1, distributions=distributions)
+    whole = judged(batch)
 
     for at in ([1], [100, 101, 2000], list(range(500, 3000, 500))):
         folds = []
@@ -199,7 +218,7 @@ def test_parts_add_up_to_the_whole_to_the_bit_in_any_order() -> None:
             fold = SampleRatio()
             fold.add(part)
             folds.append(fold)
-        assert tests_of(*cut(batch, at=at)) == whole
+        assert judged(*cut(batch, at=at)) == whole
         assert reduce(add, folds).get() == whole
         assert reduce(add, reversed(folds)).get() == whole
 
@@ -221,15 +240,15 @@ def test_parts_that_were_read_with_vocabularies_of_their_own_add_up_by_name() ->
 
 
 def test_a_choice_among_one_is_none_and_nothing_drawn_is_nothing_tested() -> None:
-    assert tests_of() == []
-    assert tests_of(a_batch(50, arms=1)) == []
-    assert tests_of(a_batch(0)) == []
+    assert judged() == []
+    assert judged(a_batch(50, arms=1)) == []
+    assert judged(a_batch(0)) == []
 
 
 def test_worst_says_what_was_expected_and_what_was_seen() -> None:
     batch = drawn_log(thirds(3_000), lambda _, p: np.zeros(len(p), np.int64))
 
-    assert tests_of(batch)[1].worst == "arm h0@1 of film0: expected 1,000.0, seen 3,000"
+    assert judged(batch)[1].worst == "arm h0@1 of film0: expected 1,000.0, seen 3,000"
 
 
 def test_memory_is_bounded_and_what_is_counted_together_is_still_fair(
