@@ -13,6 +13,7 @@ from bandit_service.errors import LogError
 from bandit_service.events.catalog_history import CatalogHistory
 from bandit_service.events.entries import Decision, Entry, Position, decode
 from bandit_service.outcomes.join import Join, Outcome
+from bandit_service.policy.chooser import Candidates
 from bandit_service.policy.features import shared_line
 from bandit_service.policy.logged import LoggedCandidates
 from bandit_service.policy.settings import SiteSettings, canonical
@@ -48,6 +49,10 @@ class Joined:
         if actions is None:
             return None
         return [shared_line(decision.persona, decision.traits, decision.context), *actions]
+
+    def asked(self, decision: Decision) -> Candidates | None:
+        """The candidates as the service had them; None if the log does not describe them."""
+        return self._candidates.asked(decision)
 
     def still_open(self) -> list[Decision]:
         """The decisions that have not closed."""

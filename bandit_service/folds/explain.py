@@ -29,6 +29,7 @@ from bandit_service.policy.chooser import (
     without_knowledge,
 )
 from bandit_service.policy.features import shared_line
+from bandit_service.policy.logged import candidates_of
 from bandit_service.policy.settings import PolicySettings, SiteSettings
 from bandit_service.policy.snapshot import Snapshot, SnapshotName, load_snapshot
 from bandit_service.storage.ports import Log, SiteStore, entries_of
@@ -88,7 +89,7 @@ def explain(
     secret, log = SiteSecret(store.secret()), history or History(store, None)
     position, decision = _find(log, decision_id, progress)
     placement = _placement(store, decision)
-    candidates = _candidates(decision, placement)
+    candidates = candidates_of(decision, placement)
     shared = shared_line(decision.persona, decision.traits, decision.context)
     snapshot, refolded = _snapshot(store, log, decision, progress)
     settings = defaults if snapshot is None else snapshot.settings
@@ -146,12 +147,6 @@ def _placement(store: SiteStore, decision: Decision) -> Placement | None:
             f"revision {decision.revision} of placement {decision.placement!r} is not in the log"
         )
     return msgspec.json.decode(document.data, type=Placement)
-
-
-def _candidates(decision: Decision, placement: Placement | None) -> Candidates:
-    if decision.inline is not None or placement is None:
-        return Candidates.inline(decision.placement, decision.inline or ())
-    return Candidates.of(placement, decision.exclude)
 
 
 def _snapshot(

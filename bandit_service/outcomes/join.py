@@ -155,6 +155,11 @@ class Join:
         """How many units have not closed yet."""
         return sum(1 for unit in self._units() if unit.decision is not None)
 
+    @property
+    def early_events(self) -> int:
+        """How many events wait for a decision that has not come."""
+        return len(self._early)
+
     def dump(self) -> JoinState:
         """The state as plain data, for a checkpoint."""
         units = list(self._units())

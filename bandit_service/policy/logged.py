@@ -1,20 +1,34 @@
 """The candidates of decisions in the log, as the lines that the model saw of them.
 
 A decision names its candidates by arm, and the revision of the placement that describes them: who
-reads the log in order, beside a ``CatalogHistory``, can write their lines again. Training and the
-export of examples both do, through here, so that they mean the same.
+reads the log in order, beside a ``CatalogHistory``, can write their lines again. Training, the
+export of examples and offline evaluation do, through here, so that they mean the same.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
+from bandit_service.catalog.model import Placement
 from bandit_service.events.catalog_history import CatalogHistory
 from bandit_service.events.entries import Decision
+from bandit_service.kept import Kept
+from bandit_service.policy.chooser import Candidates
 from bandit_service.policy.features import action_line
 
 _MAX_REVISIONS: Final = 5_000
 """Placement revisions whose candidates' lines are kept ready."""
+_MAX_KEPT_BYTES: Final = 32 * 1_048_576
+"""How much room lists of candidates may take: which are excluded comes from requests."""
+_BYTES_AN_ARM: Final = 600
+"""What a candidate takes besides its line."""
+
+
+def candidates_of(decision: Decision, placement: Placement | None) -> Candidates:
+    """What a decision chose among; ``placement`` is as of its revision, None if all came inline."""
+    if decision.inline is not None or placement is None:
+        return Candidates.inline(decision.placement, decision.inline or ())
+    return Candidates.of(placement, decision.exclude)
 
 
 class LoggedCandidates:
@@ -24,6 +38,17 @@ class LoggedCandidates:
         """Look placements up in ``history``, which the caller keeps in step with the log."""
         self._history = history
         self._lines: dict[tuple[str, int], dict[str, str]] = {}
+        self._kept: Kept[tuple[str, int, tuple[str, ...]], Candidates] = Kept(
+            entries=_MAX_REVISIONS, room=_MAX_KEPT_BYTES
+        )
+
+    def asked(self, decision: Decision) -> Candidates | None:
+        """The candidates as the service had them, or None if the log does not say what they were.
+
+        Their arms are those of the decision, in its order.
+        """
+        candidates = self._asked(decision)
+        return candidates if candidates and candidates.arms == decision.arms else None
 
     def of(self, decision: Decision) -> list[str] | None:
         """A line for each candidate, or None if the log does not say what they were."""
@@ -45,3 +70,17 @@ class LoggedCandidates:
             return [known[arm] for arm in decision.arms]
         except KeyError:
             return None
+
+    def _asked(self, decision: Decision) -> Candidates | None:
+        if decision.inline is not None:
+            return candidates_of(decision, None)
+        placement = self._history.placement(decision.placement, decision.revision)
+        if placement is None:
+            return None
+        key = (decision.placement, decision.revision, tuple(decision.exclude))
+        kept = self._kept.get(key)
+        if kept is None:
+            kept = candidates_of(decision, placement)
+            lines = sum(map(len, kept.lines)) + sum(map(len, decision.exclude))
+            self._kept.keep(key, kept, lines + _BYTES_AN_ARM * (1 + len(kept)))
+        return kept

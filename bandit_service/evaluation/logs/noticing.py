@@ -1,0 +1,172 @@
+"""The join, with a place for everything odd that it meets.
+
+``outcomes.join`` counts; here its counters are compared before and after each entry, so that each
+count has its place. Two things it cannot tell are told apart by the ids of the last decisions,
+which are remembered: an event of a decision that had closed from one of a decision that never was,
+and a decision that the log has again after it closed, which would otherwise be a row twice.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from typing import Final, NamedTuple
+
+from bandit_service.archive.reading import Joined
+from bandit_service.evaluation.batch import hash_of
+from bandit_service.evaluation.logs.base import Blame, Violation
+from bandit_service.events.entries import Decision, Entry, Event, Position, Tick, came
+from bandit_service.events.identity import claimed_time
+from bandit_service.outcomes.join import JoinCounts, Outcome
+from bandit_service.policy.settings import SiteSettings
+
+REMEMBERED: Final = 100_000
+"""Ids that are remembered."""
+
+
+class Recent:
+    """The last so many ids."""
+
+    def __init__(self, count: int = REMEMBERED) -> None:
+        self._ids: dict[int, None] = {}
+        self._count = count
+        self.forgot = False
+        """Whether some had to be forgotten."""
+
+    def add(self, number: int) -> bool:
+        """Remember an id; False if it is one of the last."""
+        if number in self._ids:
+            return False
+        self._ids[number] = None
+        if len(self._ids) > self._count:
+            del self._ids[next(iter(self._ids))]
+            self.forgot = True
+        return True
+
+    def __contains__(self, number: object) -> bool:
+        return number in self._ids
+
+
+class _Early(NamedTuple):
+    decision: str
+    place: str
+
+
+class Noticing:
+    """Takes the entries of a log in order; gives what they close and says what is wrong."""
+
+    def __init__(self, settings: SiteSettings, blame: Blame) -> None:
+        """At the start of a log."""
+        self.joined = Joined(settings)
+        self.left_out: Counter[str] = Counter()
+        """Entries that were not taken in, by kind of violation."""
+        self._blame = blame
+        self._recent = Recent()
+        self._early: deque[_Early] = deque()
+        self._places: dict[str, str] = {}
+        """Where the open decisions are, by id."""
+
+    def place(self, outcome: Outcome) -> str:
+        """Where the decision of an outcome is. May be asked once."""
+        return self._places.pop(outcome.decision.id)
+
+    def apply(self, place: str, position: Position, entry: Entry) -> list[Outcome]:
+        """Take in the next entry; the outcomes that it closed."""
+        closed = self._expire(position, entry)
+        if isinstance(entry, Decision):
+            return closed + self._decision(place, position, entry)
+        if isinstance(entry, Event):
+            return closed + self._event(place, position, entry)
+        return closed + self.joined.apply(position, entry)
+
+    def leave_out(self, kind: str, place: str, message: str) -> None:
+        """Say what is wrong with an entry that is not taken in."""
+        self.left_out[kind] += 1
+        self._blame(Violation(kind, place, message))
+
+    def _expire(self, position: Position, entry: Entry) -> list[Outcome]:
+        """What the passing of time does, apart from what the entry does."""
+        counts = self.joined.join.counts
+        late = counts.late_events
+        clock = came(position, entry)
+        closed = self.joined.join.apply(clock, Tick(at=clock.ms))
+        for _ in range(counts.late_events - late):
+            gone = self._early.popleft()
+            self._late(gone.place, gone.decision)
+        return closed
+
+    def _decision(self, place: str, position: Position, decision: Decision) -> list[Outcome]:
+        wrong = _wrong_with(decision)
+        if wrong is not None:
+            self.leave_out(*wrong[:1], place, wrong[1])
+            return []
+        if not self._recent.add(hash_of(decision.id)):
+            self.leave_out("decision_twice", place, f"decision {decision.id} came before")
+            return []
+        counts = self.joined.join.counts
+        known, twice, events = _other(counts), counts.duplicate_decisions, counts.duplicate_events
+        closed = self.joined.apply(position, decision)
+        if counts.duplicate_decisions > twice:  # still open, and yet too long ago for ``Recent``
+            self._blame(Violation("decision_twice", place, f"decision {decision.id} came before"))
+        elif _other(counts) == known:
+            self._places[decision.id] = place
+        self._meet(decision, counts.duplicate_events - events)
+        return closed
+
+    def _meet(self, decision: Decision, twice: int) -> None:
+        """Forget the events that waited for a decision, of which so many were there twice."""
+        if not self._early:
+            return
+        met = [early for early in self._early if early.decision == decision.id]
+        if met:
+            self._early = deque(early for early in self._early if early.decision != decision.id)
+        for early in met[len(met) - twice :]:
+            self._blame(_twice(early.place, early.decision))
+
+    def _event(self, place: str, position: Position, event: Event) -> list[Outcome]:
+        join = self.joined.join
+        late, twice, early = (
+            join.counts.late_events,
+            join.counts.duplicate_events,
+            join.early_events,
+        )
+        closed = self.joined.apply(position, event)
+        if join.early_events > early:
+            self._early.append(_Early(event.decision, place))
+        if join.counts.duplicate_events > twice:
+            self._blame(_twice(place, event.decision))
+        if join.counts.late_events > late:
+            self._late(place, event.decision)
+        return closed
+
+    def _late(self, place: str, decision: str) -> None:
+        if hash_of(decision) in self._recent:
+            message = f"the window of decision {decision} had ended"
+            self._blame(Violation("event_late", place, message))
+        elif self._recent.forgot and claimed_time(decision) is not None:
+            message = f"decision {decision} is too long ago for its event to count"
+            self._blame(Violation("event_late", place, message))
+        else:
+            message = f"decision {decision} is not in the log before it"
+            self._blame(Violation("event_without_decision", place, message))
+
+
+def _other(counts: JoinCounts) -> int:
+    """How many decisions opened no unit."""
+    return counts.repeated_views + counts.switched_views
+
+
+def _wrong_with(decision: Decision) -> tuple[str, str] | None:
+    """The kind of what is wrong with a decision by itself, and what it is."""
+    count = len(decision.arms)
+    if not count:
+        return "entry_unreadable", "a decision without candidates"
+    if len(decision.probabilities) != count:
+        given = len(decision.probabilities)
+        return "entry_unreadable", f"{given} probabilities for {count} candidates"
+    if not 0 <= decision.chosen < count:
+        return "chosen_unknown", f"candidate {decision.chosen} was shown, of 0 to {count - 1}"
+    return None
+
+
+def _twice(place: str, decision: str) -> Violation:
+    return Violation("event_twice", place, f"an event of decision {decision} came before")
