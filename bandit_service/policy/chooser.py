@@ -1,10 +1,10 @@
 """The policy of a model: probabilities for candidates, and the draw among them.
 
-Live serving and ``explain`` choose through the ``Chooser`` of a snapshot, offline replay through
-the ``ModelPolicy`` that it is, over a model that goes on learning; there is no second copy.
-Probabilities depend on the model, the candidates and the shared line alone, and repeat, so they
-are kept until something is learned. A model that has been driven out of the range of numbers knows nothing: where its
-prediction is not finite the choice is uniform, and a decision is always possible.
+Live serving and ``explain`` choose through the ``Chooser`` of a snapshot. It is a ``ModelPolicy``;
+offline replay has one over a model that goes on learning. There is no second copy. Probabilities
+depend on the model, the candidates and the shared line alone, and repeat, so a chooser keeps them.
+A model that has been driven out of the range of numbers knows nothing: where its prediction is not
+finite the choice is uniform, and a decision is always possible.
 """
 
 from __future__ import annotations
@@ -61,7 +61,9 @@ class Candidates:
         """The least probability of each, where ``floor`` / K is the least of all; caps prevail."""
         if self._floored[0] != floor:
             even = floor / len(self)
-            lower = [min(max(low, even), high) for low, high in zip(self.lower, self.upper)]
+            lower = [
+                min(max(low, even), high) for low, high in zip(self.lower, self.upper, strict=True)
+            ]
             self._floored = (floor, lower)
         return self._floored[1]
 
@@ -93,41 +95,24 @@ class ModelPolicy:
     """The policy of a model, which it owns. Not thread-safe; call ``close`` when done."""
 
     def __init__(self, policy: PolicySettings, model: VowpalModel) -> None:
-        """Choose by ``model`` under ``policy``."""
+        """Choose by ``model``, as it stands whenever it is asked, under ``policy``."""
         self.policy = policy
         self._model = model
-        self._kept: Kept[tuple[object, str], Distribution] = Kept(
-            entries=MAX_KEPT, room=MAX_KEPT_BYTES
-        )
 
     def distribution(self, candidates: Candidates, shared: str) -> Distribution:
         """The probabilities of ``candidates`` for the decision that ``shared`` describes."""
-        key = (candidates.key, shared)
-        kept = self._kept.get(key)
-        if kept is None:
-            kept = self._distribution(candidates, shared)
-            lines = sum(map(len, candidates.lines))
-            self._kept.keep(key, kept, len(shared) + lines + _BYTES_AN_ARM * len(candidates))
-        return kept
-
-    def learned(self) -> None:
-        """Take note that the model has learned something."""
-        self._kept.clear()
-
-    def close(self) -> None:
-        """Free the model; the policy cannot be used afterwards."""
-        self._kept.clear()
-        self._model.close()
-
-    def _distribution(self, candidates: Candidates, shared: str) -> Distribution:
         prediction = self._model.predict(shared, candidates.lines)
         if not math.isfinite(sum(prediction.probabilities) + sum(prediction.rewards)):
             return without_knowledge(self.policy, candidates)
         return distribute(self.policy, candidates, prediction)
 
+    def close(self) -> None:
+        """Free the model; the policy cannot be used afterwards."""
+        self._model.close()
+
 
 class Chooser(ModelPolicy):
-    """The policy of one snapshot."""
+    """The policy of one snapshot. Its model stays as it is, and what is asked of it repeats."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         """Load the model of ``snapshot``.
@@ -139,6 +124,24 @@ class Chooser(ModelPolicy):
         self.settings = snapshot.settings
         policy = snapshot.settings.policy
         super().__init__(policy, VowpalModel(policy, snapshot.model))
+        self._kept: Kept[tuple[object, str], Distribution] = Kept(
+            entries=MAX_KEPT, room=MAX_KEPT_BYTES
+        )
+
+    def distribution(self, candidates: Candidates, shared: str) -> Distribution:
+        """The probabilities of ``candidates`` for the decision that ``shared`` describes."""
+        key = (candidates.key, shared)
+        kept = self._kept.get(key)
+        if kept is None:
+            kept = super().distribution(candidates, shared)
+            lines = sum(map(len, candidates.lines))
+            self._kept.keep(key, kept, len(shared) + lines + _BYTES_AN_ARM * len(candidates))
+        return kept
+
+    def close(self) -> None:
+        """Free the model; the chooser cannot be used afterwards."""
+        self._kept.clear()
+        super().close()
 
 
 def distribute(

@@ -44,8 +44,10 @@ _LABELS: Final = pylibvw.vw.lContextualBandit
 
 MAX_LINES: Final = 2_000
 """Lines of candidates that a ``ReplayModel`` keeps parsed; each takes about 25 KB."""
-MAX_LABELLED: Final = 500
-"""Lines with a reward, and shared lines, that it keeps of each; as above."""
+MAX_LESSONS: Final = 500
+"""Lines with a reward that it keeps; as above."""
+MAX_SHARED: Final = 16
+"""Shared lines that it keeps. They are many, and parsed again faster than found in cold memory."""
 
 
 class Prediction:
@@ -135,7 +137,7 @@ class ReplayModel(VowpalModel):
         """Learn that the candidate at index ``chosen`` earned ``reward``."""
         examples = self._parsed(shared, actions)
         labelled = self._labelled(actions[chosen], reward)
-        examples[chosen + 1] = self._once(self._lessons, labelled, MAX_LABELLED)
+        examples[chosen + 1] = self._once(self._lessons, labelled, MAX_LESSONS)
         _learn(self._vw, examples)
         _finish(self._vw, examples)  # counts it; nothing goes back to VW's pool
 
@@ -150,7 +152,7 @@ class ReplayModel(VowpalModel):
         super().close()
 
     def _parsed(self, shared: str, actions: Sequence[str]) -> list[Any]:
-        head = self._once(self._shared, shared, MAX_LABELLED)
+        head = self._once(self._shared, shared, MAX_SHARED)
         try:
             known = self._actions
             return [head, *[known[line] for line in actions]]
