@@ -85,7 +85,8 @@ class Batch:
     places: Sequence[str]
     """n: where each row is, as a person finds it: ``file:line``, or a position in the log."""
     key: Hashes
-    """n: a number for each row that is the same wherever and however often it is read."""
+    """n: a number for each row that is the same wherever and however often it is read; in a log
+    that has entries, ``hash_of`` the decision's id."""
     cluster: Hashes
     """n: the same for all rows of one visitor; of a row without a visitor, its key."""
     ms: Whole

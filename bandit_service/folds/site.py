@@ -32,6 +32,12 @@ _SLACK_MS: Final = 3_600_000
 """How far behind the catalog a serving process may be, in ms: as long as an outage may last."""
 
 
+def empty_history(settings: SiteSettings) -> CatalogHistory:
+    """The catalog of an empty log, which keeps what decisions can name before they close."""
+    slot_ms, window_ms = settings.policy.slot_ms, settings.rewards.window_ms
+    return CatalogHistory(keep_ms=slot_ms + window_ms + _SLACK_MS)
+
+
 class FoldState(msgspec.Struct, frozen=True):
     """What a checkpoint keeps besides the snapshot."""
 
@@ -47,9 +53,8 @@ class SiteFold:
         """The fold of an empty log."""
         self.settings = settings = canonical(settings)
         self.position = START
-        slot_ms = settings.policy.slot_ms
         self.join = Join(settings.rewards)
-        self.history = CatalogHistory(keep_ms=slot_ms + settings.rewards.window_ms + _SLACK_MS)
+        self.history = empty_history(settings)
         self.counters = Counters()
         self.trainer = Trainer(settings.policy, self.history)
 

@@ -7,6 +7,8 @@ they are the least biased examples there are.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bandit_service.events.catalog_history import CatalogHistory
 from bandit_service.outcomes.join import Outcome
 from bandit_service.policy.features import shared_line
@@ -23,12 +25,15 @@ class Trainer:
         settings: PolicySettings,
         history: CatalogHistory,
         *,
-        model: bytes | None = None,
+        model: bytes | VowpalModel | None = None,
         outcomes: int = 0,
     ) -> None:
-        """A trainer with a new model, or with one that was saved after ``outcomes`` outcomes."""
+        """A trainer with a new model, or with one that was saved after ``outcomes`` outcomes.
+
+        A model that is open already is used as it is, and closed with the trainer.
+        """
         self.outcomes = outcomes
-        self._model = VowpalModel(settings, model)
+        self._model = model if isinstance(model, VowpalModel) else VowpalModel(settings, model)
         self._candidates = LoggedCandidates(history)
 
     def learn(self, outcome: Outcome) -> bool:
@@ -40,9 +45,13 @@ class Trainer:
         if lines is None:
             return False
         shared = shared_line(decision.persona, decision.traits, decision.context)
-        self._model.learn(shared, lines, decision.chosen, outcome.reward)
-        self.outcomes += 1
+        self.teach(shared, lines, decision.chosen, outcome.reward)
         return True
+
+    def teach(self, shared: str, lines: Sequence[str], chosen: int, reward: float) -> None:
+        """Learn that the candidate at index ``chosen`` earned ``reward``."""
+        self._model.learn(shared, lines, chosen, reward)
+        self.outcomes += 1
 
     def save(self) -> bytes:
         """The model as bytes."""

@@ -1,9 +1,10 @@
-"""The policy of one snapshot: probabilities for candidates, and the draw among them.
+"""The policy of a model: probabilities for candidates, and the draw among them.
 
-Live serving, ``explain`` and offline replay all choose through ``Chooser``; there is no second
-copy. Probabilities depend on the snapshot, the candidates and the shared line alone, and repeat,
-so they are kept. A model that has been driven out of the range of numbers knows nothing: where its
-prediction is not finite the choice is uniform, and a decision is always possible.
+Live serving and ``explain`` choose through the ``Chooser`` of a snapshot. It is a ``ModelPolicy``;
+offline replay has one over a model that goes on learning. There is no second copy. Probabilities
+depend on the model, the candidates and the shared line alone, and repeat, so a chooser keeps them.
+A model that has been driven out of the range of numbers knows nothing: where its prediction is not
+finite the choice is uniform, and a decision is always possible.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _BYTES_AN_ARM: Final = 160
 class Candidates:
     """What may be shown: variants with their arms and feature lines, prepared once."""
 
-    __slots__ = ("arms", "key", "lines", "lower", "uniform", "upper", "variants")
+    __slots__ = ("_floored", "arms", "key", "lines", "lower", "uniform", "upper", "variants")
 
     def __init__(self, variants: Sequence[Variant], lines: Sequence[str]) -> None:
         """``lines`` are the candidates' feature lines, in the order of ``variants``."""
@@ -42,6 +43,7 @@ class Candidates:
         self.upper = tuple(variant.max_share for variant in variants)
         self.key = (self.lines, self.lower, self.upper)
         self.uniform = bounded([1.0] * len(self.arms), self.lower, self.upper) if self.arms else []
+        self._floored: tuple[float, list[float]] = (0.0, list(map(min, self.lower, self.upper)))
 
     @classmethod
     def of(cls, placement: Placement, exclude: Iterable[str] = ()) -> Candidates:
@@ -54,6 +56,16 @@ class Candidates:
     def inline(cls, placement: str, variants: Sequence[Variant]) -> Candidates:
         """Variants that came with a request."""
         return cls(variants, [action_line(placement, (), variant) for variant in variants])
+
+    def least(self, floor: float) -> list[float]:
+        """The least probability of each, where ``floor`` / K is the least of all; caps prevail."""
+        if self._floored[0] != floor:
+            even = floor / len(self)
+            lower = [
+                min(max(low, even), high) for low, high in zip(self.lower, self.upper, strict=True)
+            ]
+            self._floored = (floor, lower)
+        return self._floored[1]
 
     def __len__(self) -> int:
         return len(self.variants)
@@ -79,8 +91,28 @@ class Choice(NamedTuple):
     holdout: bool
 
 
-class Chooser:
-    """The policy of one snapshot. Not thread-safe; call ``close`` when done."""
+class ModelPolicy:
+    """The policy of a model, which it owns. Not thread-safe; call ``close`` when done."""
+
+    def __init__(self, policy: PolicySettings, model: VowpalModel) -> None:
+        """Choose by ``model``, as it stands whenever it is asked, under ``policy``."""
+        self.policy = policy
+        self._model = model
+
+    def distribution(self, candidates: Candidates, shared: str) -> Distribution:
+        """The probabilities of ``candidates`` for the decision that ``shared`` describes."""
+        prediction = self._model.predict(shared, candidates.lines)
+        if not math.isfinite(sum(prediction.probabilities) + sum(prediction.rewards)):
+            return without_knowledge(self.policy, candidates)
+        return distribute(self.policy, candidates, prediction)
+
+    def close(self) -> None:
+        """Free the model; the policy cannot be used afterwards."""
+        self._model.close()
+
+
+class Chooser(ModelPolicy):
+    """The policy of one snapshot. Its model stays as it is, and what is asked of it repeats."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         """Load the model of ``snapshot``.
@@ -90,8 +122,8 @@ class Chooser:
         """
         self.name = snapshot.name
         self.settings = snapshot.settings
-        self.policy: PolicySettings = snapshot.settings.policy
-        self._model = VowpalModel(self.policy, snapshot.model)
+        policy = snapshot.settings.policy
+        super().__init__(policy, VowpalModel(policy, snapshot.model))
         self._kept: Kept[tuple[object, str], Distribution] = Kept(
             entries=MAX_KEPT, room=MAX_KEPT_BYTES
         )
@@ -101,7 +133,7 @@ class Chooser:
         key = (candidates.key, shared)
         kept = self._kept.get(key)
         if kept is None:
-            kept = self._distribution(candidates, shared)
+            kept = super().distribution(candidates, shared)
             lines = sum(map(len, candidates.lines))
             self._kept.keep(key, kept, len(shared) + lines + _BYTES_AN_ARM * len(candidates))
         return kept
@@ -109,23 +141,15 @@ class Chooser:
     def close(self) -> None:
         """Free the model; the chooser cannot be used afterwards."""
         self._kept.clear()
-        self._model.close()
-
-    def _distribution(self, candidates: Candidates, shared: str) -> Distribution:
-        prediction = self._model.predict(shared, candidates.lines)
-        if not math.isfinite(sum(prediction.probabilities) + sum(prediction.rewards)):
-            return without_knowledge(self.policy, candidates)
-        return distribute(self.policy, candidates, prediction)
+        super().close()
 
 
 def distribute(
     policy: PolicySettings, candidates: Candidates, prediction: Prediction
 ) -> Distribution:
     """From the model's prediction to the probabilities that are drawn from."""
-    count = len(candidates)
-    lower = [max(share, policy.floor / count) for share in candidates.lower]
-    lower = [min(low, high) for low, high in zip(lower, candidates.upper, strict=True)]
-    learned = bounded(prediction.probabilities, lower, candidates.upper)
+    least = candidates.least(policy.floor)
+    learned = bounded(prediction.probabilities, least, candidates.upper)
     overall = mixed(learned, candidates.uniform, policy.holdout)
     return Distribution(learned, candidates.uniform, overall, prediction.rewards)
 

@@ -19,8 +19,10 @@ sampling and the Jaccard index of probability distributions".
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from hashlib import blake2b
+from operator import le
 
 from bandit_service.errors import InvalidInput
 
@@ -51,7 +53,7 @@ def bounded(
     if not total > 0 or not math.isfinite(total):
         raise InvalidInput("no candidate has a positive probability")
     even = [p / total for p in probabilities]
-    if all(low <= p <= high for p, low, high in zip(even, lower, upper, strict=True)):
+    if all(map(le, lower, even)) and all(map(le, even, upper)):
         return _normalised(even)
     floor, ceiling = sum(lower), sum(upper)
     if floor >= 1.0:
@@ -114,8 +116,9 @@ def _uniform(stream: blake2b, what: str) -> float:
 def _scale(weights: Sequence[float], lower: Sequence[float], upper: Sequence[float]) -> float:
     """The c with sum(clip(c * w, lower, upper)) = 1; needs sum(lower) < 1 < sum(upper).
 
-    The sum is piecewise linear and does not decrease in c, with corners where a candidate leaves
-    its lower bound or meets its upper one; walk the corners to the segment that crosses 1.
+    The sum is piecewise linear and does not decrease in c (nor does it as rounded: every operation
+    in it is monotone), with corners where a candidate leaves its lower bound or meets its upper
+    one; search the corners for the segment that crosses 1.
     """
     corners = sorted(
         {
@@ -124,12 +127,10 @@ def _scale(weights: Sequence[float], lower: Sequence[float], upper: Sequence[flo
             for b in bounds
         }
     )
-    low = 0.0
-    for corner in corners:
-        if _clipped_sum(corner, weights, lower, upper) >= 1.0:
-            return _cross(low, corner, weights, lower, upper)
-        low = corner
-    return corners[-1]
+    found = bisect_left(corners, 1.0, key=lambda c: _clipped_sum(c, weights, lower, upper))
+    if found == len(corners):
+        return corners[-1]
+    return _cross(corners[found - 1] if found else 0.0, corners[found], weights, lower, upper)
 
 
 def _cross(

@@ -86,14 +86,14 @@ def genesis(settings: SiteSettings) -> Snapshot:
         model.close()
 
 
-def load_snapshot(data: bytes, *, name: str) -> Snapshot:
-    """The snapshot that ``data`` holds.
+def load_snapshot(data: bytes, *, name: str | None = None) -> Snapshot:
+    """The snapshot that ``data`` holds; where it came without a name, its bytes make one.
 
     Raises:
         SnapshotError: if the bytes are not what ``name`` says, or of another format.
     """
     snapshot = _decode(data, Snapshot, "snapshot")
-    if snapshot.name != name:
+    if name is not None and snapshot.name != name:
         raise SnapshotError(
             f"snapshot {name} is damaged: its bytes make {snapshot.name}",
             hint="rebuild it from the log: bandit-service rebuild",

@@ -16,7 +16,8 @@ What this module takes care of, so that nobody else needs to know:
 - *Bytes.* What ``save`` gives is a function of what was learned, in order, wherever the model was
   saved and loaded on the way. A model that never was loaded writes a few other bytes in its header,
   so the bytes are those that a loaded copy writes. Predicting moves counters in the header: a model
-  that is saved must not predict, so serving and learning load their own copies.
+  that is saved must not predict, so serving and learning load their own copies. (``ReplayModel``
+  moves none, and may do both.)
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pylibvw
 import vowpalwabbit
@@ -38,6 +39,15 @@ _parse = pylibvw.vw._parse  # noqa: SLF001 - the bindings name it so
 _learn = pylibvw.vw.learn_multi
 _predict = pylibvw.vw.predict_multi
 _finish = pylibvw.vw._finish_example_multi_ex  # noqa: SLF001 - as above
+_example = pylibvw.example
+_LABELS: Final = pylibvw.vw.lContextualBandit
+
+MAX_LINES: Final = 2_000
+"""Lines of candidates that a ``ReplayModel`` keeps parsed; each takes about 25 KB."""
+MAX_LESSONS: Final = 500
+"""Lines with a reward that it keeps; as above."""
+MAX_SHARED: Final = 16
+"""Shared lines that it keeps. They are many, and parsed again faster than found in cold memory."""
 
 
 class Prediction:
@@ -65,9 +75,8 @@ class VowpalModel:
 
     def learn(self, shared: str, actions: Sequence[str], chosen: int, reward: float) -> None:
         """Learn that the candidate at index ``chosen`` earned ``reward``."""
-        cost = (self._typical - reward) / self._typical
         lines = [shared, *actions]
-        lines[chosen + 1] = f"0:{cost:.9g}:1 {actions[chosen]}"
+        lines[chosen + 1] = self._labelled(actions[chosen], reward)
         examples = _parse(self._vw, "\n".join(lines))
         _learn(self._vw, examples)
         _finish(self._vw, examples)
@@ -75,15 +84,9 @@ class VowpalModel:
     def predict(self, shared: str, actions: Sequence[str]) -> Prediction:
         """Probabilities and expected rewards of the candidates."""
         examples = _parse(self._vw, "\n".join((shared, *actions)))
-        _predict(self._vw, examples)
-        probabilities: list[float] = examples[0].get_action_scores()
-        costs: list[float] = [example.get_partial_prediction() for example in examples[1:]]
+        prediction = self._asked(examples)
         _finish(self._vw, examples)
-        total = sum(probabilities)
-        return Prediction(
-            [p / total for p in probabilities],
-            [self._typical * (1.0 - cost) for cost in costs],
-        )
+        return prediction
 
     def save(self) -> bytes:
         """The model as bytes that the constructor reads back."""
@@ -96,6 +99,73 @@ class VowpalModel:
     def close(self) -> None:
         """Free what VW holds; the model cannot be used afterwards."""
         self._vw.finish()
+
+    def _labelled(self, action: str, reward: float) -> str:
+        cost = (self._typical - reward) / self._typical
+        return f"0:{cost:.9g}:1 {action}"
+
+    def _asked(self, examples: list[Any]) -> Prediction:
+        _predict(self._vw, examples)
+        probabilities: list[float] = examples[0].get_action_scores()
+        costs: list[float] = [example.get_partial_prediction() for example in examples[1:]]
+        total = sum(probabilities)
+        return Prediction(
+            [p / total for p in probabilities],
+            [self._typical * (1.0 - cost) for cost in costs],
+        )
+
+
+class ReplayModel(VowpalModel):
+    """The same model for those who predict and learn in turn, again and again, as replay does.
+
+    What it predicts, and what it saves, is what ``VowpalModel`` would, to the bit (there is a
+    test). But a line is parsed once and kept, and what is learned is parsed with its label beside
+    the unlabelled lines that predicted. The examples are this object's own, not of VW's pool, so a
+    prediction need not be finished: it moves no counters, and the model may be saved all the same.
+
+    Serving would gain nothing: it has a new model every second.
+    """
+
+    def __init__(self, settings: PolicySettings, data: bytes | None = None) -> None:
+        """As ``VowpalModel``."""
+        super().__init__(settings, data)
+        self._actions: dict[str, Any] = {}
+        self._lessons: dict[str, Any] = {}
+        self._shared: dict[str, Any] = {}
+
+    def learn(self, shared: str, actions: Sequence[str], chosen: int, reward: float) -> None:
+        """Learn that the candidate at index ``chosen`` earned ``reward``."""
+        examples = self._parsed(shared, actions)
+        labelled = self._labelled(actions[chosen], reward)
+        examples[chosen + 1] = self._once(self._lessons, labelled, MAX_LESSONS)
+        _learn(self._vw, examples)
+        _finish(self._vw, examples)  # counts it; nothing goes back to VW's pool
+
+    def predict(self, shared: str, actions: Sequence[str]) -> Prediction:
+        """Probabilities and expected rewards of the candidates."""
+        return self._asked(self._parsed(shared, actions))
+
+    def close(self) -> None:
+        """Free what VW holds; the model cannot be used afterwards."""
+        for kept in (self._actions, self._lessons, self._shared):
+            kept.clear()
+        super().close()
+
+    def _parsed(self, shared: str, actions: Sequence[str]) -> list[Any]:
+        head = self._once(self._shared, shared, MAX_SHARED)
+        try:
+            known = self._actions
+            return [head, *[known[line] for line in actions]]
+        except KeyError:
+            return [head, *[self._once(self._actions, line, MAX_LINES) for line in actions]]
+
+    def _once(self, kept: dict[str, Any], line: str, most: int) -> Any:
+        example = kept.get(line)
+        if example is None:
+            if len(kept) >= most:
+                kept.clear()
+            example = kept[line] = _example(self._vw, _LABELS, line)
+        return example
 
 
 def arguments(settings: PolicySettings) -> str:

@@ -18,6 +18,9 @@ class Target(Protocol):
     learns: bool
     """Whether its probabilities depend on the rows before, so that order matters and the log cannot
     be read in parts."""
+    as_logged: int
+    """Rows so far of which it says nothing, and which it left to the log's own policy (weight 1). A
+    result must show it; where it is all rows, the target says nothing about this log."""
 
     def watch(self, position: Position, entry: Entry) -> None:
         """See the next entry of a log that has entries, before any batch that it closes rows of.
@@ -35,3 +38,21 @@ class Target(Protocol):
 
     def close(self) -> None:
         """Free what it holds."""
+
+
+class Still:
+    """The part of a target that is the same for all that learn nothing."""
+
+    learns = False
+
+    def __init__(self, name: str, words: str) -> None:
+        """A target of these words."""
+        self.name = name
+        self.words = words
+        self.as_logged = 0
+
+    def watch(self, position: Position, entry: Entry) -> None:
+        """Nothing: a row is answered by itself."""
+
+    def close(self) -> None:
+        """Nothing: it holds nothing."""

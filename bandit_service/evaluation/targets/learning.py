@@ -1,0 +1,126 @@
+"""A policy that learns as it goes, scored progressively: predict, score, then learn.
+
+On a log with entries it is ``replay.Replay``: predictions are made at the decisions, and an outcome
+is learned when it closes, as live. On any other log there is no telling when a reward was known: a
+row is predicted, then learned from at once.
+
+Nothing it does changes what the log shows next, and it learns from what the log's policy chose to
+show: this is how well it predicts from this log's lessons, not what it would have explored.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+
+import numpy as np
+
+from bandit_service.catalog.personas import UNKNOWN
+from bandit_service.errors import EvaluationError
+from bandit_service.evaluation.batch import Batch, Floats, Mask
+from bandit_service.evaluation.targets.logged import left_as_logged
+from bandit_service.evaluation.targets.replay import Replay, blind_settings
+from bandit_service.events.entries import Entry, Position
+from bandit_service.policy.features import shared_line
+from bandit_service.policy.settings import SiteSettings
+
+
+class Learning:
+    """A policy of these settings, which has learned nothing when the log begins.
+
+    Rows whose candidates the log does not describe are left to the log's own policy, and teach
+    nothing.
+    """
+
+    learns = True
+
+    def __init__(
+        self, name: str, settings: SiteSettings, *, evaluated: SiteSettings, blind: bool = False
+    ) -> None:
+        """``evaluated`` are the settings of the evaluation.
+
+        ``blind``: hide the visitor's persona and traits, of what is predicted and learned alike.
+        The context stays: it is the situation, and what this visitor saw of this placement.
+        """
+        self.name = name
+        self.words = "The service, learning from this log from its beginning" + (
+            ", without knowing who visits." if blind else "."
+        )
+        self.as_logged = 0
+        self._blind = blind
+        self._watched = False
+        self._replay = Replay(
+            blind_settings(settings) if blind else settings, evaluated=evaluated, blind=blind
+        )
+
+    @property
+    def outcomes(self) -> int:
+        """How many outcomes it has learned from."""
+        return self._replay.trainer.outcomes
+
+    def watch(self, position: Position, entry: Entry) -> None:
+        """Predict at a decision; learn what the entry closed."""
+        self._watched = True
+        self._replay.apply(position, entry)
+
+    def probabilities(self, batch: Batch) -> Floats:
+        """What it predicted of each row when it was decided.
+
+        Raises:
+            EvaluationError: if a row was not seen being decided.
+        """
+        unknown = np.zeros(len(batch), np.bool_)
+        predict = self._remembered if self._watched else self._progressive
+        found = predict(batch, unknown)
+        self.as_logged += int(np.count_nonzero(unknown))
+        return left_as_logged(batch, np.array(found), unknown)
+
+    def model(self) -> bytes:
+        """The model as it stands."""
+        return self._replay.trainer.save()
+
+    def close(self) -> None:
+        """Free the model."""
+        self._replay.close()
+
+    def _remembered(self, batch: Batch, unknown: Mask) -> array[float]:
+        found = array("d")
+        counts = batch.counts.tolist()
+        for row, key in enumerate(batch.key.tolist()):
+            try:
+                predicted = self._replay.take(key)
+            except KeyError:
+                raise _unseen(batch.places[row]) from None
+            if predicted is None:
+                unknown[row] = True
+                predicted = array("d", bytes(8 * counts[row]))
+            found.extend(predicted)
+        return found
+
+    def _progressive(self, batch: Batch, unknown: Mask) -> array[float]:
+        found = array("d")
+        counts, chosen, rewards = (
+            batch.counts.tolist(),
+            batch.chosen.tolist(),
+            batch.reward.tolist(),
+        )
+        policy, trainer = self._replay.policy, self._replay.trainer
+        for row, asked in enumerate(batch.asked):
+            if asked is None:
+                unknown[row] = True
+                found.extend(array("d", bytes(8 * counts[row])))
+                continue
+            decision, shared, candidates = asked
+            if self._blind:
+                shared = shared_line(UNKNOWN, {}, decision.context)
+            found.extend(policy.distribution(candidates, shared).overall)
+            if chosen[row] >= 0 and math.isfinite(rewards[row]):
+                trainer.teach(shared, candidates.lines, chosen[row], rewards[row])
+        return found
+
+
+def _unseen(place: str) -> EvaluationError:
+    return EvaluationError(
+        f"row {place}: a policy that learns has not seen its decision, or too many others since",
+        hint="evaluate it on the whole log, in order, from its beginning",
+    )
