@@ -98,8 +98,7 @@ def estimates(evaluation: Evaluation, scale: Scale) -> Chart:
         for policy in evaluation.policies
         if (found := words.quoted(policy)) is not None
     ]
-    label = "Quoted estimate of each policy with its interval, and the log's own mean"
-    return intervals(label, bars, scale, evaluation.mean_reward)
+    return intervals("The quoted estimate of each policy", bars, scale, evaluation.mean_reward)
 
 
 def parts(label: str, found: Sequence[Cell], scale: Scale, own: float | None) -> Chart:
@@ -120,7 +119,7 @@ def intervals(label: str, bars: Sequence[Bar], scale: Scale, own: float | None) 
         range=[len(bars) - 0.5, -0.5],
         showgrid=False,
     )
-    figure.update_xaxes(tickformat=scale.ticks, title_text=scale.unit, nticks=6)
+    figure.update_xaxes(tickformat=scale.ticks, nticks=6, tickangle=0)
     if own is not None:
         figure.add_vline(x=own, line={"color": LOG, "width": 2, "dash": "dash"})
         figure.add_annotation(
@@ -132,7 +131,23 @@ def intervals(label: str, bars: Sequence[Bar], scale: Scale, own: float | None) 
             text=f"log {scale.value(own)}",
             font={"color": LOG},
         )
-    return _chart(label, figure, 110 + 34 * max(1, len(bars)))
+    for line, bar in enumerate(bars):
+        if bar.estimate.value is None:
+            _write(figure, line, words.status(bar.estimate))
+    told = f"{label}: {scale.unit}, with intervals; weak ones are hollow, the log's mean is dashed"
+    return _chart(told, figure, 84 + 34 * max(1, len(bars)))
+
+
+def _write(figure: go.Figure, line: int, text: str) -> None:
+    figure.add_annotation(
+        x=0.01,
+        xref="paper",
+        xanchor="left",
+        y=line,
+        showarrow=False,
+        text=text,
+        font={"color": WEAK},
+    )
 
 
 def _points(bars: Sequence[Bar], status: str, colour: str, symbol: str, scale: Scale) -> go.Scatter:
@@ -176,6 +191,8 @@ def over_time(
 ) -> Chart:
     """The estimate up to each moment, in its band; ``bounds`` are those of the axis."""
     figure = _figure()
+    found = words.quoted(policy)
+    colour = SERIES if found is not None and found.status == "ok" else WEAK
     times = [at.ms for at in policy.over_time]
     low, high = ([getattr(at, side) for at in policy.over_time] for side in ("low", "high"))
     plain: dict[str, Any] = {"x": times, "mode": "lines", "hoverinfo": "skip"}
@@ -190,8 +207,8 @@ def over_time(
             x=times,
             y=[at.value for at in policy.over_time],
             mode="lines+markers" if len(times) < 60 else "lines",
-            line={"color": SERIES, "width": 2},
-            marker={"color": SERIES, "size": 5},
+            line={"color": colour, "width": 2},
+            marker={"color": colour, "size": 5},
             hovertext=[
                 _lines(
                     moment(at.ms),
@@ -207,7 +224,9 @@ def over_time(
         figure.add_hline(y=own, line={"color": LOG, "width": 2, "dash": "dash"})
     figure.update_xaxes(type="date", nticks=5)
     figure.update_yaxes(tickformat=scale.ticks, range=bounds)
-    return _chart(f"Estimate of {policy.name} over time with its anytime-valid band", figure, 280)
+    figure.update_layout(margin={"t": 12})
+    label = f"{policy.name} over time: {scale.unit}, with its anytime-valid band"
+    return _chart(f"{label}; the log's mean is dashed", figure, 270)
 
 
 def time_bounds(evaluation: Evaluation) -> tuple[float, float] | None:
@@ -257,8 +276,8 @@ def weights(name: str, found: Weights) -> Chart:
         showgrid=False,
     )
     figure.update_yaxes(type="log", title_text="rows", dtick=1, tickformat=",d")
-    figure.update_layout(bargap=0.06)
-    return _chart(f"Histogram of the weights of {name}", figure, 280)
+    figure.update_layout(bargap=0.06, margin={"t": 12})
+    return _chart(f"Weights of {name}: rows by weight, both on logarithmic axes", figure, 270)
 
 
 def shares(name: str, found: Sequence[Share], scale: Scale) -> Chart:
@@ -307,7 +326,7 @@ def shares(name: str, found: Sequence[Share], scale: Scale) -> Chart:
         showgrid=False,
     )
     label = f"How far the shares of {name} are from the log's, by variant and persona"
-    return _chart(label, figure, 200 + 24 * len(lines))
+    return _chart(label, figure, 150 + 24 * len(lines))
 
 
 def _difference(one: Share | None) -> float | None:
