@@ -229,15 +229,12 @@ def _spaced(found: Sequence[Moment], most: int) -> Sequence[Moment]:
 
 
 def over_time_facts(policy: PolicyResult) -> list[tuple[str, str]]:
-    """What stands behind a policy's estimate over time, as names and values."""
+    """How far to trust a policy's estimates over time, as names and values."""
     found = words.quoted(policy)
     if found is None:
         return []
     doubt = f"ESS {size(found.ess)}, largest weight {weight(found.max_weight)}"
-    return [
-        ("Estimator", words.estimator(found.estimator)),
-        ("At the end", f"n {count(found.n)}, {doubt}"),
-    ]
+    return [("Behind the quoted estimate", f"n {count(found.n)}, {doubt}")]
 
 
 def weights(name: str, found: Weights) -> Table:
