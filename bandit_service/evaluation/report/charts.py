@@ -62,6 +62,8 @@ DARK: Final = {
 
 LONGEST_LABEL: Final = 24
 """Characters of a label; the rest is in what the pointer shows, and in the table."""
+NARROW_LABEL: Final = 14
+"""The same on a phone."""
 MOST_BARS: Final = 25
 """Rows of a chart of parts of the log."""
 MOST_TILES: Final = 30
@@ -76,7 +78,7 @@ class Chart(NamedTuple):
     height: int
     """Pixels."""
     figure: str
-    """JSON for Plotly: data and layout."""
+    """JSON: data and layout for Plotly, and ``narrow``, by axis, what is different on a phone."""
 
 
 class Bar(NamedTuple):
@@ -98,8 +100,7 @@ def estimates(evaluation: Evaluation, scale: Scale) -> Chart:
         for policy in evaluation.policies
         if (found := words.quoted(policy)) is not None
     ]
-    label = "Quoted estimate of each policy with its interval, and the log's own mean"
-    return intervals(label, bars, scale, evaluation.mean_reward)
+    return intervals("The quoted estimate of each policy", bars, scale, evaluation.mean_reward)
 
 
 def parts(label: str, found: Sequence[Cell], scale: Scale, own: float | None) -> Chart:
@@ -120,7 +121,7 @@ def intervals(label: str, bars: Sequence[Bar], scale: Scale, own: float | None) 
         range=[len(bars) - 0.5, -0.5],
         showgrid=False,
     )
-    figure.update_xaxes(tickformat=scale.ticks, title_text=scale.unit, nticks=6)
+    figure.update_xaxes(tickformat=scale.ticks, nticks=6)
     if own is not None:
         figure.add_vline(x=own, line={"color": LOG, "width": 2, "dash": "dash"})
         figure.add_annotation(
@@ -132,7 +133,27 @@ def intervals(label: str, bars: Sequence[Bar], scale: Scale, own: float | None) 
             text=f"log {scale.value(own)}",
             font={"color": LOG},
         )
-    return _chart(label, figure, 110 + 34 * max(1, len(bars)))
+    for line, bar in enumerate(bars):
+        if bar.estimate.value is None:
+            _write(figure, line, words.status(bar.estimate))
+    told = f"{label}: {scale.unit}, with intervals; weak ones are hollow, the log's mean is dashed"
+    narrow = {
+        "xaxis": {"nticks": 4},
+        "yaxis": {"ticktext": [_label(bar.name, NARROW_LABEL) for bar in bars]},
+    }
+    return _chart(told, figure, 84 + 34 * max(1, len(bars)), narrow)
+
+
+def _write(figure: go.Figure, line: int, text: str) -> None:
+    figure.add_annotation(
+        x=0.01,
+        xref="paper",
+        xanchor="left",
+        y=line,
+        showarrow=False,
+        text=text,
+        font={"color": WEAK},
+    )
 
 
 def _points(bars: Sequence[Bar], status: str, colour: str, symbol: str, scale: Scale) -> go.Scatter:
@@ -176,6 +197,8 @@ def over_time(
 ) -> Chart:
     """The estimate up to each moment, in its band; ``bounds`` are those of the axis."""
     figure = _figure()
+    found = words.quoted(policy)
+    colour = SERIES if found is not None and found.status == "ok" else WEAK
     times = [at.ms for at in policy.over_time]
     low, high = ([getattr(at, side) for at in policy.over_time] for side in ("low", "high"))
     plain: dict[str, Any] = {"x": times, "mode": "lines", "hoverinfo": "skip"}
@@ -190,8 +213,8 @@ def over_time(
             x=times,
             y=[at.value for at in policy.over_time],
             mode="lines+markers" if len(times) < 60 else "lines",
-            line={"color": SERIES, "width": 2},
-            marker={"color": SERIES, "size": 5},
+            line={"color": colour, "width": 2},
+            marker={"color": colour, "size": 5},
             hovertext=[
                 _lines(
                     moment(at.ms),
@@ -207,7 +230,9 @@ def over_time(
         figure.add_hline(y=own, line={"color": LOG, "width": 2, "dash": "dash"})
     figure.update_xaxes(type="date", nticks=5)
     figure.update_yaxes(tickformat=scale.ticks, range=bounds)
-    return _chart(f"Estimate of {policy.name} over time with its anytime-valid band", figure, 280)
+    figure.update_layout(margin={"t": 12})
+    label = f"{policy.name} over time: {scale.unit}, with its anytime-valid band"
+    return _chart(f"{label}; the log's mean is dashed", figure, 270)
 
 
 def time_bounds(evaluation: Evaluation) -> tuple[float, float] | None:
@@ -248,7 +273,7 @@ def weights(name: str, found: Weights) -> Chart:
             hoverinfo="text",
         )
     )
-    step = max(1, len(found.edges) // 6)
+    step = max(1, -(-len(found.counts) // 5))
     ends = list(range(0, len(found.edges), step))
     figure.update_xaxes(
         tickvals=[end - 0.5 for end in ends],
@@ -257,8 +282,8 @@ def weights(name: str, found: Weights) -> Chart:
         showgrid=False,
     )
     figure.update_yaxes(type="log", title_text="rows", dtick=1, tickformat=",d")
-    figure.update_layout(bargap=0.06)
-    return _chart(f"Histogram of the weights of {name}", figure, 280)
+    figure.update_layout(bargap=0.06, margin={"t": 12})
+    return _chart(f"Weights of {name}: rows, on a logarithmic axis, by weight", figure, 270)
 
 
 def shares(name: str, found: Sequence[Share], scale: Scale) -> Chart:
@@ -293,7 +318,8 @@ def shares(name: str, found: Sequence[Share], scale: Scale) -> Chart:
                 "y": 1.0,
                 "yanchor": "bottom",
                 "thickness": 10,
-                "title": {"text": "policy's share minus log's, points", "side": "top"},
+                "ticksuffix": " points",
+                "nticks": 5,
             },
         }
     )
@@ -302,12 +328,18 @@ def shares(name: str, found: Sequence[Share], scale: Scale) -> Chart:
     )
     figure.update_yaxes(
         tickvals=list(range(len(lines))),
-        ticktext=[f"{_label(place, 16)} · {_label(arm, 12)}" for place, arm in lines],
+        ticktext=[_tile(*line, 16) for line in lines],
         range=[len(lines) - 0.5, -0.5],
         showgrid=False,
     )
-    label = f"How far the shares of {name} are from the log's, by variant and persona"
-    return _chart(label, figure, 200 + 24 * len(lines))
+    label = f"Shares of {name} minus those of the log, by variant and persona: blue is shown more"
+    bar = figure.layout.coloraxis.colorbar.to_plotly_json()
+    narrow = {
+        "xaxis": {"ticktext": [_label(persona, 10) for persona in personas]},
+        "yaxis": {"ticktext": [_tile(*line, 9) for line in lines], "tickfont": {"size": 11}},
+        "coloraxis": {"colorbar": {**bar, "nticks": 3, "ticksuffix": ""}},
+    }
+    return _chart(label, figure, 150 + 24 * len(lines), narrow)
 
 
 def _difference(one: Share | None) -> float | None:
@@ -351,14 +383,23 @@ def _figure() -> go.Figure:
     )
 
 
-def _chart(label: str, figure: go.Figure, height: int) -> Chart:
+def _chart(
+    label: str, figure: go.Figure, height: int, narrow: dict[str, dict[str, Any]] | None = None
+) -> Chart:
     figure.update_layout(height=height)
-    return Chart(label, height, msgspec.json.encode(figure.to_plotly_json()).decode())
+    drawn = {**figure.to_plotly_json(), "narrow": narrow or {}}
+    return Chart(label, height, msgspec.json.encode(drawn).decode())
 
 
 def _label(name: str, longest: int = LONGEST_LABEL) -> str:
     short = name if len(name) <= longest else f"{name[: longest - 1]}…"
     return html.escape(short, quote=False)
+
+
+def _tile(placement: str, arm: str, longest: int) -> str:
+    """The name of a row; of a placement its end, which is where names in a hierarchy differ."""
+    end = placement if len(placement) <= longest else f"…{placement[1 - longest :]}"
+    return f"{_label(end)} · {_label(arm, longest)}"
 
 
 def _lines(*lines: str) -> str:

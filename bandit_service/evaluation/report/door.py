@@ -3,6 +3,8 @@
 - An estimate with a value but no usable interval is *unanswerable* from here on: its value is
   withheld and the row says so. Rejected: raising, since one interval that could not be made would
   then cost the reader everything else that was found.
+- What has no value as a whole has none up to any moment either: where the quoted estimate is
+  withheld, so are those over time.
 - A number that is not finite, or a part that does not fit another, is a mistake in whoever made
   the evaluation, and is refused.
 - Names come from outside. Control characters, lone surrogates and marks that turn the direction
@@ -127,9 +129,12 @@ def _all_estimates(policy: PolicyResult) -> list[Estimate]:
 
 
 def _policy(policy: PolicyResult) -> PolicyResult:
+    estimates = [_estimate(estimate) for estimate in policy.estimates]
+    answered = any(e.estimator == policy.headline and e.value is not None for e in estimates)
     return msgspec.structs.replace(
         policy,
-        estimates=[_estimate(estimate) for estimate in policy.estimates],
+        estimates=estimates,
+        over_time=policy.over_time if answered else [],
         by_placement=_cells(policy.by_placement),
         by_persona=_cells(policy.by_persona),
     )

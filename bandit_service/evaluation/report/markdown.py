@@ -113,12 +113,13 @@ def _summary(evaluation: Evaluation, scale: Scale) -> list[str]:
 
 def _policy(policy: PolicyResult, scale: Scale) -> list[str]:
     name = policy.name
-    facts = [f"- {key}: {value}" for key, value in tables.weight_facts(policy.weights)]
+    facts = _facts(tables.weight_facts(policy.weights))
+    moments = _facts(tables.over_time_facts(policy))
     return [
         f"## Policy {plain(name)}",
         plain(words.learning(policy)),
         *_tables([tables.estimates(policy, scale), tables.intervals(policy, scale)]),
-        *_part("Over time", words.OVER_TIME, [tables.moments(policy, scale)]),
+        *_part("Over time", words.OVER_TIME, [tables.moments(policy, scale)], moments),
         *_part("Weights", words.WEIGHTS, [tables.weights(name, policy.weights)], facts),
         *_part("Support", words.SUPPORT, [tables.all_shares(policy, scale)]),
         *_part("By persona", words.CELLS, [tables.by_persona(policy, scale)]),
@@ -165,5 +166,8 @@ def _reading(evaluation: Evaluation) -> list[str]:
 
 
 def _made(evaluation: Evaluation) -> list[str]:
-    facts = [f"- {plain(name)}: {plain(value)}" for name, value in tables.made(evaluation)]
-    return ["## How it was made", "\n".join(facts)]
+    return ["## How it was made", "\n".join(_facts(tables.made(evaluation)))]
+
+
+def _facts(found: Iterable[tuple[str, str]]) -> list[str]:
+    return [f"- {plain(name)}: {plain(value)}" for name, value in found]

@@ -31,8 +31,8 @@ class Scale(NamedTuple):
 
     @property
     def ticks(self) -> str:
-        """The same for the axis of a chart, in d3's format language."""
-        return f",.{self.decimals}{'%' if self.percent else 'f'}"
+        """The same for the axis of a chart, in d3's format language; no zeros at the end."""
+        return f",.{self.decimals}~{'%' if self.percent else 'f'}"
 
     def value(self, number: float | None) -> str:
         """A reward; a dash for none."""

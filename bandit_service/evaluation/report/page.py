@@ -35,6 +35,7 @@ class PolicyView(NamedTuple):
     estimates: Table
     intervals: Table
     over_time: Part | None
+    over_time_facts: list[tuple[str, str]]
     weights: Part | None
     weight_facts: list[tuple[str, str]]
     support: Chart | None
@@ -84,6 +85,7 @@ def _view(evaluation: Evaluation, policy: PolicyResult, scale: Scale) -> PolicyV
         estimates=tables.estimates(policy, scale),
         intervals=tables.intervals(policy, scale),
         over_time=_over_time(evaluation, policy, scale),
+        over_time_facts=tables.over_time_facts(policy),
         weights=_weights(policy),
         weight_facts=tables.weight_facts(policy.weights),
         support=charts.shares(policy.name, policy.shares, scale) if policy.shares else None,

@@ -69,8 +69,10 @@ class Notice(NamedTuple):
 
     @property
     def about(self) -> str:
-        """The note with the names of its rows."""
-        return f"{', '.join(row.cells[0] for row in self.rows)}: {self.note}"
+        """The note with the names of its rows, of many the first and the last."""
+        names = [row.cells[0] for row in self.rows]
+        some = f"{names[0]} to {names[-1]} ({len(names)} rows)"
+        return f"{some if len(names) > 3 else ', '.join(names)}: {self.note}"
 
 
 def notices(rows: Sequence[Row]) -> list[Notice]:
@@ -224,6 +226,15 @@ def _spaced(found: Sequence[Moment], most: int) -> Sequence[Moment]:
         return found
     step = (len(found) - 1) / (most - 1)
     return [found[round(index * step)] for index in range(most)]
+
+
+def over_time_facts(policy: PolicyResult) -> list[tuple[str, str]]:
+    """How far to trust a policy's estimates over time, as names and values."""
+    found = words.quoted(policy)
+    if found is None:
+        return []
+    doubt = f"ESS {size(found.ess)}, largest weight {weight(found.max_weight)}"
+    return [("Behind the quoted estimate", f"n {count(found.n)}, {doubt}")]
 
 
 def weights(name: str, found: Weights) -> Table:

@@ -2,6 +2,7 @@
 (() => {
   "use strict";
   const PAPER_WIDTH = 660; // CSS pixels that fit on A4 and on Letter within the page's margins
+  const NARROW = 520; // CSS pixels below which labels are short and ticks few
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const becomes = JSON.parse(document.getElementById("dark").textContent);
   const boxes = Array.from(document.querySelectorAll("[data-chart]"));
@@ -30,6 +31,11 @@
     const plain = JSON.parse(box.querySelector("script").textContent);
     const figure = dark.matches && !paper ? painted(plain, false) : plain;
     const target = box.querySelector(".drawing");
+    if (!paper && box.clientWidth < NARROW) {
+      for (const [axis, changes] of Object.entries(figure.narrow)) {
+        Object.assign(figure.layout[axis], changes);
+      }
+    }
     figure.layout.width = paper ? Math.min(PAPER_WIDTH, figure.layout.width || PAPER_WIDTH) : undefined;
     Plotly.react(target, figure.data, figure.layout, config);
     drawn.add(box);
