@@ -159,9 +159,7 @@ def policy_result(target: Target, scores: Scores, found: Survey, rules: Rules) -
     )
 
 
-def _add(
-    rows: Batch, targets: Sequence[Target], scores: Sequence[Scores], found: Survey
-) -> None:
+def _add(rows: Batch, targets: Sequence[Target], scores: Sequence[Scores], found: Survey) -> None:
     predictions = found.model.predict(rows)
     for target, each in zip(targets, scores, strict=True):
         each.add(rows, target.probabilities(rows), predictions)

@@ -105,7 +105,9 @@ def parts(found: Mapping[str, Ratio], whole: Ratio, confidence: float) -> list[C
     Their intervals are normal, widened as much as visitors with several rows widen the whole.
     """
     widen = _design_effect(whole, confidence)
-    cells = [Cell(name=name, estimate=_part(ratio, confidence, widen)) for name, ratio in found.items()]
+    cells = [
+        Cell(name=name, estimate=_part(ratio, confidence, widen)) for name, ratio in found.items()
+    ]
     return sorted(cells, key=lambda cell: (-cell.estimate.n, cell.name))
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bandit_service.evaluation.intervals.chooser import Rules
 from bandit_service.evaluation.intervals.bootstrap import bootstrap
+from bandit_service.evaluation.intervals.chooser import Rules
 from bandit_service.evaluation.intervals.normal import normal
 from bandit_service.evaluation.ratio import Ratio
 from bandit_service.evaluation.results import Estimate
