@@ -1,7 +1,7 @@
 """An estimator within the parts of a log: by placement, by persona.
 
-Lighter than an ``EstimateFold``: no groups and no blocks, so that there can be many parts. Memory is
-that of the names that occur.
+Lighter than an ``EstimateFold``: no groups and no blocks, so that there can be many parts. Memory
+is that of the names that occur.
 """
 
 from __future__ import annotations

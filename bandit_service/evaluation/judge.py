@@ -66,8 +66,8 @@ class Judge(NamedTuple):
             yield "No row of the log counts for it."
         elif self.reference.ess < LEAST_ESS:
             yield (
-                f"The log is worth {self.reference.ess:.1f} rows for this policy, and {LEAST_ESS:g} "
-                "is the least: it shows something else nearly always."
+                f"The log is worth {self.reference.ess:.1f} rows for this policy, which nearly "
+                f"always shows something else; {LEAST_ESS:g} are the least."
             )
         missed = self.weights.unsupported
         if missed is not None and missed > LEAST_SUPPORT:
