@@ -21,7 +21,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import Final, Protocol
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
 
 import msgspec
 import numpy as np
@@ -100,19 +101,20 @@ class Estimator(Protocol):
 class _Plain:
     """What most estimators have in common: they are means, and propensities are enough."""
 
-    mean: Final = True
-    distributions: Final = False
+    mean: ClassVar[bool] = True
+    distributions: ClassVar[bool] = False
 
 
+@dataclass(frozen=True)
 class Ips(_Plain):
     """Inverse propensity scoring: pairs (w r, 1)."""
 
-    name: Final = "ips"
-    words: Final = (
+    name: ClassVar[str] = "ips"
+    words: ClassVar[str] = (
         "Counts each reward as often as the policy would have shown what earned it, compared with "
         "the log; right on average, but unsteady where the policy differs much from the log."
     )
-    source: Final = "Horvitz & Thompson 1952, JASA 47; for bandit logs, Strehl et al. 2010, NIPS"
+    source: ClassVar[str] = "Horvitz & Thompson 1952, JASA; of bandits, Strehl et al. 2010, NIPS"
 
     def pairs(self, terms: Terms) -> tuple[Floats, Floats]:
         """See ``Estimator``."""
@@ -123,17 +125,18 @@ class Ips(_Plain):
         return terms.weight
 
 
+@dataclass(frozen=True)
 class Snips:
     """Self-normalised inverse propensity scoring: pairs (w r, w)."""
 
-    name: Final = "snips"
-    words: Final = (
+    name: ClassVar[str] = "snips"
+    words: ClassVar[str] = (
         "As ips, but divided by the sum of the weights instead of the number of decisions, so that "
         "the result stays within the range of the rewards; steadier, with a small bias."
     )
-    source: Final = "Swaminathan & Joachims 2015, NIPS; the ratio estimator of Hajek 1971"
-    mean: Final = False
-    distributions: Final = False
+    source: ClassVar[str] = "Swaminathan & Joachims 2015, NIPS; the ratio estimator of Hajek 1971"
+    mean: ClassVar[bool] = False
+    distributions: ClassVar[bool] = False
 
     def pairs(self, terms: Terms) -> tuple[Floats, Floats]:
         """See ``Estimator``."""
@@ -144,18 +147,18 @@ class Snips:
         return terms.weight
 
 
+@dataclass(frozen=True)
 class ClippedIps(_Plain):
     """IPS with weights of at most M: pairs (min(w, M) r, 1)."""
 
-    name: Final = "clipped-ips"
-    words: Final = (
+    name: ClassVar[str] = "clipped-ips"
+    words: ClassVar[str] = (
         "As ips, but no decision counts for more than a fixed number of others; steadier, and too "
         "low where the policy often shows what the log rarely did."
     )
-    source: Final = "Ionides 2008, J. Comp. Graph. Stat. 17; Bottou et al. 2013, JMLR 14"
+    source: ClassVar[str] = "Ionides 2008, J. Comp. Graph. Stat. 17; Bottou et al. 2013, JMLR 14"
 
-    def __init__(self, clip: float) -> None:
-        self._clip = clip
+    clip: float
 
     def pairs(self, terms: Terms) -> tuple[Floats, Floats]:
         """See ``Estimator``."""
@@ -163,9 +166,10 @@ class ClippedIps(_Plain):
 
     def weights(self, terms: Terms) -> Floats:
         """See ``Estimator``."""
-        return np.minimum(terms.weight, self._clip)
+        return np.minimum(terms.weight, self.clip)
 
 
+@dataclass(frozen=True)
 class DirectMethod(_Plain):
     """What the reward model expects under the target: pairs (expected, 1).
 
@@ -173,12 +177,12 @@ class DirectMethod(_Plain):
     intervals know nothing of what the model gets wrong.
     """
 
-    name: Final = "dm"
-    words: Final = (
+    name: ClassVar[str] = "dm"
+    words: ClassVar[str] = (
         "Asks a simple model, fitted to other visitors' decisions, what the policy would earn; "
         "steady, but only as right as the model."
     )
-    source: Final = "Dudik, Langford & Li 2011, ICML; the regression estimator of survey sampling"
+    source: ClassVar[str] = "Dudik, Langford & Li 2011, ICML"
 
     def pairs(self, terms: Terms) -> tuple[Floats, Floats]:
         """See ``Estimator``."""
@@ -202,51 +206,55 @@ class _Corrected(_Plain, ABC):
         """See ``Estimator``."""
 
 
+@dataclass(frozen=True)
 class DoublyRobust(_Corrected):
     """Doubly robust: w as it is."""
 
-    name: Final = "dr"
-    words: Final = (
+    name: ClassVar[str] = "dr"
+    words: ClassVar[str] = (
         "Asks the model, and corrects it by the errors it makes on the log; right on average if "
         "either the log's probabilities or the model is."
     )
-    source: Final = "Dudik, Langford & Li 2011, ICML; Robins, Rotnitzky & Zhao 1994, JASA 89"
+    source: ClassVar[str] = "Dudik, Langford & Li 2011, ICML; Robins et al. 1994, JASA"
 
     def weights(self, terms: Terms) -> Floats:
         """See ``Estimator``."""
         return terms.weight
 
 
+@dataclass(frozen=True)
 class SwitchDr(_Corrected):
     """Doubly robust up to a weight of tau, the model alone beyond: w is 0 where w > tau."""
 
-    name: Final = "switch-dr"
-    words: Final = "As dr, but trusts the model alone for decisions that would weigh too much."
-    source: Final = "Wang, Agarwal & Dudik 2017, ICML"
+    name: ClassVar[str] = "switch-dr"
+    words: ClassVar[str] = (
+        "As dr, but trusts the model alone for decisions that would weigh too much."
+    )
+    source: ClassVar[str] = "Wang, Agarwal & Dudik 2017, ICML"
 
-    def __init__(self, switch: float) -> None:
-        self._switch = switch
+    switch: float
 
     def weights(self, terms: Terms) -> Floats:
         """See ``Estimator``."""
-        return np.where(terms.weight <= self._switch, terms.weight, 0.0)
+        return np.where(terms.weight <= self.switch, terms.weight, 0.0)
 
 
+@dataclass(frozen=True)
 class ShrunkDr(_Corrected):
     """Doubly robust with optimistic shrinkage: lambda w / (w^2 + lambda) in place of w."""
 
-    name: Final = "dr-os"
-    words: Final = "As dr, but the larger a decision's weight, the more it is toned down."
-    source: Final = "Su, Dimakopoulou, Krishnamurthy & Dudik 2020, ICML"
+    name: ClassVar[str] = "dr-os"
+    words: ClassVar[str] = "As dr, but the larger a decision's weight, the more it is toned down."
+    source: ClassVar[str] = "Su, Dimakopoulou, Krishnamurthy & Dudik 2020, ICML"
 
-    def __init__(self, shrinkage: float) -> None:
-        self._shrinkage = shrinkage
+    shrinkage: float
 
     def weights(self, terms: Terms) -> Floats:
         """See ``Estimator``; divided by w first, so that no square of a weight is too large."""
-        return terms.weight / (1.0 + terms.weight * (terms.weight / self._shrinkage))
+        return terms.weight / (1.0 + terms.weight * (terms.weight / self.shrinkage))
 
 
+@dataclass(frozen=True)
 class Replay:
     """Rejection sampling: rows accepted with probability w / b, weighted by b; pairs (b r, b).
 
@@ -259,14 +267,14 @@ class Replay:
     Rows whose log says only the probability of what was shown have no b, and are left out.
     """
 
-    name: Final = "replay"
-    words: Final = (
+    name: ClassVar[str] = "replay"
+    words: ClassVar[str] = (
         "Keeps only decisions that the policy could just as well have made itself, and averages "
         "what they earned; needs no arithmetic to believe, but leaves most of the log unused."
     )
-    source: Final = "Li, Chu, Langford & Wang 2011, WSDM; rejection sampling, von Neumann 1951"
-    mean: Final = False
-    distributions: Final = True
+    source: ClassVar[str] = "Li, Chu, Langford & Wang 2011, WSDM; von Neumann 1951"
+    mean: ClassVar[bool] = False
+    distributions: ClassVar[bool] = True
 
     def pairs(self, terms: Terms) -> tuple[Floats, Floats]:
         """See ``Estimator``."""

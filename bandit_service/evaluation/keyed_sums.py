@@ -6,17 +6,14 @@ with the number of cells, not of rows; whoever chooses the keys bounds it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
 
 from bandit_service.evaluation.batch import Floats, Whole
 from bandit_service.evaluation.sums import LEFT_OUT, ExactSums
-
-_SPARSE: Final = 8
-"""From how many possible codes for each that there is, sorting is faster than looking up."""
 
 Key = TypeVar("Key", bound=Hashable)
 NewKey = TypeVar("NewKey", bound=Hashable)
@@ -35,16 +32,19 @@ class Totals(NamedTuple, Generic[Key]):
 class KeyedSums(Generic[Key]):
     """Rows and exact sums of several columns by key; keys are of one kind that can be ordered."""
 
-    def __init__(self, *columns: str) -> None:
-        """No cells yet; ``columns`` name what is summed up."""
+    def __init__(self, *columns: str, of: str = "") -> None:
+        """No cells yet; ``columns`` name what is summed up, ``of`` whose it is (for errors)."""
         self._slots: dict[Key, int] = {}
         self._n = np.zeros(1, np.int64)
-        self._sums = {column: ExactSums(1, of=column) for column in columns}
+        self._of = of
+        self._sums = {name: ExactSums(of=f"{name} of {of}" if of else name) for name in columns}
 
     def __len__(self) -> int:
         return len(self._slots)
 
-    def add(self, keys: Sequence[Key], group: Whole | int, rows: int, **columns: Floats) -> None:
+    def add(
+        self, keys: Sequence[Key], group: Whole | int, rows: int, columns: Mapping[str, Floats]
+    ) -> None:
         """Count rows and add their values.
 
         Args:
@@ -57,24 +57,26 @@ class KeyedSums(Generic[Key]):
             EvaluationError: if a value is not a finite number.
         """
         slots = self._slots_of(keys)
-        to = int(slots[group]) if isinstance(group, int) else slots[group]
-        if isinstance(to, int):
-            self._n[to] += rows
+        if isinstance(group, int):
+            self._n[slots[group]] += rows
         else:
-            self._n += np.bincount(to, minlength=len(self._n))
+            self._n[slots] += np.bincount(group, minlength=len(keys))
         for column, values in columns.items():
-            self._sums[column].add(values, to)
+            sums = self._sums[column]
+            here = ExactSums(len(keys), of=sums.of)
+            here.add(values, group)
+            sums.include(here, slots)
 
     def __add__(self, other: KeyedSums[Key]) -> KeyedSums[Key]:
         """The cells of either, those of both merged."""
-        merged: KeyedSums[Key] = KeyedSums(*self._sums)
+        merged: KeyedSums[Key] = KeyedSums(*self._sums, of=self._of)
         for part in (self, other):
             merged._take_in(part, merged._slots_of([*part._slots]))
         return merged
 
     def regrouped(self, new: Callable[[Key], NewKey | None]) -> KeyedSums[NewKey]:
         """The same rows under other keys; those whose new key is None are left out."""
-        regrouped: KeyedSums[NewKey] = KeyedSums(*self._sums)
+        regrouped: KeyedSums[NewKey] = KeyedSums(*self._sums, of=self._of)
         keys = [new(key) for key in self._slots]
         slots = iter(regrouped._slots_of([key for key in keys if key is not None]).tolist())
         to = [LEFT_OUT if key is None else next(slots) for key in keys]
@@ -139,25 +141,5 @@ class KeyedSums(Generic[Key]):
         padded[: len(to)] = to
         kept = padded != LEFT_OUT
         np.add.at(self._n, padded[kept], other._n[kept])
-        room = len(self._n)
-        self._sums = {
-            name: sums + other._sums[name].spread(padded, room) for name, sums in self._sums.items()
-        }
-
-
-def cells_of(codes: Whole, space: int) -> tuple[Whole, Whole]:
-    """The distinct codes, and for each code which of them it is.
-
-    Args:
-        codes: n from 0 to ``space``, exclusively.
-        space: Where it is small, codes are looked up rather than sorted.
-    """
-    if space > _SPARSE * len(codes):
-        distinct, group = np.unique(codes, return_inverse=True)
-        return distinct, group
-    present = np.zeros(space, np.bool_)
-    present[codes] = True
-    distinct = np.flatnonzero(present)
-    ranks = np.empty(space, np.int64)
-    ranks[distinct] = np.arange(len(distinct))
-    return distinct, ranks[codes]
+        for name, sums in self._sums.items():
+            sums.include(other._sums[name], padded)

@@ -71,27 +71,36 @@ class ExactSums:
             part = group if isinstance(group, int) else group[start:stop]
             self._split(values[start:stop], part, _top(peak), 0)
 
+    def include(self, other: ExactSums, to: Whole) -> None:
+        """Add the sum of each of ``other``'s groups to that of group ``to[i]`` here.
+
+        Args:
+            other: Sums of G groups, at most 2^23.
+            to: G groups here, several times the same or not; ``LEFT_OUT``: none.
+        """
+        kept = to != LEFT_OUT
+        many = other.groups > _CHUNK  # they may all be added to one
+        if many:
+            self._carried()
+        for j, digits in other._carried().items():
+            self._count(j, digits[kept], to[kept])
+        if many:
+            self._carried()
+
     def __add__(self, other: ExactSums) -> ExactSums:
         """The sums of what either summed up; both have the same groups."""
         if self.groups != other.groups:
             raise ValueError(f"{self.groups} groups cannot be merged with {other.groups}")
         merged = ExactSums(self.groups, of=self.of)
-        merged._digits = {j: digits.copy() for j, digits in self._carried().items()}
-        for j, digits in other._carried().items():
-            merged._count(j, digits)
+        for part in (self, other):
+            for j, digits in part._carried().items():
+                merged._count(j, digits)
         return merged
 
     def spread(self, to: Whole, groups: int) -> ExactSums:
-        """The same sums in other groups: what was group i is part of group ``to[i]``.
-
-        Where that is ``LEFT_OUT``, it is part of none.
-        """
+        """The same sums in other groups: group i as part of group ``to[i]``, or of none."""
         spread = ExactSums(groups, of=self.of)
-        kept = to != LEFT_OUT
-        for j, digits in self._carried().items():
-            moved = np.zeros(groups, np.int64)
-            np.add.at(moved, to[kept], digits[kept])
-            spread._digits[j] = moved
+        spread.include(self, to)
         return spread
 
     def total(self) -> float:
@@ -154,16 +163,16 @@ class ExactSums:
             return whole
         return np.ldexp(np.bincount(group, rounded, self.groups), -_WIDTH * j).astype(np.int64)
 
-    def _count(self, j: int, sums: Whole) -> None:
-        """Add to a digit."""
+    def _count(self, j: int, sums: Whole, to: Whole | None = None) -> None:
+        """Add to a digit; ``to`` are the groups of the sums if they are not all in order."""
         if not self._room:
             self._carried()
         self._room -= 1
-        digits = self._digits.get(j)
-        if digits is None:
-            self._digits[j] = sums.copy()
-        else:
+        digits = self._digits.setdefault(j, np.zeros(self.groups, np.int64))
+        if to is None:
             digits += sums
+        else:
+            np.add.at(digits, to, sums)
 
     def _carried(self) -> dict[int, Whole]:
         """The digits, each from -2^39 up to and without 2^39, those that are all 0 left out.
