@@ -61,9 +61,7 @@ def coverage(*, logs: int, quick: bool, seed: int, processes: int, out: Path | N
     rows = rows_of(merged(progress))
     console.print(_table(rows))
     if out:
-        out.write_bytes(
-            encode_study(Study(confidence=CONFIDENCE, logs=logs, seed=seed, rows=rows))
-        )
+        out.write_bytes(encode_study(Study(confidence=CONFIDENCE, logs=logs, seed=seed, rows=rows)))
         console.print(f"Written to {out}: {len(rows)} rows.", soft_wrap=True)
 
 

@@ -6,17 +6,20 @@ Rows, weights, estimates and intervals are made by the package's own code (``ter
 ``estimators``, ``intervals``); only sums are taken here for many logs at once, in float64 instead
 of exactly, which changes nothing that an interval could show.
 
-An interval is *claimed* on a log if ``intervals.chooser`` would show it there. A world in which it
-is claimed on some logs and held back on others has two rows: what a reader sees must hold on the
-logs on which it is shown. The confidence sequence is checked at every tenth row, and holds on a log
-if it never failed; the others are checked at the end.
+An interval is *claimed* in a world if ``intervals.chooser`` would show it on at least half of the
+logs, and is then judged on those on which it is shown; otherwise on all. Near the limits of the
+chooser's rules an interval is shown on some logs only, and these are the ones that earned more than
+their world: where they are few, it holds on fewer of them than it says. The note tells how many.
+
+The confidence sequence is checked at every tenth row, and holds on a log if it never failed; the
+others are checked at the end.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import Final, NamedTuple
 
@@ -44,7 +47,7 @@ from bandit_service.evaluation.intervals.sequence import (
 from bandit_service.evaluation.ratio import Ratio, Sums
 from bandit_service.evaluation.results import Coverage, Interval
 from bandit_service.evaluation.terms import Terms, terms_of
-from simulations.worlds import ARMS, PERSONAS, TARGETS, WORLDS, Logs, World
+from simulations.worlds import ARMS, PERSONAS, TARGETS, WORLDS, Logs
 
 CONFIDENCE: Final = 0.95
 CHUNK_ROWS: Final = 100_000
@@ -121,42 +124,51 @@ def merged(several: Iterable[Tallies]) -> Tallies:
 
 
 def rows_of(tallies: Tallies) -> list[Coverage]:
-    """The table: a row for the logs on which an interval was claimed, one for those where not."""
+    """The table: a row for each interval of each estimator of each target in each world."""
     order = list(WORLDS)
-    total: defaultdict[Cell, Tally] = defaultdict(Tally)
-    reasons: defaultdict[Cell, Counter[str]] = defaultdict(Counter)
+    rows: defaultdict[Cell, Tallies] = defaultdict(dict)
     for cell, counted in tallies.items():
-        plain = cell._replace(why="")
-        total[plain] += counted
-        reasons[plain][cell.why] += counted.logs
+        rows[cell._replace(claimed=False, why="")][cell] = counted
     found = sorted(
-        total,
+        rows,
         key=lambda cell: (
             order.index(cell.world),
             WORLDS[cell.world].targets.index(cell.target),
             [*APPLIES].index(cell.estimator),
             APPLIES[cell.estimator].index(cell.interval),
-            not cell.claimed,
         ),
     )
-    return [_row(cell, total, reasons[cell].most_common(1)[0][0]) for cell in found]
+    return [_row(cell, rows[cell]) for cell in found]
 
 
-def _row(cell: Cell, total: Mapping[Cell, Tally], why: str) -> Coverage:
+def _row(cell: Cell, parts: Tallies) -> Coverage:
     """A row of the table."""
-    world, mine = WORLDS[cell.world], total[cell]
-    other = total.get(cell._replace(claimed=not cell.claimed), Tally()).logs
-    share = f"On {mine.logs / (mine.logs + other):.0%} of logs." if other else ""
+    world = WORLDS[cell.world]
+    shown = sum((parts[part] for part in parts if part.claimed), Tally())
+    every = sum(parts.values(), Tally())
+    claimed = 2 * shown.logs >= every.logs
+    tally = shown if claimed else every
     return Coverage(
         world=f"{world.words}: {TARGETS[cell.target]}",
         estimator=cell.estimator,
         interval=cell.interval,
-        logs=mine.logs,
+        logs=tally.logs,
         n=world.n,
-        coverage=mine.held / mine.logs,
-        claimed=cell.claimed,
-        note=" ".join(filter(None, (share, why))),
+        coverage=tally.held / tally.logs,
+        claimed=claimed,
+        note=_note(shown, every, parts),
     )
+
+
+def _note(shown: Tally, every: Tally, parts: Tallies) -> str:
+    """On how many logs the interval was shown, if not on all, and why not on the others."""
+    if shown.logs == every.logs:
+        return ""
+    share = f"Shown on {shown.logs:,} of {every.logs:,} logs"
+    held = f", held on {shown.held:,} of them. " if shown.logs else ". "
+    # Of equally common reasons the first in the alphabet, whichever part of the study ended first.
+    held_back = [part for part in parts if not part.claimed]
+    return share + held + min(held_back, key=lambda part: (-parts[part].logs, part.why)).why
 
 
 def tally(part: Task) -> Tallies:
@@ -250,9 +262,10 @@ def batch_of(logs: Logs, rng: np.random.Generator) -> Batch:
 
 
 def predictions(logs: Logs, batch: Batch, *, blind: bool) -> Floats:
-    """What a model of rewards expects of every candidate: the mean of what the arm earned with the
-    persona in the same log, among visitors of other folds. Vectorised over logs, which
-    ``reward_model`` is not.
+    """What a model of rewards expects of every candidate.
+
+    It is the mean of what the arm earned with the persona in the same log, among visitors of other
+    folds: the package's reward model in short, for many logs at once.
 
     Args:
         logs: the logs.

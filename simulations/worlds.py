@@ -112,13 +112,15 @@ class World(NamedTuple):
             return np.tile(np.eye(ARMS)[np.argmax(_SHARES @ mean)], (PERSONAS, 1))
         if name == "persona":
             likes = np.exp(3.0 * mean / self.base)
-            return likes / likes.sum(axis=1, keepdims=True)
+            leaning: Floats = likes / likes.sum(axis=1, keepdims=True)
+            return leaning
         policy = np.full((PERSONAS, ARMS), 1.0 / ARMS) if self.policy is None else self.policy
         return policy if name == "log" else np.eye(ARMS)[np.argmin(policy, axis=1)]
 
     def _expected(self) -> Floats:
         turn = self.drift * np.linspace(0.0, 1.0, self.n)[:, None, None]
-        return self.base * ((1.0 - turn) * _LIKING + turn * _LIKING[:, ::-1])
+        mean: Floats = self.base * ((1.0 - turn) * _LIKING + turn * _LIKING[:, ::-1])
+        return mean
 
     def _visitors(self, count: int, rng: np.random.Generator) -> tuple[Whole, Whole, Floats]:
         """Who comes, their personas, and how ready each is to click, 1 on average."""
@@ -147,7 +149,8 @@ class World(NamedTuple):
 def _drawn(probabilities: Floats, uniform: Floats) -> Whole:
     """One arm of each row."""
     past = np.cumsum(probabilities, axis=-1) <= uniform[..., None]
-    return np.minimum(past.sum(axis=-1), ARMS - 1)
+    arms: Whole = np.minimum(past.sum(axis=-1), ARMS - 1)
+    return arms
 
 
 def _learning(persona: Whole, rewards: Floats, uniform: Floats) -> tuple[Floats, Whole]:
@@ -187,7 +190,7 @@ _ALL = (
         _UNIFORM,
         targets=("best", "persona", "log"),
     ),
-    World("rare-20k", "uniform choice, 1 % clicks, many rows", 20000, 0.01, _UNIFORM),
+    World("rare-10k", "uniform choice, 1 % clicks, many rows", 10000, 0.01, _UNIFORM),
     World(
         "skewed",
         "small propensities, 20 % clicks",

@@ -29,7 +29,6 @@ from typing import Final, NamedTuple
 from bandit_service.evaluation.ratio import Ratio
 from bandit_service.evaluation.results import Interval
 
-
 _TAILS: Final = 3
 """Ways to fail: the clipped mean is too low or too high, the mean of the weights is too high."""
 

@@ -35,8 +35,10 @@ from bandit_service.evaluation.results import Interval
 def bootstrap(
     ratio: Ratio, confidence: float, *, seed: int, replicates: int = 2000
 ) -> Interval | None:
-    """The interval; None where the rows do not say how much they vary, or so few groups do that
-    more than alpha / 2 of the replicates have no error of their own.
+    """The interval; None where the rows do not say how much they vary.
+
+    That is so where ``normal`` has none, and where so few groups vary that more than alpha / 2 of
+    the replicates have no error of their own.
 
     Args:
         ratio: the sums; those of groups are used.
@@ -77,8 +79,9 @@ def _pivots(sums: Floats, value: float) -> Floats:
 
 @lru_cache(maxsize=2)
 def _counts(groups: int, replicates: int, seed: int) -> Floats:
-    """R x G: how often each replicate drew each group. The same draws serve all estimates, so
-    estimates are compared on the same resampled logs.
+    """R x G: how often each replicate drew each group.
+
+    The same draws serve all estimates, so estimates are compared on the same resampled logs.
     """
     draws = np.random.default_rng(seed).integers(0, groups, (replicates, groups))
     flat = (draws + np.arange(replicates)[:, None] * groups).ravel()

@@ -1,7 +1,7 @@
 """Which intervals an estimate may show, which comes first, and which are held back and why.
 
-The rules here are checked against ``simulations.coverage``: what is claimed at 95 % must hold in at
-least 93 % of simulated logs. An interval that is held back is still computed, so that the study can
+The rules here are checked against ``simulations.coverage``: what a world claims at 95 % must hold
+on at least 93 % of its logs. An interval that is held back is still computed, so that the study can
 show what would have become of it.
 """
 
@@ -35,7 +35,7 @@ studentised bootstrap before the normal, those for any n last, since they are th
 ``dm`` are always held back."""
 MIN_ESS: Final = 50.0
 """Effective rows below which sums are not near enough to normal."""
-MIN_WORTH: Final[Mapping[str, float]] = {"bootstrap": 25.0, "normal": 50.0}
+MIN_WORTH: Final[Mapping[str, float]] = {"bootstrap": 15.0, "normal": 30.0}
 """Rewarded rows of the largest weight that the log must be worth; see ``worth``."""
 MAX_SHRUNK: Final = 0.03
 """Part of the largest weight that ``dr-os`` may take away before its bias counts."""
@@ -98,9 +98,7 @@ class Evidence(NamedTuple):
     """The last interval of the confidence sequence."""
 
 
-def intervals_for(
-    estimator: str, ratio: Ratio, rules: Rules, evidence: Evidence
-) -> list[Offer]:
+def intervals_for(estimator: str, ratio: Ratio, rules: Rules, evidence: Evidence) -> list[Offer]:
     """The intervals of an estimate; show those that are claimed, the first above all.
 
     Args:
@@ -157,9 +155,7 @@ def _interval(kind: str, ratio: Ratio, rules: Rules, evidence: Evidence) -> Inte
     return evidence.sequence
 
 
-def _doubt(
-    kind: str, estimator: str, ratio: Ratio, rules: Rules, evidence: Evidence
-) -> str | None:
+def _doubt(kind: str, estimator: str, ratio: Ratio, rules: Rules, evidence: Evidence) -> str | None:
     """Why an interval of this kind would not hold, whatever the bias of the estimate."""
     if kind == "anytime":
         return None if rules.fresh else "Visitors were shown the same again without a new draw."
