@@ -17,6 +17,7 @@ from bandit_service.cli.export import export, reveal
 from bandit_service.cli.inspect import explain, rebuild
 from bandit_service.cli.keys import keys
 from bandit_service.cli.manage import catalog, data, settings_table
+from bandit_service.cli.replay import replay
 from bandit_service.cli.run import learn, serve
 from bandit_service.cli.spool import spool
 from bandit_service.errors import BanditError
@@ -41,6 +42,6 @@ def main() -> None:
     """Pick the thumbnail or headline that a visitor's persona responds to, and learn from it."""
 
 
-_commands = (serve, learn, archive, demo, rebuild, explain, export, reveal, forget)
+_commands = (serve, learn, archive, demo, rebuild, replay, explain, export, reveal, forget)
 for _command in (*_commands, catalog, keys, spool, data, settings_table):
     main.add_command(_command)
