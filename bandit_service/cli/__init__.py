@@ -1,7 +1,8 @@
 """The command line: ``bandit-service COMMAND``.
 
 Every command prints what it did, or one sentence with a hint and a meaningful exit code: 0 done,
-1 failed, 2 wrong input or settings, 3 storage, snapshot or data unusable, 4 not found, 5 conflict.
+1 failed, 2 wrong input or settings, 3 storage, snapshot or data unusable, 4 not found, 5 conflict,
+6 a log that must not be believed, or cannot answer.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from bandit_service.cli.manage import catalog, data, settings_table
 from bandit_service.cli.replay import replay
 from bandit_service.cli.run import learn, serve
 from bandit_service.cli.spool import spool
+from bandit_service.cli.verify import verify
 from bandit_service.errors import BanditError
 
 
@@ -42,6 +44,6 @@ def main() -> None:
     """Pick the thumbnail or headline that a visitor's persona responds to, and learn from it."""
 
 
-_commands = (serve, learn, archive, demo, rebuild, replay, explain, export, reveal, forget)
+_commands = (serve, learn, archive, demo, rebuild, replay, explain, export, verify, reveal, forget)
 for _command in (*_commands, catalog, keys, spool, data, settings_table):
     main.add_command(_command)
