@@ -10,6 +10,7 @@ import pytest
 from bandit_service.evaluation.batch import Batch
 from bandit_service.evaluation.kinds import KINDS
 from bandit_service.evaluation.logs.base import Violation
+from bandit_service.evaluation.logs.kinds import READING_KINDS
 from bandit_service.evaluation.repeated_rows import RepeatedRows
 from bandit_service.evaluation.results import Finding, Verification
 from bandit_service.evaluation.row_checks import BARRED
@@ -166,6 +167,10 @@ def test_warnings_are_not_fatal() -> None:
 def test_a_kind_that_is_not_declared_is_refused() -> None:
     with pytest.raises(KeyError):
         Verifier().blame(Violation("unheard_of", "log:1", "said"))
+
+
+def test_every_kind_that_readers_find_is_declared() -> None:
+    assert set(READING_KINDS) <= set(KINDS)
 
 
 def test_every_kind_says_what_it_means_and_what_to_do() -> None:
