@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 from bandit_service.catalog.model import Placement, Variant
 from bandit_service.kept import Kept
+from bandit_service.policy.exploration import explored, greed_of
 from bandit_service.policy.features import action_line, placement_lines
 from bandit_service.policy.sampling import bounded, held_out, mixed, race
 from bandit_service.policy.settings import PolicySettings
@@ -105,6 +106,27 @@ class ModelPolicy:
         if not math.isfinite(sum(prediction.probabilities) + sum(prediction.rewards)):
             return without_knowledge(self.policy, candidates)
         return distribute(self.policy, candidates, prediction)
+
+    def distributions(
+        self, candidates: Candidates, shared: str, others: Sequence[PolicySettings]
+    ) -> list[Distribution]:
+        """What ``distribution`` gives, then what it would give under others, of the same model.
+
+        Others may differ in how they explore, never in how they learn.
+        """
+        prediction = self._model.predict(shared, candidates.lines)
+        policies = (self.policy, *others)
+        if not math.isfinite(sum(prediction.probabilities) + sum(prediction.rewards)):
+            return [without_knowledge(policy, candidates) for policy in policies]
+        return [
+            distribute(policy, candidates, self._explored(policy, prediction))
+            for policy in policies
+        ]
+
+    def _explored(self, policy: PolicySettings, prediction: Prediction) -> Prediction:
+        if greed_of(policy) == greed_of(self.policy):
+            return prediction
+        return Prediction(explored(policy, prediction.rewards), prediction.rewards)
 
     def close(self) -> None:
         """Free the model; the policy cannot be used afterwards."""

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from array import array
 from collections import deque
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -27,10 +28,10 @@ from bandit_service.events.entries import Decision, Entry, Position
 from bandit_service.folds.site import empty_history
 from bandit_service.learning.trainer import Trainer
 from bandit_service.outcomes.join import Join, Outcome
-from bandit_service.policy.chooser import ModelPolicy
+from bandit_service.policy.chooser import Candidates, ModelPolicy
 from bandit_service.policy.features import shared_line
 from bandit_service.policy.logged import LoggedCandidates
-from bandit_service.policy.settings import SiteSettings, canonical
+from bandit_service.policy.settings import PolicySettings, SiteSettings, canonical
 from bandit_service.policy.vowpal import ReplayModel
 
 MAX_CLOSED: Final = 100_000
@@ -41,13 +42,22 @@ what it leaves out is never asked for."""
 class Replay:
     """One policy on one log. Call ``close`` when done."""
 
-    def __init__(self, settings: SiteSettings, *, evaluated: SiteSettings, blind: bool) -> None:
+    def __init__(
+        self,
+        settings: SiteSettings,
+        *,
+        evaluated: SiteSettings,
+        blind: bool,
+        others: Sequence[PolicySettings] = (),
+    ) -> None:
         """A policy of ``settings`` that has learned nothing.
 
-        ``evaluated`` are the settings of the evaluation. ``blind``: see ``blinded``.
+        ``evaluated`` are the settings of the evaluation. ``blind``: see ``blinded``. ``others`` are
+        predicted too, from the same model: they explore otherwise and learn alike.
         """
         settings, evaluated = canonical(settings), canonical(evaluated)
         self._blind = blind
+        self._others = tuple(others)
         self._history = empty_history(settings)
         self._candidates = LoggedCandidates(self._history)
         self._rows = Join(evaluated.rewards)
@@ -85,6 +95,8 @@ class Replay:
     def take(self, key: int) -> array[float] | None:
         """The probabilities of a row, by its key, once; None if the log lacks its candidates.
 
+        Those of the policy come first, then those of each of the others.
+
         Raises:
             KeyError: if there is no such row, or it closed too long ago.
         """
@@ -104,7 +116,14 @@ class Replay:
         if candidates is None:
             return None
         shared = shared_line(decision.persona, decision.traits, decision.context)
-        return array("d", self.policy.distribution(candidates, shared).overall)
+        return self.predict(candidates, shared)
+
+    def predict(self, candidates: Candidates, shared: str) -> array[float]:
+        """The probabilities as the model stands, in the order of ``take``."""
+        if not self._others:
+            return array("d", self.policy.distribution(candidates, shared).overall)
+        given = self.policy.distributions(candidates, shared, self._others)
+        return array("d", [p for one in given for p in one.overall])
 
     def _close(self, outcome: Outcome) -> None:
         key = self._keys.pop(outcome.decision.id)
