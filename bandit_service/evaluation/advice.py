@@ -5,6 +5,9 @@ one, that many effective rows for a policy that shows all variants alike, and as
 variant. Of the ways that are enough the one that the reward model finds cheapest is recommended:
 differences between ways are mostly smaller than what chance does to estimates, and the model has no
 chance in it. Both are shown.
+
+Only floors and holdouts are recommended. How greedily a model is followed decides what it earns;
+choosing that by these rows would be choosing a policy, which is for a sweep and its held-out rows.
 """
 
 from __future__ import annotations
@@ -20,7 +23,6 @@ from bandit_service.evaluation.logs.base import LoggedData, Progress
 from bandit_service.evaluation.options import Bought, Way, WayFold, ways_of
 from bandit_service.evaluation.paired import difference
 from bandit_service.evaluation.passes import usable_rows
-from bandit_service.evaluation.results import Estimate
 from bandit_service.evaluation.survey import Survey
 from bandit_service.evaluation.sweep_results import Advice, Option
 from bandit_service.evaluation.targets.learning import Learning
@@ -65,7 +67,7 @@ def advice_of(
 ) -> Advice:
     """What the sums say."""
     options = [_option(way, fold, folds[0], rules) for way, fold in zip(ways, folds, strict=True)]
-    enough = [option for option in options if _is_enough(option, found.rows)]
+    enough = [o for o in options if o.group != "greed" and _is_enough(o, found.rows)]
     best = max(enough, key=lambda option: option.modelled) if enough else None
     told = _Told(options, best, found.rows, folds[0].modelled)
     return Advice(
@@ -84,7 +86,7 @@ def _option(way: Way, fold: WayFold, bare: WayFold, rules: Rules) -> Option:
         group=way.group,
         changes=way.changes,
         earns=difference(
-            fold.earned(), bare.earned(), confidence=rules.confidence, seed=rules.seed
+            paired(fold.earned(), bare.earned()), confidence=rules.confidence, seed=rules.seed
         ),
         modelled=fold.modelled - bare.modelled,
         even=fold.even,
@@ -113,31 +115,39 @@ class _Told(NamedTuple):
     """What is earned per row without floor and holdout, by the model."""
 
     def words(self) -> Iterator[str]:
-        bare, now = self.options[:2]
+        now = self.options[1]
         if self.best is None:
             yield from self._none()
         else:
-            yield (
-                f"Recommended: {_setting(self.best)}. With it a log as long as this one "
-                f"({self.rows:,} rows) lets {self._buys(self.best)}; {FEW_ESS:g} are few."
-            )
-            yield f"It costs {self._cost(self.best)}."
-            cheaper = self._cheaper(self.best)
-            if cheaper is not None:
-                yield f"Less is not enough: {cheaper.name} lets {self._buys(cheaper)}."
+            yield from self._recommended(self.best)
         if self.best is None or now.name != self.best.name:
-            yield f"As it is set now it costs {self._cost(now)} and lets {self._buys(now)}."
-        if not any(self._told(option.earns) for option in self.options if option is not bare):
+            yield f"As it is set now, {self._buys(now)}; {self._earns(now)}."
+        if not any(_is_told(option) for option in self.options if option.group != "greed"):
             yield (
-                "The log cannot tell what exploring costs: every measured difference may be 0. The "
-                "recommendation rests on the reward model."
+                "The log cannot tell what a floor or a holdout costs: every measured change may be "
+                "0. What is said of costs rests on the reward model."
+            )
+
+    def _recommended(self, best: Option) -> Iterator[str]:
+        yield (
+            f"Recommended: {_setting(best)}. With it, in a log as long as this one ({self.rows:,} "
+            f"rows), {self._buys(best)}; {FEW_ESS:g} are enough."
+        )
+        yield f"Against neither floor nor holdout, {self._earns(best)}."
+        cheaper = self._cheaper(best)
+        if cheaper is not None:
+            yield f"Less is not enough: with {cheaper.name}, {self._buys(cheaper)}."
+        if "policy.holdout = 0" in best.changes.split(", "):
+            yield (
+                "Without a holdout nothing measures live what showing all alike earns: keep it if "
+                "you read that."
             )
 
     def _none(self) -> Iterator[str]:
         most = max(self.options, key=lambda option: (option.variant_rows, option.even))
         yield (
-            f"No way to explore is enough in a log of {self.rows:,} rows: the most, {most.name}, "
-            f"lets {self._buys(most)}, and {FEW_ESS:g} are few. Collect a longer log first."
+            f"No way to explore is enough in a log of {self.rows:,} rows: at the most, with "
+            f"{most.name}, {self._buys(most)}, and {FEW_ESS:g} are needed. Collect a longer log."
         )
 
     def _cheaper(self, best: Option) -> Option | None:
@@ -145,33 +155,36 @@ class _Told(NamedTuple):
         others = [
             option
             for option in self.options
-            if option.modelled > best.modelled and not _is_enough(option, self.rows)
+            if option.group != "greed" and option.modelled > best.modelled
         ]
         return max(others, key=lambda option: option.variant_rows, default=None)
 
     def _buys(self, option: Option) -> str:
         return (
-            f"a new policy be judged by {_one_in(option.even)} (one that shows all variants "
-            f"alike), and the worst single variant, {option.variant}, by "
+            f"a new policy can be judged with {_one_in(option.even)} (one that shows all variants "
+            f"alike), and the hardest single variant, {option.variant}, with "
             f"{option.variant_rows:,.0f} effective rows"
         )
 
-    def _cost(self, option: Option) -> str:
-        by_model = f"{_relative(-option.modelled, self.bare)} by the reward model"
+    def _earns(self, option: Option) -> str:
+        modelled = f"it earns {self._relative(option.modelled)} by the reward model"
         earns = option.earns
         if earns.value is None or not earns.intervals:
-            return f"{by_model}; measured, the log cannot say ({' '.join(earns.why)})"
+            return f"{modelled}; measured, the log cannot say ({' '.join(earns.why)})"
         low, high = earns.intervals[0].low, earns.intervals[0].high
-        measured = (
-            f"measured, {_relative(-earns.value, self.bare)} "
-            f"(between {_relative(-high, self.bare)} and {_relative(-low, self.bare)})"
+        return (
+            f"{modelled}, and measured {self._relative(earns.value)} (between "
+            f"{self._relative(low)} and {self._relative(high)})"
         )
-        return f"{by_model}; {measured}"
 
-    @staticmethod
-    def _told(earns: Estimate) -> bool:
-        held = earns.intervals[0] if earns.intervals else None
-        return held is not None and (held.low > 0.0 or held.high < 0.0)
+    def _relative(self, change: float) -> str:
+        """As part of what is earned; in the log's own unit where that is not above 0."""
+        return f"{change / self.bare:+.2%}" if self.bare > 0 else f"{change:+.2g} a decision"
+
+
+def _is_told(option: Option) -> bool:
+    held = option.earns.intervals[0] if option.earns.intervals else None
+    return held is not None and (held.low > 0.0 or held.high < 0.0)
 
 
 def _setting(option: Option) -> str:
@@ -182,8 +195,3 @@ def _one_in(share: float) -> str:
     if share <= 0.0:
         return "no row"
     return f"1 row in {1.0 / share:,.3g}" if share < 1.0 else "every row"
-
-
-def _relative(cost: float, whole: float) -> str:
-    """A cost as part of what is earned; in the log's own unit where that is not above 0."""
-    return f"{cost / whole:.2%} of what is earned" if whole > 0 else f"{cost:.3g} a decision"

@@ -12,6 +12,7 @@ both in one process, which costs a second model for each policy.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -62,16 +63,17 @@ def paired(one: Ratio, other: Ratio) -> Ratio:
     )
 
 
-def difference(one: Ratio, other: Ratio, *, confidence: float, seed: int) -> Estimate:
-    """How much more ``one`` earns than ``other``, with the interval of ``paired``.
+def difference(
+    ratio: Ratio, *, confidence: float, seed: int, doubts: Sequence[str] = ()
+) -> Estimate:
+    """The estimate of a difference that was summed up, by the estimator ``CELLS_BY``.
 
-    It rests on as many effective rows as that of the two that has fewer.
+    Args:
+        ratio: Its sums; see ``paired``.
+        confidence: How often its interval holds.
+        seed: Of the bootstrap.
+        doubts: Why the estimates that it is made of are weak, if they are; then it is too.
     """
-    return difference_of(paired(one, other), confidence=confidence, seed=seed)
-
-
-def difference_of(ratio: Ratio, *, confidence: float, seed: int) -> Estimate:
-    """The estimate of a difference that was summed up, by the estimator ``CELLS_BY``."""
     if ratio.ess < LEAST_ESS:
         few = f"It rests on {ratio.ess:.1f} effective rows; {LEAST_ESS:g} are the least."
         return _estimate(ratio, None, [few])
@@ -79,7 +81,7 @@ def difference_of(ratio: Ratio, *, confidence: float, seed: int) -> Estimate:
     if interval is None:
         return _estimate(ratio, None, ["The rows do not say how much it varies."])
     few = f"It rests on {ratio.ess:.1f} effective rows, and {FEW_ESS:g} are few."
-    return _estimate(ratio, interval, [few] if ratio.ess < FEW_ESS else [])
+    return _estimate(ratio, interval, [*doubts, *([few] if ratio.ess < FEW_ESS else [])])
 
 
 def interval_of(ratio: Ratio, *, confidence: float, seed: int) -> Interval | None:

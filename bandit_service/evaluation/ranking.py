@@ -14,9 +14,10 @@ import msgspec
 
 from bandit_service.evaluation.grid import Plan, Point
 from bandit_service.evaluation.intervals.chooser import Rules
-from bandit_service.evaluation.paired import difference, difference_of
+from bandit_service.evaluation.paired import difference, paired
 from bandit_service.evaluation.passes import Failed, Part, Passed
 from bandit_service.evaluation.results import Estimate
+from bandit_service.evaluation.scores import CELLS_BY
 from bandit_service.evaluation.sweep_results import HeldOut, Tried
 from bandit_service.policy.settings import SiteSettings, differences
 
@@ -100,12 +101,7 @@ def _scored_rows(
     for place, one in enumerate(ordered, 1):
         lead = None
         if base is not None and one is not base:
-            lead = difference(
-                one.passed.ranked.earned,
-                base.passed.ranked.earned,
-                confidence=confidence,
-                seed=rules.seed,
-            )
+            lead = _lead(one.passed.ranked, base.passed.ranked, confidence, rules)
         yield Tried(
             name=one.point.name,
             words=one.passed.words,
@@ -152,14 +148,26 @@ def _held_out(best: Scored, base: Scored | None, rules: Rules) -> HeldOut:
         ranked=best.quoted,
         winner=_quoted(held),
         base=None if other is None else _quoted(other.held),
-        over_log=difference_of(held.gain, confidence=rules.confidence, seed=rules.seed),
-        over_base=None if other is None else _lead(held, other.held, rules),
-        lead_ranked=None if other is None else _lead(best.passed.ranked, other.ranked, rules),
+        over_log=difference(
+            held.gain, confidence=rules.confidence, seed=rules.seed, doubts=_doubts(held)
+        ),
+        over_base=None if other is None else _lead(held, other.held, rules.confidence, rules),
+        lead_ranked=None
+        if other is None
+        else _lead(best.passed.ranked, other.ranked, rules.confidence, rules),
     )
 
 
-def _lead(part: Part, base: Part, rules: Rules) -> Estimate:
-    return difference(part.earned, base.earned, confidence=rules.confidence, seed=rules.seed)
+def _lead(part: Part, base: Part, confidence: float, rules: Rules) -> Estimate:
+    ratio = paired(part.earned, base.earned)
+    doubts = dict.fromkeys((*_doubts(part), *_doubts(base)))
+    return difference(ratio, confidence=confidence, seed=rules.seed, doubts=[*doubts])
+
+
+def _doubts(part: Part) -> list[str]:
+    """What is to be said against the estimates that differences are made of."""
+    (of,) = (one for one in part.result.estimates if one.estimator == CELLS_BY)
+    return of.why if of.status != "ok" else []
 
 
 def _quoted(part: Part) -> Estimate:
