@@ -2,7 +2,7 @@
 
 Every command prints what it did, or one sentence with a hint and a meaningful exit code: 0 done,
 1 failed, 2 wrong input or settings, 3 storage, snapshot or data unusable, 4 not found, 5 conflict,
-6 an evaluation refused.
+6 a log that must not be believed, or cannot answer.
 """
 
 from __future__ import annotations
@@ -14,13 +14,16 @@ import click
 
 from bandit_service.cli.archive import archive, forget
 from bandit_service.cli.demo import demo
+from bandit_service.cli.evaluate import evaluate
 from bandit_service.cli.export import export, reveal
 from bandit_service.cli.inspect import explain, rebuild
 from bandit_service.cli.keys import keys
 from bandit_service.cli.manage import catalog, data, settings_table
+from bandit_service.cli.replay import replay
 from bandit_service.cli.report import report
 from bandit_service.cli.run import learn, serve
 from bandit_service.cli.spool import spool
+from bandit_service.cli.verify import verify
 from bandit_service.errors import BanditError
 
 
@@ -43,6 +46,7 @@ def main() -> None:
     """Pick the thumbnail or headline that a visitor's persona responds to, and learn from it."""
 
 
-_commands = (serve, learn, archive, demo, rebuild, explain, export, reveal, forget)
-for _command in (*_commands, report, catalog, keys, spool, data, settings_table):
+_log = (serve, learn, archive, demo, rebuild, replay, explain, export, reveal, forget)
+_offline = (verify, evaluate, report)
+for _command in (*_log, *_offline, catalog, keys, spool, data, settings_table):
     main.add_command(_command)

@@ -68,10 +68,11 @@ def services_from(options: dict[str, Any]) -> Iterator[Services]:
 
 
 @contextmanager
-def progress_bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
+def progress_bar(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
     """A progress bar on standard error; call what it gives with each advance.
 
-    It appears with the first advance, so that work that turns out to be short shows none.
+    ``total`` is None where nobody knows how much there is. The bar appears with the first advance,
+    so that work that turns out to be short shows none.
     """
     bar = Progress(
         TextColumn(label),

@@ -149,10 +149,21 @@ _KINDS: Final = {
         "A row is in the log twice, so it counts twice.",
         "Read each file once, and leave out copies.",
     ),
-    "partitions_overlap": Kind(
-        "fatal",
-        "Two files hold the same stretch of the log, so its rows count twice.",
+    "partition_overlaps": Kind(
+        "warning",
+        "Two files hold the same stretch of the log; it was read once.",
         "Leave one of them out, or let the archiver finish: bandit-service archive --once.",
+    ),
+    "partition_missing": Kind(
+        "fatal",
+        "No file holds a stretch between others: decisions shortly before it miss their events, "
+        "and count as if nothing had come.",
+        "Add the missing file, or evaluate the parts before and after it apart.",
+    ),
+    "sampled_unevenly": Kind(
+        "fatal",
+        "Rows were thinned out, and not all alike, so those that stayed are no fair sample.",
+        "Log all rows, or keep the same share of all.",
     ),
     "time_backwards": Kind(
         "fatal",

@@ -19,13 +19,19 @@ import numpy as np
 
 from bandit_service.evaluation.batch import Batch, Mask
 from bandit_service.evaluation.kinds import KINDS, Kind
-from bandit_service.evaluation.logs.base import PropensitySource, Violation
+from bandit_service.evaluation.logs.base import (
+    LoggedData,
+    Progress,
+    PropensitySource,
+    Violation,
+    Watch,
+)
 from bandit_service.evaluation.repeated_rows import RepeatedRows
 from bandit_service.evaluation.results import Finding, RatioTest, Verification
 from bandit_service.evaluation.row_checks import BARRED, Range, faults, words
 from bandit_service.evaluation.sample_ratio import ALL, P_VALUE, SampleRatio
 
-__all__ = ["FIRST", "KINDS", "Kind", "Sink", "Verifier"]
+__all__ = ["FIRST", "KINDS", "Kind", "Sink", "Verifier", "verify_log"]
 
 FIRST: Final = 20
 """Violations of each kind that are kept."""
@@ -185,6 +191,25 @@ class Verifier:
         for test in places or [whole]:
             where = WHOLE if test.name == ALL else f"placement {test.name}"
             yield Violation(kind, where, f"{test.worst} (p = {test.p_value:.2g})")
+
+
+def verify_log(
+    log: LoggedData, *, progress: Progress, sink: Sink | None = None, watch: Watch | None = None
+) -> Verifier:
+    """Read a log once and verify all of it.
+
+    Raises:
+        LogError: if it cannot be read at all.
+    """
+    verifier = Verifier(
+        reward_range=log.reward_range, propensities=log.description.propensities, sink=sink
+    )
+    for batch in log.batches(blame=verifier.blame, progress=progress, watch=watch):
+        verifier.add(batch)
+    if sink is not None:
+        for violation in verifier.whole():
+            sink(violation)
+    return verifier
 
 
 def _barred(found: dict[str, Mask]) -> Counter[str]:

@@ -1,0 +1,120 @@
+"""The log that a command reads: its arguments and options, and the log that they name.
+
+Without LOG the site's own log is meant, archive included, and a store is opened; with files none
+is, so that a log can be read on any machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from bandit_service.cli.options import (
+    quiet_settings_from,
+    services_from,
+    shared_options,
+    site_option,
+)
+from bandit_service.errors import InvalidInput, NotFound
+from bandit_service.evaluation.logs.base import LoggedData
+from bandit_service.evaluation.logs.named import open_log
+from bandit_service.folds.learner import stored_settings
+from bandit_service.policy.settings import SiteSettings, read_settings
+from bandit_service.services import Services, site_settings_of
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_OPTIONS = (
+    click.argument("log", nargs=-1),
+    click.option(
+        "--mapping", help="How to read a table of others: a name in config/logs, or a file."
+    ),
+    click.option(
+        "--settings",
+        "settings_file",
+        type=click.Path(path_type=Path),
+        help="TOML with the rewards to use (default: of the snapshot that serves, or of config).",
+    ),
+    click.option("--archive-dir", help="Folder of the archive."),
+)
+
+
+def log_options(command: Command) -> Command:
+    """Which log to read, and how; call ``opened_log`` with what they give."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return shared_options(site_option(command))
+
+
+@contextmanager
+def opened_log(
+    words: Sequence[str],
+    options: dict[str, Any],
+    *,
+    mapping: str | None,
+    settings_file: Path | None,
+) -> Iterator[LoggedData]:
+    """The log that a command's arguments name, open for as long as the context.
+
+    Raises:
+        InvalidInput: if the arguments do not fit together, or a file cannot be read.
+        LogError: if the log cannot be read.
+        NotFound: if there is no such site.
+    """
+    rewards = None if settings_file is None else read_site_settings(settings_file)
+    if words:
+        service = quiet_settings_from(options)
+        settings = rewards or site_settings_of(service)
+        config, site = service.config_path, options.get("site")
+        with closing(
+            open_log(words, settings=settings, config_path=config, mapping=mapping, site=site)
+        ) as log:
+            yield log
+        return
+    if mapping is not None:  # before a store is opened in vain
+        raise InvalidInput(
+            "--mapping says how to read a file, and none was named",
+            field="mapping",
+            hint="name the file, or leave --mapping out to read the site's own log",
+        )
+    with services_from(options) as services:
+        site = _site(services)
+        settings, history = rewards or _serving(services), services.history(site)
+        config = services.settings.config_path
+        with closing(open_log((), settings=settings, config_path=config, history=history)) as log:
+            yield log
+
+
+def read_site_settings(file: Path) -> SiteSettings:
+    """The rewards and the policy in a file.
+
+    Raises:
+        InvalidInput: if it cannot be read.
+        SettingsError: if it is wrong.
+    """
+    try:
+        return read_settings(file.read_bytes(), name=str(file))
+    except OSError as exc:
+        raise InvalidInput(
+            f"{file} cannot be read: {exc.strerror}", hint="is the path right?"
+        ) from exc
+
+
+def _site(services: Services) -> str:
+    site = services.settings.site
+    if site not in services.store.sites():
+        raise NotFound(
+            f"there is no site {site!r} in {services.store.describe()}",
+            hint="name one with --site, or a file with a log",
+        )
+    return site
+
+
+def _serving(services: Services) -> SiteSettings:
+    store = services.store.site(_site(services))
+    head = store.head()
+    return services.site_settings if head is None else stored_settings(store, head.name)
