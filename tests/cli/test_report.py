@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
 from bandit_service.cli import main
-from bandit_service.cli import report as command
 from bandit_service.cli.report import write_report
 from bandit_service.errors import EvaluationError, InvalidInput
 from bandit_service.evaluation.report.markdown import markdown
 from bandit_service.evaluation.report.page import page
 from bandit_service.evaluation.report.twin import read_json, write_json
-from bandit_service.evaluation.results import Evaluation
 from tests.evaluation.evaluations import evaluation
 
 WHOLE = evaluation(placements=3, moments=3)
@@ -113,16 +113,11 @@ def test_a_report_has_its_twin_beside_it(tmp_path: Path) -> None:
     assert write_json(read_json(data, "jan.json")) == data
 
 
-def test_a_report_that_fails_half_way_leaves_no_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refused(found: Evaluation) -> bytes:
-        raise EvaluationError("refused", hint="none")
-
-    monkeypatch.setattr(command, "_ALL", {**command._ALL, ".json": refused})
+def test_a_report_that_is_refused_leaves_no_file(tmp_path: Path) -> None:
+    wrong = msgspec.structs.replace(WHOLE, mean_reward=math.nan)
 
     with pytest.raises(EvaluationError):
-        write_report(WHOLE, tmp_path / "jan", force=False)
+        write_report(wrong, tmp_path / "jan", force=False)
     assert names(tmp_path) == set()
 
 

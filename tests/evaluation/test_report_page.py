@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from base64 import b64encode
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -137,7 +138,7 @@ def test_its_parts_have_names_that_tools_can_follow(shown: Seen) -> None:
         if attributes.get("role") == "region":
             assert attributes["aria-label"]
     levels = [int(tag[1]) for tag in tags if re.fullmatch(r"h[1-6]", tag)]
-    assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after <= before + 1 for before, after in pairwise(levels))
 
 
 def test_every_link_leads_somewhere_and_no_id_is_given_twice(shown: Seen) -> None:
