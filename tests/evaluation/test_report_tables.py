@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 
 import msgspec
@@ -166,6 +167,13 @@ def test_every_share_is_in_the_page() -> None:
     assert len(rows) == sum(len(policy.shares) for policy in whole.policies)
 
 
+def test_numbers_in_markdown_are_plain_in_its_source_too() -> None:
+    source = markdown(evaluation())
+
+    assert "| 4.30% to 4.89% " in source or "**4.30% to 4.89%**" in source
+    assert not re.search(r"\\\d", source)
+
+
 def test_markdown_says_how_many_rows_it_leaves_out() -> None:
     whole = evaluation(placements=40, hostile=False)
 
@@ -215,8 +223,11 @@ def test_a_name_is_not_a_command_to_the_terminal() -> None:
         ("`*~$\\", r"\`\*\~\$\\"),
         ("# no heading", r"\# no heading"),
         ("- no item", r"\- no item"),
-        ("1. no item", r"\1. no item"),
+        ("1. no item", r"1\. no item"),
         ("2030-01-31", "2030-01-31"),
+        ("4.67%", "4.67%"),
+        ("--seed", "--seed"),
+        ("--- no rule", r"\--- no rule"),
         ("A & B", "A & B"),
     ],
 )
