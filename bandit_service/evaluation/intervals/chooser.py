@@ -113,7 +113,7 @@ def intervals_for(estimator: str, ratio: Ratio, rules: Rules, evidence: Evidence
         interval = _interval(kind, ratio, rules, evidence)
         why = _doubt(kind, estimator, ratio, rules, evidence)
         if kind in _USUAL or kind == "clopper-pearson":
-            why = why or bias
+            why = bias or why
         offers.append(Offer(kind, interval, why or (None if interval else MISSING[kind])))
     return offers
 
