@@ -28,6 +28,15 @@ _VISITS = 5
 """Rows of a visitor, where they return."""
 
 
+TARGETS: Mapping[str, str] = {
+    "best": "always the best variant",
+    "persona": "leaning to what each persona likes",
+    "log": "the log's own policy",
+    "rare": "always the variant least shown",
+}
+"""The policies to be evaluated, in words."""
+
+
 class Logs(NamedTuple):
     """L logs of n rows."""
 
@@ -77,6 +86,8 @@ class World(NamedTuple):
     """Whether rewards are a share watched instead of a click."""
     drift: float = 0.0
     """By how much tastes turn from the first row to the last, of 1."""
+    blind: bool = False
+    """Whether a model of rewards cannot tell personas apart, so that it is wrong."""
     targets: tuple[str, ...] = ("best", "persona")
 
     def logs(self, count: int, rng: np.random.Generator) -> Logs:
@@ -95,24 +106,21 @@ class World(NamedTuple):
         return Logs(persona, visitor, logged, chosen, reward, expected, given)
 
     def target(self, name: str) -> Floats:
-        """PERSONAS x ARMS: a policy to be evaluated.
-
-        ``best``: always the arm that earns most on average; ``persona``: leans to what each persona
-        likes, but shows everything; ``log``: the logging policy itself; ``rare``: the arm that the
-        logging policy shows least.
-        """
+        """PERSONAS x ARMS: a policy to be evaluated, one of ``TARGETS``."""
         mean = self._expected().mean(axis=0)
         if name == "best":
             return np.tile(np.eye(ARMS)[np.argmax(_SHARES @ mean)], (PERSONAS, 1))
         if name == "persona":
             likes = np.exp(3.0 * mean / self.base)
-            return likes / likes.sum(axis=1, keepdims=True)
+            leaning: Floats = likes / likes.sum(axis=1, keepdims=True)
+            return leaning
         policy = np.full((PERSONAS, ARMS), 1.0 / ARMS) if self.policy is None else self.policy
         return policy if name == "log" else np.eye(ARMS)[np.argmin(policy, axis=1)]
 
     def _expected(self) -> Floats:
         turn = self.drift * np.linspace(0.0, 1.0, self.n)[:, None, None]
-        return self.base * ((1.0 - turn) * _LIKING + turn * _LIKING[:, ::-1])
+        mean: Floats = self.base * ((1.0 - turn) * _LIKING + turn * _LIKING[:, ::-1])
+        return mean
 
     def _visitors(self, count: int, rng: np.random.Generator) -> tuple[Whole, Whole, Floats]:
         """Who comes, their personas, and how ready each is to click, 1 on average."""
@@ -141,7 +149,8 @@ class World(NamedTuple):
 def _drawn(probabilities: Floats, uniform: Floats) -> Whole:
     """One arm of each row."""
     past = np.cumsum(probabilities, axis=-1) <= uniform[..., None]
-    return np.minimum(past.sum(axis=-1), ARMS - 1)
+    arms: Whole = np.minimum(past.sum(axis=-1), ARMS - 1)
+    return arms
 
 
 def _learning(persona: Whole, rewards: Floats, uniform: Floats) -> tuple[Floats, Whole]:
@@ -166,6 +175,8 @@ def _learning(persona: Whole, rewards: Floats, uniform: Floats) -> tuple[Floats,
 _UNIFORM: Floats = np.full((PERSONAS, ARMS), 1.0 / ARMS)
 _SKEWED: Floats = np.tile([0.02, 0.03, 0.15, 0.3, 0.5], (PERSONAS, 1))
 """A softmax that is sure of itself, and of the wrong arms."""
+_TURNED: Floats = np.array([np.roll([0.08, 0.12, 0.2, 0.25, 0.35], by) for by in (0, 2, 3)])
+"""Each persona has another favourite: who does not see personas mistakes them for the arms."""
 _NARROW: Floats = np.tile([0.5, 0.3, 0.15, 0.048, 0.002], (PERSONAS, 1))
 
 _ALL = (
@@ -179,7 +190,7 @@ _ALL = (
         _UNIFORM,
         targets=("best", "persona", "log"),
     ),
-    World("rare-20k", "uniform choice, 1 % clicks, many rows", 20000, 0.01, _UNIFORM),
+    World("rare-10k", "uniform choice, 1 % clicks, many rows", 10000, 0.01, _UNIFORM),
     World(
         "skewed",
         "small propensities, 20 % clicks",
@@ -193,6 +204,7 @@ _ALL = (
     World("returning", "visitors return, 20 % clicks", 2000, 0.2, _UNIFORM, returning=True),
     World("watched", "rewards from 0 to 1", 2000, 0.4, _UNIFORM, graded=True),
     World("drifting", "tastes turn around, 20 % clicks", 2000, 0.2, _SKEWED, drift=1.0),
+    World("blind", "the reward model is wrong", 2000, 0.2, _TURNED, blind=True),
     World("unsupported", "the target is hardly in the log", 2000, 0.2, _NARROW, targets=("rare",)),
 )
 WORLDS: Mapping[str, World] = {world.name: world for world in _ALL}

@@ -20,8 +20,10 @@ from bandit_service.evaluation.results import Interval
 
 
 def normal(ratio: Ratio, confidence: float) -> Interval | None:
-    """The interval; None where the rows do not say how much they vary: fewer than two, no
-    denominator, or all residuals 0 (no rewarded row, say), which is no proof of certainty.
+    """The interval; None where the rows do not say how much they vary.
+
+    That is so with fewer than two rows, without a denominator, and where all residuals are 0 (no
+    row was rewarded, say), which is no proof of certainty.
     """
     error = standard_error(ratio)
     if not error:

@@ -63,8 +63,10 @@ class Bounds(NamedTuple):
 
 
 def classes(terms: Terms) -> Whole:
-    """n: the class of each row; the last where the log does not say what could have been shown, or
-    could not have shown all that the target might.
+    """n: the class of each row by the largest weight that it could have had.
+
+    It is the last class where the log does not say what could have been shown, or could not have
+    shown all that the target might.
     """
     known = (terms.unsupported == 0) & ~np.isnan(terms.bound)
     return np.searchsorted(EDGES, np.where(known, terms.bound, np.inf)).astype(np.int64)

@@ -115,7 +115,8 @@ def _psi(lambdas: Floats, scale: Floats) -> Floats:
     small = x < 1e-4
     safe = np.where(small, 0.5, x)
     exact = (-np.log1p(-safe) - safe) / safe**2
-    return lambdas**2 * np.where(small, 0.5 + x / 3.0, exact)
+    psi: Floats = lambdas**2 * np.where(small, 0.5 + x / 3.0, exact)
+    return psi
 
 
 def _root(evidence: Floats, threshold: float) -> Floats:
@@ -125,7 +126,7 @@ def _root(evidence: Floats, threshold: float) -> Floats:
     threshold: so Newton's steps never pass the root, and stopping early only errs on the safe side.
     """
     lambdas = LAMBDAS[:, None]
-    total = ((evidence + _LOG_MASS - threshold) / lambdas).max(axis=0)
+    total: Floats = ((evidence + _LOG_MASS - threshold) / lambdas).max(axis=0)
     for _ in range(_STEPS):
         terms = evidence + _LOG_MASS - lambdas * total
         top = terms.max(axis=0)

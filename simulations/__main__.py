@@ -1,0 +1,101 @@
+"""The studies: ``python -m simulations COMMAND``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from bandit_service.evaluation.coverage import Study, encode_study
+from bandit_service.evaluation.results import Coverage
+from simulations.coverage import CONFIDENCE, merged, rows_of, run, tasks
+
+ENOUGH = 0.93
+"""A claimed interval of 95 % that holds less often than this is marked."""
+QUICK_LOGS = 20
+KINDS = ("clopper-pearson", "normal", "bootstrap", "empirical-bernstein", "anytime")
+LEGEND = (
+    f"On how many logs intervals of {CONFIDENCE:.0%} held. In brackets: held back there, on all "
+    f"logs; (!): claimed, but below {ENOUGH:.0%}; of anytime, on how many it never failed."
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Studies on simulated visitors, whose truth is known."""
+
+
+@main.command()
+@click.option(
+    "--logs", type=click.IntRange(1), default=1000, show_default=True, help="Logs of each world."
+)
+@click.option("--quick", is_flag=True, help=f"{QUICK_LOGS} logs of each world, in seconds.")
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
+@click.option(
+    "--processes",
+    type=click.IntRange(1),
+    default=os.cpu_count() or 1,
+    show_default="one a core",
+    help="Changes the time it takes, not the result.",
+)
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the result there, as JSON.",
+)
+def coverage(*, logs: int, quick: bool, seed: int, processes: int, out: Path | None) -> None:
+    """Measure how often the intervals of off-policy estimates hold.
+
+    \b
+    Example: python -m simulations coverage --out bandit_service/evaluation/coverage.json
+    """
+    if out and not out.parent.is_dir():
+        raise click.BadParameter(f"no such folder: {out.parent}", param_hint="--out")
+    logs = QUICK_LOGS if quick else logs
+    parts = tasks(logs, seed=seed)
+    console = Console(highlight=False)
+    progress = track(
+        run(parts, processes=processes),
+        "Simulating",
+        total=len(parts),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    rows = rows_of(merged(progress))
+    console.print(*_tables(rows), sep="\n")
+    console.print(LEGEND, soft_wrap=True)
+    if out:
+        out.write_bytes(encode_study(Study(confidence=CONFIDENCE, logs=logs, seed=seed, rows=rows)))
+        console.print(f"Written to {out}: {len(rows)} rows.", soft_wrap=True)
+
+
+def _tables(rows: list[Coverage]) -> Iterator[Table]:
+    """A table for each world: estimators down, intervals across."""
+    for (world, n), mine in groupby(rows, key=lambda row: (row.world, row.n)):
+        table = Table(title=f"{world} ({n:,} rows)", title_justify="left")
+        table.add_column("estimator")
+        for kind in KINDS:
+            table.add_column(kind, justify="right")
+        for estimator, several in groupby(mine, key=lambda row: row.estimator):
+            found = {row.interval: row for row in several}
+            table.add_row(estimator, *(_held(found.get(kind)) for kind in KINDS))
+        yield table
+
+
+def _held(row: Coverage | None) -> str:
+    """On how many logs an interval held: in brackets if it is not claimed, marked if too few."""
+    if row is None:
+        return ""
+    if not row.claimed:
+        return f"({row.coverage:.1%})"
+    return f"{row.coverage:.1%}" if row.coverage >= ENOUGH else f"[red]{row.coverage:.1%} (!)[/red]"
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m simulations")
