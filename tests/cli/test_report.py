@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bandit_service.cli import main
-from bandit_service.cli.report import write_report
+from bandit_service.cli.report import report_into
 from bandit_service.errors import EvaluationError, InvalidInput
 from bandit_service.evaluation.report.markdown import markdown
 from bandit_service.evaluation.report.page import page
