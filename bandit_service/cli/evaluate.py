@@ -30,6 +30,8 @@ from bandit_service.evaluation.targets.named import KINDS, make_target
 from bandit_service.runtime import now_ms
 
 DEFAULT_POLICIES: Final = ("logged", "uniform")
+WIDTH: Final = 120
+"""Least width of what is printed to a file, in characters; a terminal has its own."""
 _KINDS: Final = "; ".join(KINDS)
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -117,7 +119,9 @@ def evaluate(
     if as_json:
         click.echo(write_json(found))
     else:
-        Console().print(rendered(found))
+        console = Console()
+        wide = max(console.width, WIDTH) if not console.is_terminal else console.width
+        Console(width=wide).print(rendered(found))
     for path in written:
         click.echo(f"Wrote {path}.", err=as_json)
 

@@ -49,9 +49,10 @@ class Judge(NamedTuple):
         offers = intervals_for(name, ratio, self.rules, self.evidence)
         claimed = [offer.interval for offer in offers if offer.interval and offer.claimed]
         others = [offer.interval for offer in offers if offer.interval and not offer.claimed]
-        held_back = [] if claimed else [offer.why for offer in offers if offer.why]
         if not claimed and not others:
-            return _estimate(name, ratio, None, [], "unanswerable", [*dict.fromkeys(held_back)])
+            lacking = [offer.why for offer in offers if offer.why]
+            return _estimate(name, ratio, None, [], "unanswerable", [*dict.fromkeys(lacking)])
+        held_back = [o.why for o in offers if o.interval and o.why and not claimed]
         doubts = [*dict.fromkeys([*self._doubts(ratio), *held_back])]
         status: Status = "weak" if doubts else "ok"
         return _estimate(name, ratio, ratio.value, claimed or others, status, doubts)

@@ -95,7 +95,8 @@ class Scores:
         return merged
 
     def encode(self) -> bytes:
-        """What estimates and intervals depend on, as bytes, equal exactly if it is."""
+        """All of it as bytes, equal exactly if what was summed up is."""
         parts = [fold.encode() for fold in (*self.estimates.values(), self.gain)]
         parts += [self.sequence.encode(), self.weights.encode(), self.shares.encode()]
+        parts += [self.by_placement.encode(), self.by_persona.encode()]
         return msgspec.msgpack.encode(parts)

@@ -105,7 +105,8 @@ def test_a_folder_that_is_not_there_is_said(result: Path, tmp_path: Path) -> Non
 
 
 def test_a_report_has_its_twin_beside_it(tmp_path: Path) -> None:
-    paths = write_report(WHOLE, tmp_path / "jan.html", force=False)
+    with report_into(tmp_path / "jan.html", force=False) as write:
+        paths = write(WHOLE)
 
     assert {path.name for path in paths} == {"jan.html", "jan.md", "jan.json"}
     assert names(tmp_path) == {"jan.html", "jan.md", "jan.json"}
@@ -116,11 +117,11 @@ def test_a_report_has_its_twin_beside_it(tmp_path: Path) -> None:
 def test_a_report_that_is_refused_leaves_no_file(tmp_path: Path) -> None:
     wrong = msgspec.structs.replace(WHOLE, mean_reward=math.nan)
 
-    with pytest.raises(EvaluationError):
-        write_report(wrong, tmp_path / "jan", force=False)
+    with pytest.raises(EvaluationError), report_into(tmp_path / "jan", force=False) as write:
+        write(wrong)
     assert names(tmp_path) == set()
 
 
 def test_a_name_that_is_none_is_refused() -> None:
-    with pytest.raises(InvalidInput, match="no name"):
-        write_report(WHOLE, Path("/"), force=False)
+    with pytest.raises(InvalidInput, match="no name"), report_into(Path("/"), force=False):
+        pass
