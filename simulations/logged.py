@@ -1,10 +1,10 @@
 """A log of any length as a table, with known truth: what evaluation is measured and tried on.
 
 Visitors come in any number, each a few times, with one of four personas. Placements have five
-variants whose click rates depend on the persona. The logging policy is a softmax of noisy guesses of
-these rates over a floor: probabilities differ between placements and personas, down to 0.01, and
-are written exactly. Each stretch of CHUNK rows is drawn from a seed of its own, so that a longer log
-begins with the shorter one.
+variants whose click rates depend on the persona. The logging policy is a softmax of noisy guesses
+of these rates over a floor: probabilities differ between placements and personas, down to 0.01, and
+are written exactly. Each stretch of CHUNK rows is drawn from a seed of its own, so that a longer
+log begins with the shorter one.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ import click
 
 from bandit_service.cli.archive import archive, forget
 from bandit_service.cli.demo import demo
+from bandit_service.cli.evaluate import evaluate
 from bandit_service.cli.export import export, reveal
 from bandit_service.cli.inspect import explain, rebuild
 from bandit_service.cli.keys import keys
@@ -45,6 +46,7 @@ def main() -> None:
     """Pick the thumbnail or headline that a visitor's persona responds to, and learn from it."""
 
 
-_commands = (serve, learn, archive, demo, rebuild, replay, explain, export, verify, reveal, forget)
-for _command in (*_commands, report, catalog, keys, spool, data, settings_table):
+_log = (serve, learn, archive, demo, rebuild, replay, explain, export, reveal, forget)
+_offline = (verify, evaluate, report)
+for _command in (*_log, *_offline, catalog, keys, spool, data, settings_table):
     main.add_command(_command)

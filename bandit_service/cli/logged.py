@@ -6,10 +6,12 @@ is, so that a log can be read on any machine.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import click
 
@@ -22,9 +24,12 @@ from bandit_service.cli.options import (
 from bandit_service.errors import InvalidInput, NotFound
 from bandit_service.evaluation.logs.base import LoggedData
 from bandit_service.evaluation.logs.named import open_log
+from bandit_service.evaluation.targets.context import no_snapshots
 from bandit_service.folds.learner import stored_settings
 from bandit_service.policy.settings import SiteSettings, read_settings
+from bandit_service.policy.snapshot import Snapshot, load_snapshot
 from bandit_service.services import Services, site_settings_of
+from bandit_service.storage.ports import SiteStore
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -39,8 +44,30 @@ _OPTIONS = (
         type=click.Path(path_type=Path),
         help="TOML with the rewards to use (default: of the snapshot that serves, or of config).",
     ),
+    click.option(
+        "--reward-range",
+        type=(float, float),
+        metavar="LOW HIGH",
+        help="What a reward can be, where the log's own rules do not say.",
+    ),
     click.option("--archive-dir", help="Folder of the archive."),
 )
+
+
+class Opened(NamedTuple):
+    """A log, and what policies on it may refer to."""
+
+    data: LoggedData
+    settings: SiteSettings
+    """What events are worth, and the policy of before."""
+    other: Callable[[str], LoggedData]
+    """Another log by its words, which whoever asks closes."""
+    snapshot: Callable[[str], Snapshot]
+    """A snapshot of the site by its name."""
+
+
+_READING = ("mapping", "settings_file", "reward_range")
+"""Options that are no settings of the service."""
 
 
 def log_options(command: Command) -> Command:
@@ -51,29 +78,37 @@ def log_options(command: Command) -> Command:
 
 
 @contextmanager
-def opened_log(
-    words: Sequence[str],
-    options: dict[str, Any],
-    *,
-    mapping: str | None,
-    settings_file: Path | None,
-) -> Iterator[LoggedData]:
+def opened_log(words: Sequence[str], options: dict[str, Any]) -> Iterator[Opened]:
     """The log that a command's arguments name, open for as long as the context.
+
+    ``options`` are those of ``log_options``.
 
     Raises:
         InvalidInput: if the arguments do not fit together, or a file cannot be read.
         LogError: if the log cannot be read.
         NotFound: if there is no such site.
     """
+    chosen = {name: options[name] for name in options if name not in _READING}
+    reward_range = options["reward_range"]
+    _check_range(reward_range)
+    with _opened(words, chosen, options["mapping"], options["settings_file"]) as opened:
+        if reward_range is not None:
+            opened.data.reward_range = reward_range
+        yield opened
+
+
+@contextmanager
+def _opened(
+    words: Sequence[str], options: dict[str, Any], mapping: str | None, settings_file: Path | None
+) -> Iterator[Opened]:
     rewards = None if settings_file is None else read_site_settings(settings_file)
     if words:
         service = quiet_settings_from(options)
         settings = rewards or site_settings_of(service)
         config, site = service.config_path, options.get("site")
-        with closing(
-            open_log(words, settings=settings, config_path=config, mapping=mapping, site=site)
-        ) as log:
-            yield log
+        another = partial(open_log, settings=settings, config_path=config, mapping=mapping)
+        with closing(another(words, site=site)) as log:
+            yield Opened(log, settings, lambda word: another([word]), no_snapshots)
         return
     if mapping is not None:  # before a store is opened in vain
         raise InvalidInput(
@@ -85,8 +120,10 @@ def opened_log(
         site = _site(services)
         settings, history = rewards or _serving(services), services.history(site)
         config = services.settings.config_path
-        with closing(open_log((), settings=settings, config_path=config, history=history)) as log:
-            yield log
+        another = partial(open_log, settings=settings, config_path=config)
+        find = partial(_snapshot, services.store.site(site))
+        with closing(another((), history=history)) as log:
+            yield Opened(log, settings, lambda word: another([word]), find)
 
 
 def read_site_settings(file: Path) -> SiteSettings:
@@ -102,6 +139,28 @@ def read_site_settings(file: Path) -> SiteSettings:
         raise InvalidInput(
             f"{file} cannot be read: {exc.strerror}", hint="is the path right?"
         ) from exc
+
+
+def _check_range(reward_range: tuple[float, float] | None) -> None:
+    if reward_range is None:
+        return
+    low, high = reward_range
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise InvalidInput(
+            f"the reward range {low:g} to {high:g} is none",
+            field="reward_range",
+            hint="give the least and the largest reward that there can be: --reward-range 0 1",
+        )
+
+
+def _snapshot(store: SiteStore, name: str) -> Snapshot:
+    data = store.snapshot(name)
+    if data is None:
+        raise NotFound(
+            f"site {store.site!r} has no snapshot {name[:100]!r}",
+            hint="the store keeps the last few hundred; a file with one may be named instead",
+        )
+    return load_snapshot(data, name=name)
 
 
 def _site(services: Services) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -41,26 +41,31 @@ def report(result: Path, out: Path | None, *, force: bool) -> None:
     Example: bandit-service report result.json --out report
     """
     evaluation = read_json(_bytes(result), name=str(result))
-    for path in _write(evaluation, out or result, _RENDERED, force=force):
+    with _into(out or result, _RENDERED, force=force) as write:
+        paths = write(evaluation)
+    for path in paths:
         click.echo(f"Wrote {path}.")
 
 
-def write_report(evaluation: Evaluation, out: Path, *, force: bool) -> list[Path]:
-    """Write NAME.html, NAME.md and NAME.json, and say which files those are.
+@contextmanager
+def report_into(out: Path, *, force: bool) -> Iterator[Callable[[Evaluation], list[Path]]]:
+    """What writes NAME.html, NAME.md and NAME.json, and says which files those are.
 
-    A suffix that is one of these is taken as part of no name: ``r.html`` gives ``r.md`` too.
+    They are there when the context ends well, all of them or none. A suffix that is one of these is
+    taken as part of no name: ``r.html`` gives ``r.md`` too.
 
     Raises:
-        InvalidInput: if one of them exists and ``force`` is not set, or cannot be written; then
-            none is.
+        InvalidInput: at once, if one of them exists and ``force`` is not set, or cannot be written.
         EvaluationError: if the evaluation must not be reported.
     """
-    return _write(evaluation, out, _ALL, force=force)
+    with _into(out, _ALL, force=force) as write:
+        yield write
 
 
-def _write(
-    evaluation: Evaluation, out: Path, renderers: Mapping[str, Renderer], *, force: bool
-) -> list[Path]:
+@contextmanager
+def _into(
+    out: Path, renderers: Mapping[str, Renderer], *, force: bool
+) -> Iterator[Callable[[Evaluation], list[Path]]]:
     if not out.name:
         raise InvalidInput(f"{out} is no name for a report", hint="give a name such as report")
     name = out.name.removesuffix(out.suffix) if out.suffix in _ALL else out.name
@@ -71,9 +76,13 @@ def _write(
             suffix: stack.enter_context(written(path, force=force))
             for suffix, path in paths.items()
         }
-        for suffix, file in files.items():
-            file.write(renderers[suffix](evaluation))
-    return list(paths.values())
+
+        def write(evaluation: Evaluation) -> list[Path]:
+            for suffix, file in files.items():
+                file.write(renderers[suffix](evaluation))
+            return list(paths.values())
+
+        yield write
 
 
 def _bytes(path: Path) -> bytes:

@@ -50,8 +50,6 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def verify(
     log: tuple[str, ...],
-    mapping: str | None,
-    settings_file: Path | None,
     every: Path | None,
     *,
     force: bool,
@@ -69,8 +67,9 @@ def verify(
     """
     with (
         _told(every, force=force) as sink,
-        opened_log(log, options, mapping=mapping, settings_file=settings_file) as data,
+        opened_log(log, options) as opened,
     ):
+        data = opened.data
         with progress_bar("verifying the log", data.size) as progress:
             verifier = verify_log(data, progress=progress, sink=sink)
         found = Verified(

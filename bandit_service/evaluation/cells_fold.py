@@ -6,6 +6,7 @@ is that of the names that occur.
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 
 from bandit_service.evaluation.batch import Names, Whole
@@ -54,6 +55,10 @@ class CellsFold:
         for key, weight in other._largest.items():
             merged._largest[key] = max(merged._largest.get(key, 0.0), weight)
         return merged
+
+    def encode(self) -> bytes:
+        """All of it as bytes, equal exactly if what was summed up is."""
+        return msgspec.msgpack.encode([self._sums.encode(), sorted(self._largest.items())])
 
     def get(self) -> dict[str, Ratio]:
         """The ratio of each part, without groups and blocks, in order of names.

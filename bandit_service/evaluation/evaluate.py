@@ -7,6 +7,7 @@ All targets are scored in one reading. Those that learn answer for a row before 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
@@ -29,7 +30,9 @@ from bandit_service.evaluation.verify import Verifier
 from bandit_service.evaluation.weights_fold import WeightsFound
 from bandit_service.events.entries import Entry, Position
 
-MOMENTS = 300
+OURS: Final = frozenset({"site", "archive", "parquet", "jsonl"})
+"""Formats of the logs of this program, whose policy learned from the rows before."""
+MOMENTS: Final = 300
 """Points in time at most that a result keeps of a policy."""
 
 
@@ -103,6 +106,7 @@ def result(
         reward_range=found.reward_range,
         settings=settings.estimators,
         confidence=settings.confidence,
+        adaptive=log.description.format in OURS,
         seed=settings.seed,
     )
     return Evaluation(
@@ -132,7 +136,7 @@ def result(
     )
 
 
-RANGE_SEEN = (
+RANGE_SEEN: Final = (
     "Nothing says what a reward can be. The range was taken from the log, so intervals that depend "
     "on it hold only if no reward can be beyond those seen."
 )
@@ -141,7 +145,8 @@ RANGE_SEEN = (
 def policy_result(target: Target, scores: Scores, found: Survey, rules: Rules) -> PolicyResult:
     """All about one policy."""
     moments = scores.sequence.get(found.reward_range, rules.confidence)
-    estimates = judged(scores, rules, final(moments, rules.confidence))
+    sequence = final(moments, rules.confidence)
+    estimates = judged(scores, rules, earned=found.earned, sequence=sequence)
     headline = quoted(estimates)
     whole = scores.estimates[CELLS_BY].get()
     return PolicyResult(

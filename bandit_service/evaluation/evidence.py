@@ -15,7 +15,8 @@ They hold for any number of rows, so arms that were hardly ever shown need no po
 power: a deviation must be about 6 standard deviations where a test made for a single look would
 take 4. Averages of e-values are e-values, however the parts depend on each other; so many things
 are tested at once by averaging (Vovk and Wang, 2021, "E-values: calibration, combination and
-applications").
+applications"). An average over arms or placements is taken over those that a log has when it is
+verified: the promise holds where their number does not depend on what was drawn.
 
 Everything is in logarithms: a broken log has evidence beyond any float.
 """

@@ -13,12 +13,11 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from bandit_service.evaluation.intervals.chooser import Rules, intervals_for
+from bandit_service.evaluation.intervals.chooser import Evidence, Rules, intervals_for
 from bandit_service.evaluation.intervals.normal import normal
 from bandit_service.evaluation.ratio import Ratio
 from bandit_service.evaluation.results import Cell, Estimate, Interval, Status
 from bandit_service.evaluation.scores import CELLS_BY, Scores
-from bandit_service.evaluation.weights_fold import WeightsFound
 
 LEAST_ESS: Final = 10.0
 """Effective rows below which nothing is said."""
@@ -38,38 +37,35 @@ class Judge(NamedTuple):
     """What decides, for one target on one log."""
 
     rules: Rules
-    weights: WeightsFound
-    reference: Ratio
-    """The sums of ``ips``."""
-    sequence: Interval | None
+    evidence: Evidence
+    unsupported: float | None
+    """Part of the target's choices that the log could not have shown; None: it does not say."""
 
     def estimate(self, name: str, ratio: Ratio) -> Estimate:
         """What an estimator says, and how far to trust it."""
         unanswerable = [*self._unanswerable(ratio)]
         if unanswerable:
             return _estimate(name, ratio, None, [], "unanswerable", unanswerable)
-        offers = intervals_for(
-            name, ratio, self.rules, reference=self.reference, sequence=self.sequence
-        )
-        claimed = [offer.interval for offer in offers if offer.interval and not offer.why]
-        others = [offer.interval for offer in offers if offer.interval and offer.why]
-        held_back = [] if claimed else list(dict.fromkeys(o.why for o in offers if o.why))
+        offers = intervals_for(name, ratio, self.rules, self.evidence)
+        claimed = [offer.interval for offer in offers if offer.interval and offer.claimed]
+        others = [offer.interval for offer in offers if offer.interval and not offer.claimed]
         if not claimed and not others:
-            why = [f"It has no interval: {'; '.join(held_back) or 'its error is not known'}."]
-            return _estimate(name, ratio, None, [], "unanswerable", why)
-        doubts = [*self._doubts(ratio), *(f"Its interval may miss: {why}." for why in held_back)]
+            lacking = [offer.why for offer in offers if offer.why]
+            return _estimate(name, ratio, None, [], "unanswerable", [*dict.fromkeys(lacking)])
+        held_back = [o.why for o in offers if o.interval and o.why and not claimed]
+        doubts = [*dict.fromkeys([*self._doubts(ratio), *held_back])]
         status: Status = "weak" if doubts else "ok"
         return _estimate(name, ratio, ratio.value, claimed or others, status, doubts)
 
     def _unanswerable(self, ratio: Ratio) -> Iterator[str]:
         if not ratio.sums.den:
             yield "No row of the log counts for it."
-        elif self.reference.ess < LEAST_ESS:
+        elif self.evidence.reference.ess < LEAST_ESS:
             yield (
-                f"The log is worth {self.reference.ess:.1f} rows for this policy, which nearly "
-                f"always shows something else; {LEAST_ESS:g} are the least."
+                f"The log is worth {self.evidence.reference.ess:.1f} rows for this policy, which "
+                f"nearly always shows something else; {LEAST_ESS:g} are the least."
             )
-        missed = self.weights.unsupported
+        missed = self.unsupported
         if missed is not None and missed > LEAST_SUPPORT:
             yield f"The log could not have shown {missed:.0%} of what the policy shows."
 
@@ -78,15 +74,19 @@ class Judge(NamedTuple):
             yield f"It rests on {ratio.ess:.1f} effective rows, and {FEW_ESS:g} are few."
         if ratio.weight and ratio.max_weight / ratio.weight > ONE_ROW:
             yield f"One row alone has {ratio.max_weight / ratio.weight:.0%} of all weight."
-        missed = self.weights.unsupported
+        missed = self.unsupported
         if missed is not None and missed > MISSED_SUPPORT:
             yield f"The log could not have shown {missed:.1%} of what the policy shows."
 
 
-def judged(scores: Scores, rules: Rules, sequence: Interval | None) -> dict[str, Estimate]:
-    """Every estimate of a target, by estimator."""
+def judged(
+    scores: Scores, rules: Rules, *, earned: float, sequence: Interval | None
+) -> dict[str, Estimate]:
+    """Every estimate of a target, by estimator; ``earned`` is the sum of all rewards in the log."""
     ratios = {name: fold.get() for name, fold in scores.estimates.items()}
-    judge = Judge(rules, scores.weights.get(), ratios["ips"], sequence)
+    unsupported = scores.weights.get().unsupported
+    evidence = Evidence(ratios["ips"], earned, unsupported or 0.0, sequence)
+    judge = Judge(rules, evidence, unsupported)
     return {name: judge.estimate(name, ratio) for name, ratio in ratios.items()}
 
 
@@ -113,12 +113,12 @@ def parts(found: Mapping[str, Ratio], whole: Ratio, confidence: float) -> list[C
 
 def _part(ratio: Ratio, confidence: float, widen: float) -> Estimate:
     interval = normal(ratio, confidence)
+    rests = f"It rests on {ratio.ess:.1f} effective rows."
     if ratio.ess < LEAST_ESS or interval is None:
-        few = f"It rests on {ratio.ess:.1f} effective rows."
-        return _estimate(CELLS_BY, ratio, None, [], "unanswerable", [few])
+        return _estimate(CELLS_BY, ratio, None, [], "unanswerable", [rests])
     half = widen * (interval.high - interval.low) / 2.0
     wide = msgspec.structs.replace(interval, low=ratio.value - half, high=ratio.value + half)
-    few = [f"It rests on {ratio.ess:.1f} effective rows."] if ratio.ess < FEW_ESS else []
+    few = [rests] if ratio.ess < FEW_ESS else []
     return _estimate(CELLS_BY, ratio, ratio.value, [wide], "weak" if few else "ok", few)
 
 

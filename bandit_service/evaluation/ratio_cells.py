@@ -150,7 +150,7 @@ class ArmInverses:
 
 
 def inverses(propensity: Floats, counts: Whole) -> Floats:
-    """N x STATISTICS: each is 0 or more, and 1 or less on average if drawn with ``propensity``.
+    """Statistics of what was shown, n x STATISTICS: 1 or less on average, each, and never below 0.
 
     Summed over the candidates of a row, p * (1 / p) counts them; so 1 / p of what was shown is on
     average the number of candidates that could be. Restricted to those with p above 1 / (k + 1),
@@ -171,13 +171,13 @@ def inverses(propensity: Floats, counts: Whole) -> Floats:
 
 
 def bets(statistics: Floats) -> Floats:
-    """N x (STATISTICS * bets): log(1 + bet * (x - 1)), of which each bet's sum is a log e-value."""
+    """Logs of the bets, n x (STATISTICS * bets): log(1 + bet * (x - 1)); sums are log e-values."""
     staked = np.log1p(_BETS * (statistics[:, :, None] - 1.0))
     return staked.reshape(len(statistics), -1)
 
 
 def arm_bets(propensity: Floats, counts: Whole) -> tuple[Whole, Whole]:
-    """N and n x bets, in units: 1 / p, and the logs of the bets on it, of rows by what they showed.
+    """In units, n and n x bets: 1 / p of what was shown, and the logs of the bets on it.
 
     As in ``inverses``, candidates so improbable that a handful of rows would decide count for 0.
     """

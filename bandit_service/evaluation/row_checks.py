@@ -30,7 +30,7 @@ _SHOWN: Final = 8
 
 
 def faults(batch: Batch, reward_range: Range | None = None) -> dict[str, Mask]:
-    """N for each kind: which rows have it."""
+    """For each kind, which of the n rows have it."""
     p = batch.propensity
     unknown = (batch.chosen < 0) | (batch.chosen >= batch.counts)
     missing = np.isnan(p)

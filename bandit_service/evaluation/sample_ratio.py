@@ -19,8 +19,8 @@ are verified while they grow, at most one in 10,000 is ever blamed. That is P_VA
 verified daily, and an alarm that cries wolf is switched off.
 
 Rows with one candidate are left out, nothing was drawn there, as are rows whose probabilities are
-wrong in themselves. Memory is bounded: beyond MAX_CELLS, new arms of a placement are counted
-together.
+wrong in themselves. Memory is bounded: beyond MAX_PLACEMENTS and MAX_CELLS, what is new is counted
+together; which that is depends on the order of the log.
 """
 
 from __future__ import annotations
@@ -48,10 +48,12 @@ P_VALUE: Final = 1e-4
 """Below this a log is blamed."""
 MAX_CELLS: Final = 100_000
 """Arms by persona and placement that are counted apart."""
+MAX_PLACEMENTS: Final = 10_000
+"""Placements that are counted apart: whoever holds a website's key can name them at will."""
 MAX_TESTS: Final = 200
 """Placements that are reported, those furthest off first."""
 OTHERS: Final = "*"
-"""Arm and persona of what came after the last cell was taken."""
+"""Placement, arm and persona of what came after the last cell was taken."""
 ALL: Final = "all"
 
 Cell = TypeVar("Cell")
@@ -94,14 +96,14 @@ class SampleRatio:
     def __add__(self, other: SampleRatio) -> SampleRatio:
         both = SampleRatio()
         for part in (self, other):
+            for placement, sums in part._inverses.items():
+                both._inverses.setdefault(both._apart(placement), Inverses()).merge(sums)
+            for placement, count in part._tops.items():
+                both._tops.setdefault(both._apart(placement), Count()).merge(count)
             for key, count in part._cells.items():
                 both._cell(key).merge(count)
             for key, shown in part._arms.items():
                 both._arm(key).merge(shown)
-            for placement, count in part._tops.items():
-                both._tops.setdefault(placement, Count()).merge(count)
-            for placement, sums in part._inverses.items():
-                both._inverses.setdefault(placement, Inverses()).merge(sums)
         return both
 
     def get(self) -> list[RatioTest]:
@@ -138,7 +140,13 @@ class SampleRatio:
 
     # -- counting
 
+    def _apart(self, placement: str) -> str:
+        """The placement under which to count one."""
+        known = placement in self._inverses or len(self._inverses) < MAX_PLACEMENTS
+        return placement if known else OTHERS
+
     def _cell(self, key: _Key) -> Count:
+        key = key._replace(placement=self._apart(key.placement))
         cell = self._cells.get(key)
         if cell is None:
             if len(self._cells) >= MAX_CELLS:
@@ -147,6 +155,7 @@ class SampleRatio:
         return cell
 
     def _arm(self, key: _Key) -> ArmInverses:
+        key = key._replace(placement=self._apart(key.placement))
         known = self._arms.get(key)
         if known is None:
             if len(self._arms) >= MAX_CELLS:
@@ -184,7 +193,7 @@ class SampleRatio:
             key = _Key(names.placements[place], names.personas[persona], names.arms[arm])
             self._cell(key).add(*sums)
         for place, *sums in _summed(placement, shown, batch, most_probable(batch)):
-            self._tops.setdefault(names.placements[place], Count()).add(*sums)
+            self._tops.setdefault(self._apart(names.placements[place]), Count()).add(*sums)
 
     def _add_inverses(self, batch: Batch) -> None:
         statistics = inverses(batch.propensity, batch.counts)
@@ -195,7 +204,7 @@ class SampleRatio:
         sums = np.add.reduceat(whole(statistics)[order], starts, axis=0)
         staked = np.add.reduceat(whole(bets(statistics))[order], starts, axis=0)
         for n, place in enumerate(places.tolist()):
-            name = batch.names.placements[place]
+            name = self._apart(batch.names.placements[place])
             part = self._inverses.setdefault(name, Inverses())
             part.add(int(rows[n]), sums[n].tolist(), staked[n].tolist())
 

@@ -72,8 +72,10 @@ class Scores:
             EvaluationError: if a weight or a value is not a finite number.
         """
         terms = terms_of(batch, target, predictions)
-        for fold in (*self.estimates.values(), self.gain, self.sequence, self.weights):
+        for fold in (*self.estimates.values(), self.gain):
             fold.add(terms)
+        self.sequence.add(terms)
+        self.weights.add(terms)
         self.by_placement.add(terms, batch.placement, batch.names.placements)
         self.by_persona.add(terms, batch.persona, batch.names.personas)
         self.shares.add(batch, target)
@@ -93,6 +95,8 @@ class Scores:
         return merged
 
     def encode(self) -> bytes:
-        """What estimates and intervals depend on, as bytes, equal exactly if it is."""
-        folds = (*self.estimates.values(), self.gain, self.sequence, self.weights, self.shares)
-        return msgspec.msgpack.encode([fold.encode() for fold in folds])
+        """All of it as bytes, equal exactly if what was summed up is."""
+        parts = [fold.encode() for fold in (*self.estimates.values(), self.gain)]
+        parts += [self.sequence.encode(), self.weights.encode(), self.shares.encode()]
+        parts += [self.by_placement.encode(), self.by_persona.encode()]
+        return msgspec.msgpack.encode(parts)

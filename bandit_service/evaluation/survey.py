@@ -29,7 +29,8 @@ class Survey(NamedTuple):
     """Rows that can be evaluated."""
     clicks: int
     """Those with a reward above 0."""
-    mean_reward: float | None
+    earned: float
+    """The sum of their rewards."""
     since: int | None
     until: int | None
     """First and last decision, ms since the epoch."""
@@ -38,6 +39,11 @@ class Survey(NamedTuple):
     reward_range: tuple[float, float]
     range_known: bool
     """Whether the log's own rules say so, rather than its rows."""
+
+    @property
+    def mean_reward(self) -> float | None:
+        """What a row earned on average."""
+        return self.earned / self.rows if self.rows else None
 
 
 class _Counts:
@@ -89,7 +95,7 @@ def survey(
         model=table.fit(),
         rows=counts.rows,
         clicks=counts.clicks,
-        mean_reward=counts.rewards.total() / counts.rows if counts.rows else None,
+        earned=counts.rewards.total(),
         since=counts.since,
         until=counts.until,
         excluded={**log.excluded, **verifier.excluded},

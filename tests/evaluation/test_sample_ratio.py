@@ -262,6 +262,24 @@ def test_memory_is_bounded_and_what_is_counted_together_is_still_fair(
     assert fold.get()[0].p_value > 0.05
 
 
+@pytest.mark.parametrize("distributions", [True, False])
+def test_placements_beyond_the_bound_are_counted_together_and_nothing_is_lost(
+    monkeypatch: pytest.MonkeyPatch, distributions: bool
+) -> None:
+    monkeypatch.setattr(sample_ratio, "MAX_PLACEMENTS", 3)
+    placements = np.arange(4_000, dtype=np.int64) % 10
+    fair = drawn_log(scored(4_000), placements=placements, distributions=distributions)
+    p = scored(4_000, contexts=1)
+    broken = drawn_log(p, the_best, placements=placements, distributions=distributions)
+
+    tests = judged(*cut(fair, at=[1500]))
+
+    assert {test.name for test in tests} == {"all", "film0", "film1", "film2", "*"}
+    assert sum(test.n for test in tests[1:]) == tests[0].n == 4_000
+    assert tests[0].p_value > 0.05
+    assert overall(broken) < P_VALUE
+
+
 # -- the statistics
 
 

@@ -7,14 +7,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bandit_service.archive.history import History
 from bandit_service.evaluation.batch import Batch
 from bandit_service.evaluation.kinds import KINDS
 from bandit_service.evaluation.logs.base import Violation
 from bandit_service.evaluation.logs.kinds import READING_KINDS
+from bandit_service.evaluation.logs.ours import SiteLog
+from bandit_service.evaluation.logs.sources import LiveSource
 from bandit_service.evaluation.repeated_rows import RepeatedRows
 from bandit_service.evaluation.results import Finding, Verification
 from bandit_service.evaluation.row_checks import BARRED
-from bandit_service.evaluation.verify import FIRST, TWO_PARTS, WHOLE, Verifier
+from bandit_service.evaluation.verify import FIRST, TWO_PARTS, WHOLE, Verifier, verify_log
 from tests.evaluation.batches import (
     Row,
     a_batch,
@@ -24,6 +27,7 @@ from tests.evaluation.batches import (
     without_distributions,
 )
 from tests.evaluation.ratio_logs import drawn_log, scored, the_best
+from tests.world import QUICK, World
 
 nan, inf = float("nan"), float("inf")
 
@@ -237,6 +241,27 @@ def test_rows_that_are_wrong_are_not_held_against_the_draw() -> None:
 
     assert "propensity_missing" in kinds_of(verified(broken))
     assert kinds_of(verified(lost)) == {"sample_ratio_mismatch": 2}
+
+
+def test_the_log_of_a_service_that_learns_was_drawn_as_it_says() -> None:
+    # given returning visitors, sticky choices, a holdout, and learning that goes on meanwhile
+    world = World()
+    learner = world.learner(publish_seconds=5.0)
+    for n in range(1500):
+        world.pass_time(0.3)
+        traits = {"genres": [("comedy", "romantic", "other")[n % 3]]}
+        world.visit({"h1": 0.5, "h2": 0.1}, visitor=f"v{n % 70}", traits=traits)
+        if n % 20 == 0:
+            learner.step()
+    world.pass_time(60.0)
+    world.decide()
+    log = SiteLog(LiveSource(History(world.log, None), "main"), QUICK)
+
+    verification = verify_log(log, progress=lambda _: None).get()
+
+    assert verification.rows > 500
+    assert not verification.fatal, verification.findings
+    assert verification.sample_ratio[0].p_value > 0.01
 
 
 # -- rows that are there twice

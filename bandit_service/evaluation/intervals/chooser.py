@@ -76,7 +76,7 @@ class Rules(NamedTuple):
     settings: EstimatorSettings
     confidence: float = 0.95
     adaptive: bool = False
-    """Whether the policy that logged learned from the rows that are evaluated."""
+    """Whether the policy that logged, or the target, learned from the rows that are evaluated."""
     fresh: bool = True
     """Whether each row was drawn anew; not so if a visitor is shown the same again."""
     seed: int = 1
@@ -113,7 +113,7 @@ def intervals_for(estimator: str, ratio: Ratio, rules: Rules, evidence: Evidence
         interval = _interval(kind, ratio, rules, evidence)
         why = _doubt(kind, estimator, ratio, rules, evidence)
         if kind in _USUAL or kind == "clopper-pearson":
-            why = why or bias
+            why = bias or why
         offers.append(Offer(kind, interval, why or (None if interval else MISSING[kind])))
     return offers
 
@@ -162,7 +162,7 @@ def _doubt(kind: str, estimator: str, ratio: Ratio, rules: Rules, evidence: Evid
     if kind in _USUAL:
         return _too_few(kind, estimator, ratio, rules, evidence)
     if rules.adaptive:
-        return "The policy that logged learned from these rows, so they are not independent."
+        return "A policy learned from these rows, so they are not independent."
     if ratio.clusters:
         return "Rows of the same visitor are not independent."
     return None

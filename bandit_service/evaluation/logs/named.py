@@ -214,7 +214,7 @@ def _existing(word: str) -> Path:
 
 def _archive(path: Path) -> Path | None:
     """The folder of the archive that a path is in or is."""
-    if (path / "archive.json").is_file() or (path / "log").is_dir():
+    if (path / "archive.json").is_file() or any((path / "log").glob("site=*")):
         return path
     if path.name.startswith("site="):
         return path.resolve().parent.parent

@@ -283,6 +283,7 @@ def _parsed(
 ) -> tuple[pa.Table, Whole]:
     """The rows of a block, and their lines."""
     broken: dict[int, str] = {}
+    _check_text(path, block)  # pyarrow hands broken rows over as text, and cannot if they are none
 
     def skip(row: Any) -> str:
         broken[row.number - 1] = f"it has {row.actual_columns} columns, not {row.expected_columns}"
@@ -307,8 +308,8 @@ def _parsed(
         if not block.data.strip():
             return pa.table({name: pa.array([], pa.string()) for name in columns}), np.zeros(0, int)
         raise LogError(
-            f"{path}:{_undecodable(block)} cannot be read: {_first_line(exc)}",
-            hint="is it CSV, in UTF-8?",
+            f"{path}, from line {block.line}, cannot be read: {_first_line(exc)}",
+            hint="is it CSV, with the columns divided as the mapping says?",
         ) from exc
     lines = _lines(path, block, table.num_rows + len(broken))
     for row, why in sorted(broken.items()):
@@ -334,13 +335,15 @@ def _lines(path: Path, block: _Block, rows: int) -> Whole:
     return np.array(starts, np.int64)
 
 
-def _undecodable(block: _Block) -> int:
-    """The first line that is not UTF-8; the first of all if they are."""
+def _check_text(path: Path, block: _Block) -> None:
     try:
         block.data.decode()
     except UnicodeDecodeError as exc:
-        return block.line + block.data.count(b"\n", 0, exc.start)
-    return block.line
+        line = block.line + block.data.count(b"\n", 0, exc.start)
+        raise LogError(
+            f"{path}:{line} cannot be read: {exc.reason} for UTF-8",
+            hint="is it text? save it as CSV in UTF-8",
+        ) from exc
 
 
 # -- values

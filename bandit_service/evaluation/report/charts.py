@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -384,7 +384,7 @@ def _figure() -> go.Figure:
 
 
 def _chart(
-    label: str, figure: go.Figure, height: int, narrow: dict[str, dict[str, Any]] | None = None
+    label: str, figure: go.Figure, height: int, narrow: Mapping[str, Any] | None = None
 ) -> Chart:
     figure.update_layout(height=height)
     drawn = {**figure.to_plotly_json(), "narrow": narrow or {}}

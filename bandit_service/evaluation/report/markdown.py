@@ -18,7 +18,7 @@ from bandit_service.evaluation.results import Evaluation, PolicyResult
 
 _ACTIVE: Final = re.compile(r"([\\`*\[\]|~$])|(?<!\w)(_)|(_)(?!\w)")
 _ENTITY: Final = re.compile(r"&(?=#?\w+;)")
-_STARTS: Final = re.compile(r"^(\s*)([#+\->=]|\d+(?=[.)]))")
+_STARTS: Final = re.compile(r"^(\s*\d*)(#|>|[-+=.)](?=\s|$)|-{3}|={3})")
 
 
 def markdown(evaluation: Evaluation) -> str:
@@ -106,7 +106,7 @@ def _summary(evaluation: Evaluation, scale: Scale) -> list[str]:
     if not evaluation.policies:
         return [*blocks, "No policy was evaluated."]
     blocks.append(
-        "\n".join(f"- **{plain(one.name)}** {plain(one.verdict)}" for one in evaluation.policies)
+        "\n".join(f"- **{plain(one.name)}**: {plain(one.verdict)}" for one in evaluation.policies)
     )
     return [*blocks, *_tables([tables.at_a_glance(evaluation, scale)])]
 

@@ -74,6 +74,11 @@ def weight(number: float) -> str:
     return _plain(number, 0) if number >= 1_000 else f"{number:.3g}"
 
 
+def mean_weight(number: float) -> str:
+    """A mean weight, which is judged by how near it is to 1."""
+    return _plain(number, 4)
+
+
 def share(number: float) -> str:
     """A share of traffic; 0% and 100% only where they are exactly that."""
     if 0.0 < number < 0.0005:
@@ -107,8 +112,8 @@ def moment(ms: int | None) -> str:
 
 
 def _decimals(number: float, *, digits: int) -> int:
-    """How many decimals show the first ``digits`` digits of a number; 0 of 0."""
-    if not number:
+    """How many decimals show the first ``digits`` digits of a number; 0 of 0 and of no number."""
+    if not number or not math.isfinite(number):
         return 0
     first = math.floor(math.log10(abs(number)))
     return min(_MOST_DECIMALS, max(0, digits - 1 - first))

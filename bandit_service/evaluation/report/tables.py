@@ -16,6 +16,7 @@ from bandit_service.evaluation.report.numbers import (
     NOTHING,
     Scale,
     count,
+    mean_weight,
     moment,
     p_value,
     points,
@@ -251,11 +252,9 @@ def weights(name: str, found: Weights) -> Table:
 def weight_facts(found: Weights) -> list[tuple[str, str]]:
     """What to know of a policy's weights, as names and values."""
     mean = found.mean_interval
+    bounds = f"{mean_weight(mean.low)} to {mean_weight(mean.high)}"
     facts = [
-        (
-            "Mean weight",
-            f"{found.mean:.4f} ({mean.low:.4f} to {mean.high:.4f}, {words.interval_kind(mean)})",
-        ),
+        ("Mean weight", f"{mean_weight(found.mean)} ({bounds}, {words.interval_kind(mean)})"),
         ("Largest weight", weight(found.maximum)),
     ]
     if found.unsupported is None:

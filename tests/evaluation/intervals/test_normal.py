@@ -31,12 +31,12 @@ def test_of_a_ratio_it_is_that_of_the_linearised_residuals() -> None:
 
 
 def test_rows_of_a_visitor_count_once() -> None:
-    # given 30 visitors, whose groups happen to differ, with 10 equal rows each
-    rewards = clicks(30, 0.4)
+    # given 20 visitors, whose groups happen to differ, with 10 equal rows each
+    rewards = clicks(20, 0.4)
     # when
-    many = ratio_of(own_terms(np.repeat(rewards, 10), visitors=np.repeat(np.arange(30.0), 10)))
+    many = ratio_of(own_terms(np.repeat(rewards, 10), visitors=np.repeat(np.arange(20.0), 10)))
     # then
-    assert np.count_nonzero(many.group_n) == 30
+    assert np.count_nonzero(many.group_n) == 20
     once = standard_error(ratio_of(own_terms(rewards)))
     assert standard_error(many) == pytest.approx(once, rel=1e-12)
 
