@@ -21,7 +21,7 @@ from bandit_service.evaluation.intervals.chooser import Rules
 from bandit_service.evaluation.judge import FEW_ESS
 from bandit_service.evaluation.logs.base import LoggedData, Progress
 from bandit_service.evaluation.options import Bought, Way, WayFold, ways_of
-from bandit_service.evaluation.paired import difference
+from bandit_service.evaluation.paired import difference, paired
 from bandit_service.evaluation.passes import usable_rows
 from bandit_service.evaluation.survey import Survey
 from bandit_service.evaluation.sweep_results import Advice, Option

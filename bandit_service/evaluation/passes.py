@@ -166,14 +166,13 @@ class _Rows:
         self.until = last if self.until is None else max(self.until, last)
 
     def found(self, target: Target, task: Task) -> Part:
-        logged = self.rewards.total() / self.n if self.n else None
-        counts = task.found._replace(rows=self.n, clicks=self.clicks, mean_reward=logged)
+        counts = task.found._replace(rows=self.n, clicks=self.clicks, earned=self.rewards.total())
         return Part(
             result=policy_result(target, self.scores, counts, task.rules),
             earned=self.scores.estimates[CELLS_BY].get(),
             gain=self.scores.gain.get(),
             rows=self.n,
-            logged=logged,
+            logged=counts.mean_reward,
             since=self.since,
             until=self.until,
         )

@@ -25,9 +25,8 @@ import msgspec
 
 from bandit_service.errors import EvaluationError, InvalidInput
 from bandit_service.evaluation.advice import advise
-from bandit_service.evaluation.evaluate import EvaluationSettings, check_evaluation
+from bandit_service.evaluation.evaluate import EvaluationSettings, check_evaluation, rules_of
 from bandit_service.evaluation.grid import Plan
-from bandit_service.evaluation.intervals.chooser import Rules
 from bandit_service.evaluation.logs.base import LoggedData, Progress
 from bandit_service.evaluation.parallel import spread
 from bandit_service.evaluation.passes import OpenLog, Task, run
@@ -99,7 +98,7 @@ def sweep(
         LogError: if the log cannot be read.
     """
     check_sweep(settings)
-    rules = _rules(found, settings.evaluation)
+    rules = rules_of(log, found, settings.evaluation)
     task = Task(open_log, evaluated, found, _cut(found.rows, settings.held_out), rules)
     work = partial(run, task)
     outcomes = spread(work, plan.points, processes=settings.processes, progress=progress)
@@ -129,12 +128,3 @@ def _cut(rows: int, held_out: float) -> int:
             hint="a sweep needs some thousands of rows: let the site run on",
         )
     return cut
-
-
-def _rules(found: Survey, settings: EvaluationSettings) -> Rules:
-    return Rules(
-        reward_range=found.reward_range,
-        settings=settings.estimators,
-        confidence=settings.confidence,
-        seed=settings.seed,
-    )
