@@ -50,6 +50,8 @@ class Ranking(NamedTuple):
     """How many were compared with the base."""
     lead_confidence: float
     """Of each lead, so that all hold together."""
+    close: list[str]
+    """Ranked below the winner, and not told from it on the same rows."""
     advisable: Point
     """The one to give advice on: the winner, else the base, else any that could be scored."""
 
@@ -87,6 +89,7 @@ def ranking(plan: Plan, outcomes: Sequence[Passed | Failed], rules: Rules) -> Ra
         held_out=None if best is None else _held_out(best, base, rules),
         compared=compared,
         lead_confidence=confidence,
+        close=[] if best is None else [*_close(best, ordered[1:], confidence, rules)],
         advisable=(best or base or ordered[0]).point,
     )
 
@@ -113,6 +116,15 @@ def _scored_rows(
             as_logged=one.passed.as_logged,
             failed="",
         )
+
+
+def _close(
+    best: Scored, others: Sequence[Scored], confidence: float, rules: Rules
+) -> Iterator[str]:
+    for one in others:
+        lead = _lead(best.passed.ranked, one.passed.ranked, confidence, rules)
+        if one.low is not None and lead.intervals and lead.intervals[0].low <= 0.0:
+            yield one.point.name
 
 
 def _failed_row(name: str, point: Point, first: Point, given: Failed) -> Tried:

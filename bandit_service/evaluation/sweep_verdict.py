@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from bandit_service.evaluation.ranking import Ranking
 from bandit_service.evaluation.results import Estimate
 from bandit_service.evaluation.sweep_results import Advised, HeldOut
+
+_NAMED: Final = 3
+"""Of those that are not told from the winner, how many are named."""
 
 
 def verdict(ranks: Ranking) -> tuple[Advised, list[str]]:
@@ -20,9 +24,9 @@ def verdict(ranks: Ranking) -> tuple[Advised, list[str]]:
     winner, base = ranks.winner.name, ranks.base
     if winner == base:
         said = f"Keep {base}: of {ranks.compared} others none was ranked above it."
-        return "base", [said, *_on_held_out(base, held), _many(ranks)]
+        return "base", [said, *_on_held_out(base, held), *_close(ranks), _many(ranks)]
     advised, first = _compared(winner, base, held)
-    rest = [*_on_held_out(winner, held), *_optimism(held), _many(ranks)]
+    rest = [*_on_held_out(winner, held), *_optimism(held), *_close(ranks), _many(ranks)]
     return advised, [first, *rest]
 
 
@@ -87,6 +91,14 @@ def _apart(optimism: float) -> str:
     if optimism > 0:
         return f"choosing made it look better by {optimism:.2g}"
     return "choosing did not make it look better"
+
+
+def _close(ranks: Ranking) -> Iterator[str]:
+    others = [name for name in ranks.close if name != ranks.base]
+    if others:
+        first = ", ".join(others[:_NAMED])
+        more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
+        yield f"The rows do not tell it from {first}{more}: any of these may be the best."
 
 
 def _many(ranks: Ranking) -> str:
