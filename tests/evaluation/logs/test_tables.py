@@ -349,6 +349,7 @@ def test_a_file_that_is_there_twice_is_named_and_read_once(tmp_path: Path) -> No
         ("partition_overlaps", str(tmp_path / "b"))
     ]
     assert str(tmp_path / "a") in found.violations[0].message
+    assert log.excluded == {}
 
 
 # -- wrong cells
@@ -747,5 +748,6 @@ def test_memory_does_not_grow_with_the_table(tmp_path: Path) -> None:
     rows, more_python, more_arrow = peaks_of(big(tmp_path / "many", 500_000))
 
     assert rows == 500_000
+    assert min(python, arrow) > 0
     assert more_python < 1.2 * python + 2**20
     assert more_arrow < 1.5 * arrow + 2**22
