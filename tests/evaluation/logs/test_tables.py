@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from bandit_service.datasets import load_obd
 from bandit_service.errors import BanditError, DatasetError, LogError, SettingsError
-from bandit_service.evaluation.logs import foreign, tables
+from bandit_service.evaluation.logs import csv_blocks, foreign
 from bandit_service.evaluation.logs.foreign import TableLog
 from bandit_service.evaluation.logs.mapping import LogMapping, find_mapping, read_mapping
 from bandit_service.evaluation.logs.named import open_log
@@ -118,7 +118,7 @@ def test_rows_do_not_depend_on_where_the_table_is_cut(
     whole = read(table(tmp_path / "t.csv", text, **changes))
 
     monkeypatch.setattr(foreign, "CHUNK_CANDIDATES", 14)
-    monkeypatch.setattr(tables, "_BLOCK", 333)
+    monkeypatch.setattr(csv_blocks, "BLOCK", 333)
     cut = read(table(tmp_path / "t.csv", text, **changes))
 
     assert len(whole.batches) <= 2  # what follows the last line break comes by itself
@@ -576,6 +576,7 @@ def test_the_example_names_every_key_there_is() -> None:
         ({"candidates": {"from": "observed", "tags": ["a"]}}, "tags"),
         ({"distribution": {}}, "one of"),
         ({"distribution": {"columns": {"a": "x"}}}, "no column for 'b'"),
+        ({"propensity": {"from": "estimated"}, "distribution": {"uniform": True}}, "estimated"),
         ({"placement": "at-{"}, "placement"),
         ({"persona": "{x!r}"}, "persona"),
         ({"persona": "{}"}, "persona"),
