@@ -16,7 +16,7 @@ from bandit_service.evaluation.report.door import admitted
 from bandit_service.evaluation.report.markdown import markdown, plain
 from bandit_service.evaluation.report.numbers import Scale, count, scale_of, share
 from bandit_service.evaluation.report.page import page
-from bandit_service.evaluation.report.tables import FOLD
+from bandit_service.evaluation.report.table import FOLD
 from bandit_service.evaluation.report.terminal import rendered
 from bandit_service.evaluation.report.words import ESTIMATED, FORCED, estimator
 from bandit_service.evaluation.results import Estimate, Evaluation
