@@ -16,8 +16,7 @@ def test_a_variant_is_shown_in_all_its_versions_and_an_arm_as_it_is() -> None:
 
 
 def test_rows_without_the_variant_are_as_logged_and_are_counted() -> None:
-    rows = [{"arms": ["x@1", "y@1"], "logged": [0.9, 0.1]}, {"arms": ["h0@1", "y@1"]}]
-    batch = a_batch(rows)
+    batch = a_batch([{"arms": ["x@1", "y@1"], "logged": [0.9, 0.1]}, {"arms": ["h0@1", "y@1"]}])
     target = make_target("fixed:h0", TargetContext())
 
     given = target.probabilities(batch)

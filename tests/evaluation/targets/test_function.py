@@ -136,6 +136,4 @@ def test_a_module_that_fails_to_import_is_refused_with_its_reason(tmp_path: Path
     (tmp_path / "broken_module_of_this_test.py").write_text("1 / 0\n", encoding="utf-8")
 
     with pytest.raises(InvalidInput, match="ZeroDivisionError"):
-        make_target(
-            "python:broken_module_of_this_test:f", TargetContext(python_path=(tmp_path,))
-        )
+        make_target("python:broken_module_of_this_test:f", TargetContext(python_path=(tmp_path,)))

@@ -93,7 +93,10 @@ def test_a_row_that_the_table_cannot_answer_is_named(
         ("placement,arm,probability\nfilm,a\n", "table.csv:2: another number of columns"),
         ("placement,arm,probability\nfilm,a,1,2\n", "table.csv:2: another number of columns"),
         ("place,arm,probability\nfilm,a,1\n", "table.csv:2: Object contains unknown field `place`"),
-        ('placement,arm,probability\n"film,a,1\n', "table.csv, after line 1: unexpected end of data"),
+        (
+            'placement,arm,probability\n"film,a,1\n',
+            "table.csv, after line 1: unexpected end of data",
+        ),
     ],
 )
 def test_a_wrong_table_is_refused_with_its_line(tmp_path: Path, text: str, said: str) -> None:
