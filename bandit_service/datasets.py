@@ -188,11 +188,7 @@ def load_obd(
         DatasetError: If there is no such campaign or policy, or a file is missing, damaged or of
             another shape.
     """
-    if name not in get_args(Campaign) or behaviour not in get_args(Behaviour):
-        raise DatasetError(
-            f"the Open Bandit Dataset has no campaign {name!r} under the policy {behaviour!r}",
-            hint="campaigns are all, men and women; policies are random and bts",
-        )
+    _check_names(name, behaviour)
     folder = _cache_folder(cache_dir)
     base = f"{behaviour}/{name}"
     try:
@@ -208,6 +204,30 @@ def load_obd(
         raise DatasetError(
             f"the data in {folder / base} have another shape: {exc}", hint=FETCH_HINT
         ) from exc
+
+
+def obd_file(
+    name: Campaign,
+    behaviour: Behaviour,
+    cache_dir: Path | None = None,
+    *,
+    release: ObdRelease = OBD_RELEASE,
+) -> Path:
+    """The verified file with one campaign's log; its items are beside it. Fetches nothing.
+
+    Raises:
+        DatasetError: If there is no such campaign or policy, or a file is missing or damaged.
+    """
+    _check_names(name, behaviour)
+    folder = _cache_folder(cache_dir)
+    log, items = (f"{behaviour}/{name}/{file}.csv" for file in (name, "item_context"))
+    for path in (items, log):
+        with _disk_errors(folder):
+            if not (folder / path).is_file():
+                raise DatasetError(f"the Open Bandit Dataset is not in {folder}", hint=FETCH_HINT)
+            if not _is_intact(folder, path, release):
+                raise DatasetError(f"{folder / path} is damaged", hint=FETCH_HINT)
+    return folder / log
 
 
 def pip_download(
@@ -255,6 +275,14 @@ def pip_download(
         ) from exc
     if done.returncode != 0:
         raise _pip_error(done.stderr, release)
+
+
+def _check_names(name: str, behaviour: str) -> None:
+    if name not in get_args(Campaign) or behaviour not in get_args(Behaviour):
+        raise DatasetError(
+            f"the Open Bandit Dataset has no campaign {name!r} under the policy {behaviour!r}",
+            hint="campaigns are all, men and women; policies are random and bts",
+        )
 
 
 def _pip_error(stderr: str, release: ObdRelease) -> DatasetError:

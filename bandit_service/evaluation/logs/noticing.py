@@ -1,9 +1,11 @@
 """The join, with a place for everything odd that it meets.
 
 ``outcomes.join`` counts; here its counters are compared before and after each entry, so that each
-count has its place. Two things it cannot tell are told apart by the ids of the last decisions,
-which are remembered: an event of a decision that had closed from one of a decision that never was,
-and a decision that the log has again after it closed, which would otherwise be a row twice.
+count has its place. What it counts as late is told apart by the ids of the last decisions, which
+are remembered: an event outside its decision's window, one of a decision that never was, and one
+that came in time and counts for nothing because an earlier one had closed the unit, or its view was
+switched. The last is nothing wrong. So is a decision found that the log has again after it closed,
+which would otherwise be a row twice.
 """
 
 from __future__ import annotations
@@ -27,28 +29,33 @@ class Recent:
     """The last so many ids."""
 
     def __init__(self, count: int = REMEMBERED) -> None:
-        self._ids: dict[int, None] = {}
+        self._ids: dict[int, int] = {}
         self._count = count
         self.forgot = False
         """Whether some had to be forgotten."""
 
-    def add(self, number: int) -> bool:
-        """Remember an id; False if it is one of the last."""
+    def add(self, number: int, ms: int = 0) -> bool:
+        """Remember an id and when it came; False if it is one of the last."""
         if number in self._ids:
             return False
-        self._ids[number] = None
+        self._ids[number] = ms
         if len(self._ids) > self._count:
             del self._ids[next(iter(self._ids))]
             self.forgot = True
         return True
 
-    def __contains__(self, number: object) -> bool:
-        return number in self._ids
+    def came(self, number: int) -> int | None:
+        """When an id came; None if it is none of the last."""
+        return self._ids.get(number)
 
 
 class _Early(NamedTuple):
+    """An event that waits for its decision."""
+
     decision: str
     place: str
+    ms: int
+    """When it came, by the log's clock."""
 
 
 class Noticing:
@@ -60,6 +67,8 @@ class Noticing:
         self.left_out: Counter[str] = Counter()
         """Entries that were not taken in, by kind of violation."""
         self._blame = blame
+        self._window = settings.rewards.window_ms
+        self._clock = 0
         self._recent = Recent()
         self._early: deque[_Early] = deque()
         self._places: dict[str, str] = {}
@@ -71,6 +80,7 @@ class Noticing:
 
     def apply(self, place: str, position: Position, entry: Entry) -> list[Outcome]:
         """Take in the next entry; the outcomes that it closed."""
+        self._clock = max(self._clock, came(position, entry).ms)
         closed = self._expire(position, entry)
         if isinstance(entry, Decision):
             return closed + self._decision(place, position, entry)
@@ -90,8 +100,7 @@ class Noticing:
         clock = came(position, entry)
         closed = self.joined.join.apply(clock, Tick(at=clock.ms))
         for _ in range(counts.late_events - late):
-            gone = self._early.popleft()
-            self._late(gone.place, gone.decision)
+            self._late(self._early.popleft())
         return closed
 
     def _decision(self, place: str, position: Position, decision: Decision) -> list[Outcome]:
@@ -99,7 +108,7 @@ class Noticing:
         if wrong is not None:
             self.leave_out(*wrong[:1], place, wrong[1])
             return []
-        if not self._recent.add(hash_of(decision.id)):
+        if not self._recent.add(hash_of(decision.id), self._clock):
             self.leave_out("decision_twice", place, f"decision {decision.id} came before")
             return []
         counts = self.joined.join.counts
@@ -130,24 +139,28 @@ class Noticing:
             join.early_events,
         )
         closed = self.joined.apply(position, event)
+        noticed = _Early(event.decision, place, self._clock)
         if join.early_events > early:
-            self._early.append(_Early(event.decision, place))
+            self._early.append(noticed)
         if join.counts.duplicate_events > twice:
             self._blame(_twice(place, event.decision))
         if join.counts.late_events > late:
-            self._late(place, event.decision)
+            self._late(noticed)
         return closed
 
-    def _late(self, place: str, decision: str) -> None:
-        if hash_of(decision) in self._recent:
-            message = f"the window of decision {decision} had ended"
-            self._blame(Violation("event_late", place, message))
-        elif self._recent.forgot and claimed_time(decision) is not None:
-            message = f"decision {decision} is too long ago for its event to count"
-            self._blame(Violation("event_late", place, message))
+    def _late(self, event: _Early) -> None:
+        """Say what is wrong with an event that the join counts as late, if anything is."""
+        decided = self._recent.came(hash_of(event.decision))
+        if decided is not None and event.ms <= decided + self._window:
+            return
+        if decided is not None:
+            kind, message = "event_late", f"the window of decision {event.decision} had ended"
+        elif self._recent.forgot and claimed_time(event.decision) is not None:
+            kind, message = "event_late", f"decision {event.decision} is too long ago to count"
         else:
-            message = f"decision {decision} is not in the log before it"
-            self._blame(Violation("event_without_decision", place, message))
+            kind = "event_without_decision"
+            message = f"decision {event.decision} is not in the log before it"
+        self._blame(Violation(kind, event.place, message))
 
 
 def _other(counts: JoinCounts) -> int:

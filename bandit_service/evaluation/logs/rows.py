@@ -80,7 +80,8 @@ class Rows(Generic[Item]):
         """The rows since the last batch, of which there is one at least."""
         rows, self._rows, self._candidates = self._rows, [], 0
         columns: Row[Any] = Row._make(zip(*rows, strict=True))  # a column in place of each value
-        return _batch(self._names, columns, Lazy(columns.item, self._make))
+        items: Any = columns.item
+        return _batch(self._names, columns, Lazy(items, self._make))
 
 
 def _batch(names: Vocabulary, columns: Row[Any], asked: Lazy[Any]) -> Batch:
