@@ -48,6 +48,10 @@ class Names:
         """The codes of several names."""
         return np.fromiter(map(self.code, names), np.int64)
 
+    def named(self, codes: Whole) -> list[str]:
+        """The names of several codes."""
+        return [self.texts[code] for code in codes.tolist()]
+
     def __getitem__(self, code: int) -> str:
         return self.texts[code]
 

@@ -6,19 +6,23 @@ model q (row-wise: q(a) for candidate a).
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from bandit_service.evaluation.batch import Batch, Floats, Hashes, Mask, Whole, mixed
 
-_TWO_64 = float(2**64)
+_DRAW_BITS: Final = 53
+"""Bits of a draw: as many as a float64 holds, so that it is below 1."""
 
 
 class Terms(NamedTuple):
     """n rows of a target on a log."""
 
+    key: Hashes
     cluster: Hashes
+    scattered: Hashes
+    """The clusters as random numbers, to make groups of them; see ``mixed``."""
     ms: Whole
     reward: Floats
     """r"""
@@ -49,22 +53,23 @@ def terms_of(batch: Batch, target: Floats, predictions: Floats) -> Terms:
         target: m probabilities of the target, those of each row summing to 1.
         predictions: m expected rewards of the reward model.
     """
-    weight = target[batch.shown] / batch.propensity
     known = ~np.isnan(batch.row_sums(batch.logged))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = np.where(target > 0, target / batch.logged, 0.0)
-    bound = np.where(known, batch.row_max(np.where(np.isfinite(ratios), ratios, 0.0)), np.nan)
-    barred = batch.row_sums(np.where((batch.logged == 0) & (target > 0), target, 0.0))
-    draw = mixed(batch.key) / _TWO_64
-    with np.errstate(invalid="ignore"):
-        accepted = draw * bound < weight
+    possible = batch.logged > 0
+    with np.errstate(over="ignore"):  # an infinite weight is refused where it is summed up
+        weight = target[batch.shown] / batch.propensity
+        ratios = np.divide(target, batch.logged, out=np.zeros(len(target)), where=possible)
+    bound = np.where(known, batch.row_max(ratios), np.nan)
+    draw = (mixed(batch.key) >> np.uint64(64 - _DRAW_BITS)) * 2.0**-_DRAW_BITS
+    barred = batch.row_sums(np.where(possible, 0.0, target))
     return Terms(
+        key=batch.key,
         cluster=batch.cluster,
+        scattered=mixed(batch.cluster),
         ms=batch.ms,
         reward=batch.reward,
         weight=weight,
         bound=bound,
-        accepted=accepted,
+        accepted=known & (draw * bound < weight),
         predicted=predictions[batch.shown],
         expected=batch.row_sums(target * predictions),
         unsupported=np.where(known, barred, np.nan),
