@@ -1,16 +1,19 @@
 import math
+from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from bandit_service.datasets import load_obd
 from bandit_service.errors import DatasetError, EvaluationError, InvalidInput, LogError
 from bandit_service.evaluation.batch import Batch, Vocabulary
 from bandit_service.evaluation.logs.base import LoggedData
+from bandit_service.evaluation.logs.named import open_log
 from bandit_service.evaluation.targets.base import Target
 from bandit_service.evaluation.targets.context import TargetContext
 from bandit_service.evaluation.targets.named import make_target
-from tests.evaluation.targets.rows import TableLog, a_batch, by_row
+from bandit_service.policy.settings import SiteSettings
+from tests.evaluation.targets.rows import TableLog, a_batch, by_row, run, weights
 
 
 def target_of(*batches: Batch) -> tuple[Target, TableLog]:
@@ -51,11 +54,11 @@ def test_an_arm_is_as_likely_as_it_was_shown_on_its_placement_among_the_same_can
 def test_the_other_log_is_read_when_it_is_needed_and_once() -> None:
     opened: list[str] = []
 
-    def open_log(words: str) -> LoggedData:
+    def other(words: str) -> LoggedData:
         opened.append(words)
         return TableLog(a_batch([{}]))
 
-    target = make_target("frequencies:x.csv", TargetContext(open_log=open_log))
+    target = make_target("frequencies:x.csv", TargetContext(open_log=other))
     assert not opened
 
     target.probabilities(a_batch([{}]))
@@ -100,42 +103,41 @@ def test_a_log_that_cannot_be_opened_says_so() -> None:
         make_target("frequencies:x", TargetContext()).probabilities(a_batch([{}]))
 
 
-def obd_batch(behaviour: str, names: Vocabulary | None = None) -> Batch:
+CONFIG = Path(__file__).parents[3] / "config"
+
+
+def obd(words: str) -> LoggedData:
     try:
-        log = load_obd("men", behaviour)  # type: ignore[arg-type]
+        return open_log([words], settings=SiteSettings(), config_path=CONFIG)
     except DatasetError as exc:
         pytest.skip(f"run `bandit-service data obd`: {exc}")
-    arms = [f"item-{item.id}@1" for item in log.items]
-    return a_batch(
-        [
-            {
-                "arms": arms,
-                "placement": f"men/{shown.position}",
-                "chosen": arms.index(f"item-{shown.item}@1"),
-                "reward": float(shown.clicked),
-                "logged": [math.nan] * len(arms),
-                "propensity": shown.propensity,
-            }
-            for shown in log.impressions
-        ],
-        names,
-    )
 
 
 def test_frequencies_of_the_open_bandit_dataset_are_those_of_item_and_position() -> None:
-    bts, random = obd_batch("bts"), obd_batch("random")
-    target, _ = target_of(bts)
+    target = make_target("frequencies:obd:bts/men", TargetContext(open_log=obd))
+    bts: Counter[tuple[str, str]] = Counter()
+    for batch, _ in run(make_target("logged", TargetContext()), obd("obd:bts/men")):
+        bts.update(shown_in(batch))
+    shown_at = Counter({place: 0 for place, _ in bts})
+    for (place, _), count in bts.items():
+        shown_at[place] += count
 
-    given = target.probabilities(random)
+    found = run(target, obd("obd:random/men"))
 
-    sums = random.row_sums(given)
-    assert np.allclose(sums, 1.0, rtol=0, atol=1e-12)
-    shown = given[random.shown]
-    place = random.names.placements[int(random.placement[0])]
-    code = bts.names.arms.code(random.names.arms[int(random.arms[random.shown[0]])])
-    here = bts.placement == bts.names.placements.code(place)
-    count = np.count_nonzero(bts.arms[bts.shown][here] == code)
-    assert shown[0] == count / np.count_nonzero(here)
-    # A log drawn from these very frequencies would have mean weight 1: the random log is near it.
-    weight = shown / random.propensity
+    for batch, given in found:
+        assert np.allclose(batch.row_sums(given), 1.0, rtol=0, atol=1e-12)
+        for (place, arm), p in zip(shown_in(batch), given[batch.shown], strict=True):
+            assert p == bts[place, arm] / shown_at[place]
+    # The random log could show all that bts did: weights are 1 on average.
+    weight = np.array(weights(found))
+    assert len(weight) == 10_000
     assert abs(weight.mean() - 1.0) < 5 * weight.std() / math.sqrt(len(weight))
+    assert target.as_logged == 0
+
+
+def shown_in(batch: Batch) -> list[tuple[str, str]]:
+    """Placement and arm of each row."""
+    return [
+        (batch.names.placements[int(place)], batch.names.arms[int(arm)])
+        for place, arm in zip(batch.placement, batch.arms[batch.shown], strict=True)
+    ]
