@@ -101,7 +101,10 @@ class ModelPolicy:
 
     def distribution(self, candidates: Candidates, shared: str) -> Distribution:
         """The probabilities of ``candidates`` for the decision that ``shared`` describes."""
-        prediction = self._model.predict(shared, candidates.lines)
+        return self.given(candidates, self._model.predict(shared, candidates.lines))
+
+    def given(self, candidates: Candidates, prediction: Prediction) -> Distribution:
+        """What the policy makes of a prediction of its model."""
         if not math.isfinite(sum(prediction.probabilities) + sum(prediction.rewards)):
             return without_knowledge(self.policy, candidates)
         return distribute(self.policy, candidates, prediction)

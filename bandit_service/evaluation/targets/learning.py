@@ -10,18 +10,15 @@ show: this is how well it predicts from this log's lessons, not what it would ha
 
 from __future__ import annotations
 
-import math
 from array import array
 
 import numpy as np
 
-from bandit_service.catalog.personas import UNKNOWN
 from bandit_service.errors import EvaluationError
 from bandit_service.evaluation.batch import Batch, Floats, Mask
 from bandit_service.evaluation.targets.logged import left_as_logged
 from bandit_service.evaluation.targets.replay import Replay, blind_settings
 from bandit_service.events.entries import Entry, Position
-from bandit_service.policy.features import shared_line
 from bandit_service.policy.settings import SiteSettings
 
 
@@ -56,7 +53,7 @@ class Learning:
     @property
     def outcomes(self) -> int:
         """How many outcomes it has learned from."""
-        return self._replay.trainer.outcomes
+        return self._replay.outcomes
 
     def watch(self, position: Position, entry: Entry) -> None:
         """Predict at a decision; learn what the entry closed."""
@@ -77,7 +74,7 @@ class Learning:
 
     def model(self) -> bytes:
         """The model as it stands."""
-        return self._replay.trainer.save()
+        return self._replay.model()
 
     def close(self) -> None:
         """Free the model."""
@@ -104,18 +101,12 @@ class Learning:
             batch.chosen.tolist(),
             batch.reward.tolist(),
         )
-        policy, trainer = self._replay.policy, self._replay.trainer
         for row, asked in enumerate(batch.asked):
             if asked is None:
                 unknown[row] = True
                 found.extend(array("d", bytes(8 * counts[row])))
-                continue
-            decision, shared, candidates = asked
-            if self._blind:
-                shared = shared_line(UNKNOWN, {}, decision.context)
-            found.extend(policy.distribution(candidates, shared).overall)
-            if chosen[row] >= 0 and math.isfinite(rewards[row]):
-                trainer.teach(shared, candidates.lines, chosen[row], rewards[row])
+            else:
+                found.extend(self._replay.score(asked, chosen[row], rewards[row]))
         return found
 
 
