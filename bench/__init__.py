@@ -1,9 +1,10 @@
 """Benchmarks: each measures the service beside a reference, in alternation, on one machine.
 
-``decide`` and ``freshness`` run the real processes, ``fold`` and ``price`` the real code in this
-process. Figures of one run say little on a shared machine; ratios against the reference, measured
-in alternation, say more, and every ratio comes with its least and largest round. ``soak`` compares
-nothing and is run when asked for: it watches memory under twice the sustainable load.
+``decide`` and ``freshness`` run the real processes, ``fold``, ``evaluate`` and ``price`` the real
+code in this process. Figures of one run say little on a shared machine; ratios against the
+reference, measured in alternation, say more, and every ratio comes with its least and largest
+round. ``soak`` compares nothing and is run when asked for: it watches memory under twice the
+sustainable load.
 
-    python -m bench [decide] [freshness] [fold] [price] [soak] [--quick] [--json FILE]
+    python -m bench [decide] [freshness] [fold] [evaluate] [price] [soak] [--quick] [--json FILE]
 """

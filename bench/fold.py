@@ -96,8 +96,8 @@ def _compare(name: str, profiles: int, scale: Scale, folder: Path) -> Comparison
     ours: list[Run] = []
     driver: list[Run] = []
     for _ in range(scale.rounds):
-        driver.append(_timed(outcomes, lambda: run_driver(settings, examples)))
-        ours.append(_timed(outcomes, lambda: run_fold(settings, log)))
+        driver.append(timed(outcomes, lambda: run_driver(settings, examples)))
+        ours.append(timed(outcomes, lambda: run_fold(settings, log)))
     return Comparison(name=name, outcomes=outcomes, entries=len(log), ours=ours, driver=driver)
 
 
@@ -120,7 +120,7 @@ def make_log(count: int, *, profiles: int) -> Log:
 def write_examples(settings: SiteSettings, log: Log, path: Path) -> int:
     """Write what the trainer feeds to Vowpal Wabbit; returns how many outcomes that is."""
     with path.open("w", encoding="utf-8") as file:
-        recorder = _Recorder(file)
+        recorder = Recorder(file)
         with (
             mock.patch.object(vowpal, "_parse", recorder.parse),
             mock.patch.object(vowpal, "_learn", recorder.learn),
@@ -128,7 +128,7 @@ def write_examples(settings: SiteSettings, log: Log, path: Path) -> int:
             return run_fold(settings, log)
 
 
-class _Recorder:
+class Recorder:
     """Stands where the bindings are called; a blank line ends an example."""
 
     def __init__(self, file: TextIO) -> None:
@@ -176,7 +176,8 @@ def _visit(services: Services, now: list[int], asked: list[dict[str, object]]) -
             view.store.append(encode(click))
 
 
-def _timed(outcomes: int, run: Callable[[], object]) -> Run:
+def timed(outcomes: int, run: Callable[[], object]) -> Run:
+    """Run once."""
     started, spent = time.perf_counter(), time.process_time()
     run()
     spent, took = time.process_time() - spent, time.perf_counter() - started

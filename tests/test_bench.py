@@ -24,6 +24,14 @@ ROWS = {
     "decide": ("no-op Flask view", "decide", "decide, learner on"),
     "freshness": ("freshness",),
     "fold": ("400 situations", "each its own situation"),
+    "evaluate": (
+        "fixed policy, ips and snips",
+        "fixed policy, all estimators",
+        "own log, 400 situations",
+        "own log, each its own, alone",
+        "table, 34 candidates",
+        "table, 80 candidates, alone",
+    ),
     "outage": ("Redis well", "Redis hangs"),
     "price": ("draw", "distribution, kept", "append, the store", "append, redis-py"),
 }

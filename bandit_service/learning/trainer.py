@@ -7,8 +7,6 @@ they are the least biased examples there are.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from bandit_service.events.catalog_history import CatalogHistory
 from bandit_service.outcomes.join import Outcome
 from bandit_service.policy.features import shared_line
@@ -36,22 +34,22 @@ class Trainer:
         self._model = model if isinstance(model, VowpalModel) else VowpalModel(settings, model)
         self._candidates = LoggedCandidates(history)
 
-    def learn(self, outcome: Outcome) -> bool:
-        """Learn from an outcome; False if it teaches nothing or its candidates are unknown."""
+    def learn(self, outcome: Outcome, shared: str | None = None) -> bool:
+        """Learn from an outcome; False if it teaches nothing or its candidates are unknown.
+
+        ``shared`` is the decision's shared line, if the caller has it already.
+        """
         if outcome.kind == "censored":
             return False
         decision = outcome.decision
         lines = self._candidates.of(decision)
         if lines is None:
             return False
-        shared = shared_line(decision.persona, decision.traits, decision.context)
-        self.teach(shared, lines, decision.chosen, outcome.reward)
-        return True
-
-    def teach(self, shared: str, lines: Sequence[str], chosen: int, reward: float) -> None:
-        """Learn that the candidate at index ``chosen`` earned ``reward``."""
-        self._model.learn(shared, lines, chosen, reward)
+        if shared is None:
+            shared = shared_line(decision.persona, decision.traits, decision.context)
+        self._model.learn(shared, lines, decision.chosen, outcome.reward)
         self.outcomes += 1
+        return True
 
     def save(self) -> bytes:
         """The model as bytes."""

@@ -102,31 +102,23 @@ class ModelPolicy:
 
     def distribution(self, candidates: Candidates, shared: str) -> Distribution:
         """The probabilities of ``candidates`` for the decision that ``shared`` describes."""
-        prediction = self._model.predict(shared, candidates.lines)
+        return self.given(candidates, self._model.predict(shared, candidates.lines))
+
+    def given(self, candidates: Candidates, prediction: Prediction) -> Distribution:
+        """What the policy makes of a prediction of its model."""
         if not math.isfinite(sum(prediction.probabilities) + sum(prediction.rewards)):
             return without_knowledge(self.policy, candidates)
         return distribute(self.policy, candidates, prediction)
 
-    def distributions(
-        self, candidates: Candidates, shared: str, others: Sequence[PolicySettings]
-    ) -> list[Distribution]:
-        """What ``distribution`` gives, then what it would give under others, of the same model.
-
-        Others may differ in how they explore, never in how they learn.
-        """
-        prediction = self._model.predict(shared, candidates.lines)
-        policies = (self.policy, *others)
+    def otherwise(
+        self, other: PolicySettings, candidates: Candidates, prediction: Prediction
+    ) -> Distribution:
+        """What ``other``, which learns alike and explores otherwise, makes of the prediction."""
         if not math.isfinite(sum(prediction.probabilities) + sum(prediction.rewards)):
-            return [without_knowledge(policy, candidates) for policy in policies]
-        return [
-            distribute(policy, candidates, self._explored(policy, prediction))
-            for policy in policies
-        ]
-
-    def _explored(self, policy: PolicySettings, prediction: Prediction) -> Prediction:
-        if greed_of(policy) == greed_of(self.policy):
-            return prediction
-        return Prediction(explored(policy, prediction.rewards), prediction.rewards)
+            return without_knowledge(other, candidates)
+        if greed_of(other) != greed_of(self.policy):
+            prediction = Prediction(explored(other, prediction.rewards), prediction.rewards)
+        return distribute(other, candidates, prediction)
 
     def close(self) -> None:
         """Free the model; the policy cannot be used afterwards."""

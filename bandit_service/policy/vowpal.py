@@ -46,8 +46,8 @@ MAX_LINES: Final = 2_000
 """Lines of candidates that a ``ReplayModel`` keeps parsed; each takes about 25 KB."""
 MAX_LESSONS: Final = 500
 """Lines with a reward that it keeps; as above."""
-MAX_SHARED: Final = 16
-"""Shared lines that it keeps. They are many, and parsed again faster than found in cold memory."""
+_HUGE: Final = 1e20
+"""Costs beyond this may leave the range of VW's numbers, which end at 3e38."""
 
 
 class Prediction:
@@ -84,7 +84,8 @@ class VowpalModel:
     def predict(self, shared: str, actions: Sequence[str]) -> Prediction:
         """Probabilities and expected rewards of the candidates."""
         examples = _parse(self._vw, "\n".join((shared, *actions)))
-        prediction = self._asked(examples)
+        _predict(self._vw, examples)
+        prediction = self._read(examples)
         _finish(self._vw, examples)
         return prediction
 
@@ -104,8 +105,7 @@ class VowpalModel:
         cost = (self._typical - reward) / self._typical
         return f"0:{cost:.9g}:1 {action}"
 
-    def _asked(self, examples: list[Any]) -> Prediction:
-        _predict(self._vw, examples)
+    def _read(self, examples: list[Any]) -> Prediction:
         probabilities: list[float] = examples[0].get_action_scores()
         costs: list[float] = [example.get_partial_prediction() for example in examples[1:]]
         total = sum(probabilities)
@@ -119,9 +119,13 @@ class ReplayModel(VowpalModel):
     """The same model for those who predict and learn in turn, again and again, as replay does.
 
     What it predicts, and what it saves, is what ``VowpalModel`` would, to the bit (there is a
-    test). But a line is parsed once and kept, and what is learned is parsed with its label beside
-    the unlabelled lines that predicted. The examples are this object's own, not of VW's pool, so a
-    prediction need not be finished: it moves no counters, and the model may be saved all the same.
+    test). What it saves on the way:
+
+    - A line is parsed once and kept; one that was shown is parsed with its label besides. The
+      examples are this object's own, not of VW's pool, so a prediction need not be finished: it
+      moves no counters, and the model may be saved all the same.
+    - Expected rewards take as long to read as probabilities take to compute. They are read where
+      they may not be finite, and left out of a prediction elsewhere.
 
     Serving would gain nothing: it has a new model every second.
     """
@@ -129,35 +133,73 @@ class ReplayModel(VowpalModel):
     def __init__(self, settings: PolicySettings, data: bytes | None = None) -> None:
         """As ``VowpalModel``."""
         super().__init__(settings, data)
+        self._shows = settings.exploration != "epsilon"
+        """Whether a reward that is not finite shows in some probability: as 0, or not finite."""
+        self._calm = data is None
+        """Whether nothing was learned that could drive a prediction out of range at once."""
         self._actions: dict[str, Any] = {}
         self._lessons: dict[str, Any] = {}
-        self._shared: dict[str, Any] = {}
+        self._last: tuple[str, Any] = ("", None)
+        """The last shared line. More are not kept: they are many, and to parse one again takes no
+        longer than to fetch its 25 KB from memory that is cold."""
 
     def learn(self, shared: str, actions: Sequence[str], chosen: int, reward: float) -> None:
         """Learn that the candidate at index ``chosen`` earned ``reward``."""
-        examples = self._parsed(shared, actions)
-        labelled = self._labelled(actions[chosen], reward)
-        examples[chosen + 1] = self._once(self._lessons, labelled, MAX_LESSONS)
+        examples = self._labelled_examples(shared, actions, chosen, reward)
         _learn(self._vw, examples)
         _finish(self._vw, examples)  # counts it; nothing goes back to VW's pool
 
     def predict(self, shared: str, actions: Sequence[str]) -> Prediction:
-        """Probabilities and expected rewards of the candidates."""
-        return self._asked(self._parsed(shared, actions))
+        """Probabilities of the candidates; see above for their rewards."""
+        examples = self._examples(shared, actions)
+        _predict(self._vw, examples)
+        return self._answer(examples)
+
+    def predict_and_learn(
+        self, shared: str, actions: Sequence[str], chosen: int, reward: float
+    ) -> Prediction:
+        """``predict``, then ``learn``, in one pass: VW predicts before it learns anyhow."""
+        self._calm = self._calm and abs(reward) < _HUGE * self._typical
+        if not (self._calm and self._shows):
+            prediction = self.predict(shared, actions)
+            self.learn(shared, actions, chosen, reward)
+            return prediction
+        examples = self._labelled_examples(shared, actions, chosen, reward)
+        _learn(self._vw, examples)
+        prediction = self._answer(examples)
+        _finish(self._vw, examples)
+        return prediction
 
     def close(self) -> None:
         """Free what VW holds; the model cannot be used afterwards."""
-        for kept in (self._actions, self._lessons, self._shared):
-            kept.clear()
+        self._actions.clear()
+        self._lessons.clear()
+        self._last = ("", None)
         super().close()
 
-    def _parsed(self, shared: str, actions: Sequence[str]) -> list[Any]:
-        head = self._once(self._shared, shared, MAX_SHARED)
+    def _answer(self, examples: list[Any]) -> Prediction:
+        probabilities: list[float] = examples[0].get_action_scores()
+        if self._shows and min(probabilities) > 0.0:
+            total = sum(probabilities)
+            return Prediction([p / total for p in probabilities], [])
+        return self._read(examples)
+
+    def _examples(self, shared: str, actions: Sequence[str]) -> list[Any]:
+        if shared != self._last[0]:
+            self._last = (shared, _example(self._vw, _LABELS, shared))
+        head, known = self._last[1], self._actions
         try:
-            known = self._actions
             return [head, *[known[line] for line in actions]]
         except KeyError:
-            return [head, *[self._once(self._actions, line, MAX_LINES) for line in actions]]
+            return [head, *[self._once(known, line, MAX_LINES) for line in actions]]
+
+    def _labelled_examples(
+        self, shared: str, actions: Sequence[str], chosen: int, reward: float
+    ) -> list[Any]:
+        examples = self._examples(shared, actions)
+        labelled = self._labelled(actions[chosen], reward)
+        examples[chosen + 1] = self._once(self._lessons, labelled, MAX_LESSONS)
+        return examples
 
     def _once(self, kept: dict[str, Any], line: str, most: int) -> Any:
         example = kept.get(line)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -16,7 +16,7 @@ from bandit_service.evaluation.report.door import admitted
 from bandit_service.evaluation.report.markdown import markdown, plain
 from bandit_service.evaluation.report.numbers import Scale, count, scale_of, share
 from bandit_service.evaluation.report.page import page
-from bandit_service.evaluation.report.tables import FOLD
+from bandit_service.evaluation.report.table import FOLD
 from bandit_service.evaluation.report.terminal import rendered
 from bandit_service.evaluation.report.words import ESTIMATED, FORCED, estimator
 from bandit_service.evaluation.results import Estimate, Evaluation
@@ -77,7 +77,7 @@ def check(row: dict[str, str], one: Estimate, decimals: int) -> None:
 
 
 @pytest.mark.parametrize("read", [pages, marked])
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6, deadline=None, phases=[Phase.generate])  # a page is slow to shrink
 @given(seed=st.integers(0, 10**6))
 def test_every_estimate_stands_with_its_n_ess_largest_weight_and_interval(
     read: object, seed: int

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from bandit_service.errors import InvalidInput
@@ -72,7 +72,7 @@ def numbers_of(tree: Any) -> list[tuple[Any, Any]]:
     return here + [found for _, part in parts for found in numbers_of(part)]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, phases=[Phase.generate])  # a page is slow to shrink
 @given(
     st.lists(
         st.tuples(

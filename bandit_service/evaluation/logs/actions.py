@@ -23,6 +23,8 @@ _NAMES: Final = ("_tag", "id", "Id", "name")
 _MAX_NAMES: Final = 50_000
 _MAX_NAME_BYTES: Final = 32 * 1_048_576
 """How many names of actions are kept, and how much room their features may take."""
+_LONGEST_VERSION: Final = 20
+"""Digits."""
 _DEEPEST: Final = 8
 """Levels of features that get a name of their own."""
 
@@ -147,13 +149,13 @@ def _plain(text: str) -> str:
 
 
 def _variant(arm: str) -> Variant:
+    """The variant of an arm, which is ``variant@version`` where the service made it."""
     name, _, version = arm.rpartition("@")
-    known = bool(name) and version.isascii() and version.isdecimal() and len(version) < 10
-    return (
-        Variant(id=name, version=int(version), status="live")
-        if known
-        else Variant(id=arm, version=1, status="live")
-    )
+    if version.isascii() and version.isdecimal() and len(version) < _LONGEST_VERSION:
+        variant = Variant(id=name, version=int(version), status="live")
+        if variant.arm == arm:
+            return variant
+    return Variant(id=arm, version=1, status="live")
 
 
 def _decision(

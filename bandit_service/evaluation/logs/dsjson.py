@@ -80,7 +80,7 @@ class DsjsonLog:
         rows: Rows[Item] = Rows(Vocabulary(), asked_of)
         reading = _Reading(self._actions, left_out, blame)
         passed = 0
-        for path in self._once(left_out, blame):
+        for path in self._once(blame):
             number = hash_of(self._prints[path])
             for line in lines_of(path):
                 for row in reading.rows(line.data, path, line.number, number, ended=line.ended):
@@ -98,14 +98,13 @@ class DsjsonLog:
     def close(self) -> None:
         """See ``LoggedData``."""
 
-    def _once(self, left_out: Counter[str], blame: Blame) -> Iterator[Path]:
+    def _once(self, blame: Blame) -> Iterator[Path]:
         seen: dict[str, Path] = {}
         for path in self._paths:
             known = seen.setdefault(self._prints[path], path)
             if known is path:
                 yield path
             else:
-                left_out["partition_overlaps"] += 1
                 blame(Violation("partition_overlaps", str(path), f"it is {known} again; read once"))
 
 

@@ -159,6 +159,9 @@ class LogMapping(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Refuse a mapping without propensities, or with a text that cannot be filled in."""
         if self.propensity is None and self.distribution is None:
             raise ValueError("propensity is missing: how likely was what was shown?")
+        estimated = self.propensity is not None and self.propensity.source == "estimated"
+        if estimated and self.distribution is not None:
+            raise ValueError("propensity is estimated, and yet a distribution is given")
         if len(self.delimiter) != 1 or self.delimiter in '"\r\n':
             raise ValueError("delimiter is one character, and none of CSV's own")
         for name in ("placement", "persona"):

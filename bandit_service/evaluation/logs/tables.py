@@ -12,12 +12,11 @@ differently.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -29,13 +28,18 @@ from bandit_service.archive.schema import METADATA_KEY
 from bandit_service.errors import LogError
 from bandit_service.evaluation.batch import Floats, Mask, Whole
 from bandit_service.evaluation.logs.base import Blame, Violation
-from bandit_service.evaluation.logs.files import LONGEST_LINE, PARQUET, magic, opened, reading
+from bandit_service.evaluation.logs.csv_blocks import (
+    Block,
+    blocks_of,
+    check_text,
+    header_of,
+    record_lines,
+)
+from bandit_service.evaluation.logs.files import PARQUET, magic, opened, reading
 from bandit_service.evaluation.logs.mapping import TimeFormat
 
 CHUNK_ROWS: Final = 16_384
 """Rows of a chunk, at most."""
-_BLOCK: Final = 4 * 1_048_576
-"""Bytes of CSV parsed at once."""
 _NUMBER: Final = r"^[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,3})?$"
 _PER_MS: Final = {"s": 1e-3, "ms": 1.0, "us": 1e3, "ns": 1e6}
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -202,20 +206,13 @@ def _check_columns(path: Path, present: Sequence[str], columns: dict[str, str]) 
 # -- CSV
 
 
-class _Block(NamedTuple):
-    """Whole records, and the line of the first."""
-
-    line: int
-    data: bytes
-
-
 def _csv_chunks(
     path: Path, columns: dict[str, str], delimiter: str, blame: Blame, rows: int
 ) -> Iterator[Chunk]:
     with reading(path), opened(path) as file:
-        header, line = _header(path, file, delimiter)
+        header, line = header_of(path, file, delimiter)
         _check_columns(path, header, columns)
-        for block in _blocks(path, file, line):
+        for block in blocks_of(path, file, line):
             table, numbers = _parsed(path, block, header, columns, delimiter, blame)
             for start in range(0, table.num_rows, rows):
                 part = table.slice(start, rows)
@@ -223,59 +220,9 @@ def _csv_chunks(
                 yield Chunk(path, numbers[start : start + rows], found, ":")
 
 
-def _header(path: Path, file: BinaryIO, delimiter: str) -> tuple[list[str], int]:
-    """The names of the columns, and the line after them."""
-    data, line = b"", 1
-    while not data.strip() or data.count(b'"') % 2:
-        with reading(path, after=line - 1):
-            more = file.readline(LONGEST_LINE)
-        if not more:
-            break
-        line += 1
-        data = data + more if data.strip() else more
-    try:
-        names = next(csv.reader([data.decode("utf-8-sig")], delimiter=delimiter), [])
-    except (UnicodeDecodeError, csv.Error) as exc:
-        raise LogError(
-            f"{path}:1 is not the header of a table: {exc}", hint="is it CSV, in UTF-8?"
-        ) from exc
-    return [name.strip() for name in names], line
-
-
-def _blocks(path: Path, file: BinaryIO, line: int) -> Iterator[_Block]:
-    rest = b""
-    while True:
-        with reading(path, after=line):
-            more = file.read(_BLOCK)
-        data = rest + more
-        cut = _last_record_end(data) if more else len(data)
-        if cut:
-            yield _Block(line, data[:cut])
-            line += data.count(b"\n", 0, cut)
-        rest = data[cut:]
-        if not more:
-            return
-        if len(rest) > LONGEST_LINE:
-            raise LogError(
-                f"{path}:{line} has a quote that does not end", hint='write a quote as ""'
-            )
-
-
-def _last_record_end(data: bytes) -> int:
-    """Behind the last line break that is not within quotes; 0 where there is none."""
-    end = len(data)
-    odd = data.count(b'"') % 2
-    while True:
-        start = data.rfind(b"\n", 0, end) + 1
-        odd ^= data.count(b'"', start, end) % 2
-        if not start or not odd:
-            return start
-        end = start - 1
-
-
 def _parsed(
     path: Path,
-    block: _Block,
+    block: Block,
     header: list[str],
     columns: dict[str, str],
     delimiter: str,
@@ -283,7 +230,7 @@ def _parsed(
 ) -> tuple[pa.Table, Whole]:
     """The rows of a block, and their lines."""
     broken: dict[int, str] = {}
-    _check_text(path, block)  # pyarrow hands broken rows over as text, and cannot if they are none
+    check_text(path, block)  # pyarrow hands broken rows over as text, and cannot if they are none
 
     def skip(row: Any) -> str:
         broken[row.number - 1] = f"it has {row.actual_columns} columns, not {row.expected_columns}"
@@ -311,39 +258,10 @@ def _parsed(
             f"{path}, from line {block.line}, cannot be read: {_first_line(exc)}",
             hint="is it CSV, with the columns divided as the mapping says?",
         ) from exc
-    lines = _lines(path, block, table.num_rows + len(broken))
+    lines = record_lines(path, block, table.num_rows + len(broken))
     for row, why in sorted(broken.items()):
         blame(Violation("row_unreadable", f"{path}:{lines[row]}", why))
     return table, np.delete(lines, list(broken))
-
-
-def _lines(path: Path, block: _Block, rows: int) -> Whole:
-    """The line of each record of a block."""
-    data = block.data
-    if data.count(b"\n") + (not data.endswith(b"\n")) == rows:
-        return np.arange(block.line, block.line + rows, dtype=np.int64)
-    starts, odd = [], 0
-    for number, line in enumerate(data.split(b"\n"), block.line):
-        if not odd and line.strip(b"\r"):
-            starts.append(number)
-        odd ^= line.count(b'"') % 2
-    if len(starts) != rows:
-        raise LogError(
-            f"{path}, from line {block.line}, has quotes that do not pair up",
-            hint='put values with quotes, delimiters or line breaks in quotes, and write " as ""',
-        )
-    return np.array(starts, np.int64)
-
-
-def _check_text(path: Path, block: _Block) -> None:
-    try:
-        block.data.decode()
-    except UnicodeDecodeError as exc:
-        line = block.line + block.data.count(b"\n", 0, exc.start)
-        raise LogError(
-            f"{path}:{line} cannot be read: {exc.reason} for UTF-8",
-            hint="is it text? save it as CSV in UTF-8",
-        ) from exc
 
 
 # -- values

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from bandit_service.evaluation.report import charts, tables, words
+from bandit_service.evaluation.report import figures, tables, words
 from bandit_service.evaluation.report.charts import Chart
 from bandit_service.evaluation.report.door import admitted
 from bandit_service.evaluation.report.numbers import Scale, scale_of
 from bandit_service.evaluation.report.shell import render
-from bandit_service.evaluation.report.tables import PlacementShares, Table
+from bandit_service.evaluation.report.table import FOLD, Row, Table
+from bandit_service.evaluation.report.tables import PlacementShares
 from bandit_service.evaluation.results import Cell, Evaluation, PolicyResult
 
 
@@ -30,7 +31,7 @@ class PolicyView(NamedTuple):
     name: str
     words: str
     verdict: str
-    quoted: tables.Row | None
+    quoted: Row | None
     """Its row at a glance."""
     estimates: Table
     intervals: Table
@@ -61,7 +62,7 @@ def page(evaluation: Evaluation) -> str:
         words=words,
         warnings=words.warnings_of(shown),
         summary=words.summary(shown, scale),
-        glance=Part(charts.estimates(shown, scale), glance) if glance.rows else None,
+        glance=Part(figures.estimates(shown, scale), glance) if glance.rows else None,
         policies=[_view(shown, policy, scale) for policy in shown.policies],
         checks=words.checks_of(shown.verification),
         findings=tables.findings(shown.verification.findings),
@@ -70,7 +71,7 @@ def page(evaluation: Evaluation) -> str:
         coverage=tables.coverage(shown.coverage),
         glossary=words.glossary_of(shown),
         made=tables.made(shown),
-        fold=tables.FOLD,
+        fold=FOLD,
     )
 
 
@@ -88,7 +89,7 @@ def _view(evaluation: Evaluation, policy: PolicyResult, scale: Scale) -> PolicyV
         over_time_facts=tables.over_time_facts(policy),
         weights=_weights(policy),
         weight_facts=tables.weight_facts(policy.weights),
-        support=charts.shares(policy.name, policy.shares, scale) if policy.shares else None,
+        support=figures.shares(policy.name, policy.shares, scale) if policy.shares else None,
         placements=tables.shares(policy.shares, scale),
         by_placement=_part(policy.by_placement, tables.by_placement(policy, scale), scale, own),
         by_persona=_part(policy.by_persona, tables.by_persona(policy, scale), scale, own),
@@ -98,17 +99,17 @@ def _view(evaluation: Evaluation, policy: PolicyResult, scale: Scale) -> PolicyV
 def _over_time(evaluation: Evaluation, policy: PolicyResult, scale: Scale) -> Part | None:
     if not policy.over_time:
         return None
-    bounds = charts.time_bounds(evaluation)
-    chart = charts.over_time(policy, scale, evaluation.mean_reward, bounds)
+    bounds = figures.time_bounds(evaluation)
+    chart = figures.over_time(policy, scale, evaluation.mean_reward, bounds)
     return Part(chart, tables.moments(policy, scale))
 
 
 def _weights(policy: PolicyResult) -> Part | None:
     if not policy.weights.counts:
         return None
-    chart = charts.weights(policy.name, policy.weights)
+    chart = figures.weights(policy.name, policy.weights)
     return Part(chart, tables.weights(policy.name, policy.weights))
 
 
 def _part(found: list[Cell], twin: Table, scale: Scale, own: float | None) -> Part | None:
-    return Part(charts.parts(twin.caption, found, scale, own), twin) if found else None
+    return Part(figures.parts(twin.caption, found, scale, own), twin) if found else None

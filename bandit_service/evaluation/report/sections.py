@@ -11,12 +11,11 @@ from typing import NamedTuple
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from bandit_service.evaluation.report import tables
 from bandit_service.evaluation.report.charts import Chart
 from bandit_service.evaluation.report.markdown import plain
 from bandit_service.evaluation.report.markdown import table as markdown_table
 from bandit_service.evaluation.report.shell import render
-from bandit_service.evaluation.report.tables import Table
+from bandit_service.evaluation.report.table import Table, notices
 from bandit_service.evaluation.report.terminal import grid
 from bandit_service.evaluation.report.words import Warnings
 
@@ -84,7 +83,7 @@ def _printed(sections: Iterable[Section]) -> Iterator[RenderableType]:
             yield from map(Text, section.sentences)
             for table in section.filled:
                 yield grid(table)
-                notes = (one.about for one in tables.notices(table.rows) if one.note)
+                notes = (one.about for one in notices(table.rows) if one.note)
                 yield from (Text(note, "dim italic") for note in notes)
             yield Text()
 

@@ -16,7 +16,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from bandit_service.evaluation.report import charts, tables
+from bandit_service.evaluation.report import charts, table
 
 _PACKAGE = "bandit_service.evaluation.report"
 
@@ -32,7 +32,7 @@ def render(template: str, **context: Any) -> str:
         lstrip_blocks=True,
     )
     environment.filters["embedded"] = embedded
-    environment.globals["notices"] = tables.notices
+    environment.globals["notices"] = table.notices
     drawing = loader.get_source(environment, "charts.js")[0]
     scripts = [charts.script(), drawing]
     return environment.get_template(template).render(

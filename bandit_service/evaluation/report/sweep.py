@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from bandit_service.evaluation.report import charts, tables, words
+from bandit_service.evaluation.report import figures, tables, words
 from bandit_service.evaluation.report.numbers import NOTHING, Scale, count, moment, scale_for, share
 from bandit_service.evaluation.report.sections import Document, Section
 from bandit_service.evaluation.report.sweep_door import admitted_sweep
-from bandit_service.evaluation.report.tables import ESTIMATE, Column, Row, Table, estimate_row
-from bandit_service.evaluation.report.tables import numeric as numbers
-from bandit_service.evaluation.report.tables import text as texts
+from bandit_service.evaluation.report.table import Row, Table
+from bandit_service.evaluation.report.table import numeric as numbers
+from bandit_service.evaluation.report.table import text as texts
+from bandit_service.evaluation.report.tables import ESTIMATE, estimate_row
 from bandit_service.evaluation.results import Estimate
 from bandit_service.evaluation.sweep_results import (
     Advice,
@@ -62,12 +63,12 @@ def document(result: SweepResult) -> Document:
 
 def _sections(shown: SweepResult, scale: Scale) -> Iterator[Section]:
     yield Section("What to do", shown.verdict)
-    bars = [charts.Bar(one.name, one.estimate) for one in shown.tried if one.estimate is not None]
+    bars = [figures.Bar(one.name, one.estimate) for one in shown.tried if one.estimate is not None]
     yield Section(
         "Policies by rank",
         [words.summary(shown.log, scale), RANKED],
         [_ranked(shown, scale)],
-        charts.intervals("What each policy was ranked by", bars, scale, shown.log.mean_reward),
+        figures.intervals("What each policy was ranked by", bars, scale, shown.log.mean_reward),
     )
     yield Section("Leads over the base", [LEADS], [_leads(shown, scale)])
     if shown.held_out is not None:
@@ -166,5 +167,5 @@ def _option(one: Option, advice: Advice, scale: Scale) -> Row:
 
 def _changes(shown: SweepResult) -> Table:
     rows = [Row((one.name, "; ".join(one.changed) or NOTHING, one.words)) for one in shown.tried]
-    columns: list[Column] = texts("Policy", "Changes of the base", "What it is")
+    columns = texts("Policy", "Changes of the base", "What it is")
     return Table("What was tried", columns, rows)

@@ -182,7 +182,8 @@ GLOSSARY: Final = (
 
 OVER_TIME: Final = (
     "The estimate of everything up to each moment. The band holds at all moments at once: it may "
-    "be looked at as often as you like."
+    "be looked at as often as you like. It begins as wide as the rewards; the chart leaves out the "
+    "ends of that beginning, the table does not."
 )
 WEIGHTS: Final = (
     "How much the rows of the log count for this policy. Most rows near 1 means that policy and "

@@ -10,19 +10,16 @@ show: this is how well it predicts from this log's lessons, not what it would ha
 
 from __future__ import annotations
 
-import math
 from array import array
 from collections.abc import Sequence
 
 import numpy as np
 
-from bandit_service.catalog.personas import UNKNOWN
 from bandit_service.errors import EvaluationError
 from bandit_service.evaluation.batch import Batch, Floats, Mask
 from bandit_service.evaluation.targets.logged import left_as_logged
 from bandit_service.evaluation.targets.replay import Replay, blind_settings
 from bandit_service.events.entries import Entry, Position
-from bandit_service.policy.features import shared_line
 from bandit_service.policy.settings import PolicySettings, SiteSettings
 
 
@@ -67,7 +64,7 @@ class Learning:
     @property
     def outcomes(self) -> int:
         """How many outcomes it has learned from."""
-        return self._replay.trainer.outcomes
+        return self._replay.outcomes
 
     def watch(self, position: Position, entry: Entry) -> None:
         """Predict at a decision; learn what the entry closed."""
@@ -107,7 +104,7 @@ class Learning:
 
     def model(self) -> bytes:
         """The model as it stands."""
-        return self._replay.trainer.save()
+        return self._replay.model()
 
     def close(self) -> None:
         """Free the model."""
@@ -134,18 +131,12 @@ class Learning:
             batch.chosen.tolist(),
             batch.reward.tolist(),
         )
-        trainer = self._replay.trainer
         for row, asked in enumerate(batch.asked):
             if asked is None:
                 unknown[row] = True
                 found.extend(array("d", bytes(8 * counts[row] * self._policies)))
-                continue
-            decision, shared, candidates = asked
-            if self._blind:
-                shared = shared_line(UNKNOWN, {}, decision.context)
-            found.extend(self._replay.predict(candidates, shared))
-            if chosen[row] >= 0 and math.isfinite(rewards[row]):
-                trainer.teach(shared, candidates.lines, chosen[row], rewards[row])
+            else:
+                found.extend(self._replay.score(asked, chosen[row], rewards[row]))
         return found
 
 

@@ -15,6 +15,7 @@ Memory: the probabilities of the open units, and of the last ``MAX_CLOSED`` that
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections import deque
 from collections.abc import Sequence
@@ -23,7 +24,7 @@ from typing import Final
 import msgspec
 
 from bandit_service.catalog.personas import UNKNOWN
-from bandit_service.evaluation.batch import hash_of
+from bandit_service.evaluation.batch import Asked, hash_of
 from bandit_service.events.entries import Decision, Entry, Position
 from bandit_service.folds.site import empty_history
 from bandit_service.learning.trainer import Trainer
@@ -32,7 +33,7 @@ from bandit_service.policy.chooser import Candidates, ModelPolicy
 from bandit_service.policy.features import shared_line
 from bandit_service.policy.logged import LoggedCandidates
 from bandit_service.policy.settings import PolicySettings, SiteSettings, canonical
-from bandit_service.policy.vowpal import ReplayModel
+from bandit_service.policy.vowpal import Prediction, ReplayModel
 
 MAX_CLOSED: Final = 100_000
 """Closed units whose probabilities are kept. A reader is not further ahead than a batch of rows;
@@ -63,13 +64,15 @@ class Replay:
         self._rows = Join(evaluated.rewards)
         own = settings.rewards != evaluated.rewards
         self._lessons = Join(settings.rewards) if own else None
-        model = ReplayModel(settings.policy)
-        self.policy = ModelPolicy(settings.policy, model)
-        self.trainer = Trainer(settings.policy, self._history, model=model)
+        self._model = ReplayModel(settings.policy)
+        self._policy = ModelPolicy(settings.policy, self._model)
+        self._trainer = Trainer(settings.policy, self._history, model=self._model)
+        self.outcomes = 0
+        """How many outcomes it has learned from."""
         self._predicted: dict[int, array[float] | None] = {}
         """By key of the row: from its decision until it is asked for."""
-        self._keys: dict[str, int] = {}
-        """Of the open units, by id of their decision."""
+        self._open: dict[str, tuple[int, str]] = {}
+        """Key and shared line of the open units, by id of their decision."""
         self._closed: deque[int] = deque()
         """Keys of the units that closed last."""
 
@@ -84,13 +87,14 @@ class Replay:
         opened = self._units()
         closed = self._rows.apply(position, entry)
         if isinstance(entry, Decision) and self._units() > opened:
-            key = self._keys[entry.id] = hash_of(entry.id)
-            self._predicted[key] = self._predict(entry)
+            self._predict(entry)
         for outcome in closed:
-            self._close(outcome)
-        lessons = closed if self._lessons is None else self._lessons.apply(position, entry)
-        for outcome in lessons:
-            self.trainer.learn(outcome)
+            shared = self._close(outcome)
+            if self._lessons is None:
+                self.outcomes += self._trainer.learn(outcome, shared)
+        if self._lessons is not None:
+            for outcome in self._lessons.apply(position, entry):
+                self.outcomes += self._trainer.learn(outcome)
 
     def take(self, key: int) -> array[float] | None:
         """The probabilities of a row, by its key, once; None if the log lacks its candidates.
@@ -102,37 +106,58 @@ class Replay:
         """
         return self._predicted.pop(key)
 
+    def score(self, asked: Asked, chosen: int, reward: float) -> array[float]:
+        """The probabilities of a row of a log without entries, from which it then learns."""
+        decision, shared, candidates = asked
+        if self._blind:
+            shared = shared_line(UNKNOWN, {}, decision.context)
+        if chosen < 0 or not math.isfinite(reward):
+            return self._given(candidates, self._model.predict(shared, candidates.lines))
+        prediction = self._model.predict_and_learn(shared, candidates.lines, chosen, reward)
+        self.outcomes += 1
+        return self._given(candidates, prediction)
+
+    def model(self) -> bytes:
+        """The model as it stands."""
+        return self._trainer.save()
+
     def close(self) -> None:
         """Free the model."""
-        self.trainer.close()
+        self._trainer.close()
 
     def _units(self) -> int:
         """How many units have been opened."""
         counts = self._rows.counts
         return counts.decisions - counts.repeated_views - counts.switched_views
 
-    def _predict(self, decision: Decision) -> array[float] | None:
-        candidates = self._candidates.asked(decision)
-        if candidates is None:
-            return None
+    def _predict(self, decision: Decision) -> None:
+        key = hash_of(decision.id)
         shared = shared_line(decision.persona, decision.traits, decision.context)
-        return self.predict(candidates, shared)
+        candidates = self._candidates.asked(decision)
+        self._open[decision.id] = key, shared
+        self._predicted[key] = (
+            None
+            if candidates is None
+            else self._given(candidates, self._model.predict(shared, candidates.lines))
+        )
 
-    def predict(self, candidates: Candidates, shared: str) -> array[float]:
-        """The probabilities as the model stands, in the order of ``take``."""
-        if not self._others:
-            return array("d", self.policy.distribution(candidates, shared).overall)
-        given = self.policy.distributions(candidates, shared, self._others)
-        return array("d", [p for one in given for p in one.overall])
+    def _given(self, candidates: Candidates, prediction: Prediction) -> array[float]:
+        """What the policies make of a prediction, in the order of ``take``."""
+        found = array("d", self._policy.given(candidates, prediction).overall)
+        for other in self._others:
+            found.extend(self._policy.otherwise(other, candidates, prediction).overall)
+        return found
 
-    def _close(self, outcome: Outcome) -> None:
-        key = self._keys.pop(outcome.decision.id)
-        if outcome.kind == "censored":  # and therefore no row
+    def _close(self, outcome: Outcome) -> str:
+        """Let go of an open unit; its shared line."""
+        key, shared = self._open.pop(outcome.decision.id)
+        if outcome.kind == "censored":  # which makes no row
             self._predicted.pop(key, None)
-            return
+            return shared
         self._closed.append(key)
         if len(self._closed) > MAX_CLOSED:
             self._predicted.pop(self._closed.popleft(), None)
+        return shared
 
 
 def blinded(decision: Decision) -> Decision:

@@ -122,7 +122,7 @@ def _csv(path: Path, text: str) -> Iterable[tuple[str, Entry]]:
             place = f"{path}:{rows.line_num}"
             entries.append((place, _entry(place, row)))
     except csv.Error as exc:
-        raise InvalidInput(f"{path}:{rows.line_num}: {exc}", hint=_HINT) from exc
+        raise InvalidInput(f"{path}, after line {rows.line_num}: {exc}", hint=_HINT) from exc
     return entries
 
 

@@ -31,6 +31,7 @@ from bandit_service.evaluation.logs.sources import (
     LinesSource,
     LiveSource,
     SegmentsSource,
+    Source,
 )
 from bandit_service.events.entries import (
     START,
@@ -126,7 +127,7 @@ def test_the_live_site_its_archive_and_its_exports_give_the_same_rows(
     whole = read(SiteLog(LiveSource(History(world.log, None), "live"), QUICK))
     site.trim()
     assert 0 < len(world.rows()) < len(rows)
-    sources = [
+    sources: list[Source] = [
         LiveSource(site.history(), "trimmed"),
         ArchiveSource(tmp_path / "archive", "main", "archive"),
         SegmentsSource([parquet_of(rows, tmp_path / "log.parquet")], "parquet"),

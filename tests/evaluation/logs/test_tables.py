@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from bandit_service.datasets import load_obd
 from bandit_service.errors import BanditError, DatasetError, LogError, SettingsError
-from bandit_service.evaluation.logs import foreign, tables
+from bandit_service.evaluation.logs import csv_blocks, foreign
 from bandit_service.evaluation.logs.foreign import TableLog
 from bandit_service.evaluation.logs.mapping import LogMapping, find_mapping, read_mapping
 from bandit_service.evaluation.logs.named import open_log
@@ -118,7 +118,7 @@ def test_rows_do_not_depend_on_where_the_table_is_cut(
     whole = read(table(tmp_path / "t.csv", text, **changes))
 
     monkeypatch.setattr(foreign, "CHUNK_CANDIDATES", 14)
-    monkeypatch.setattr(tables, "_BLOCK", 333)
+    monkeypatch.setattr(csv_blocks, "BLOCK", 333)
     cut = read(table(tmp_path / "t.csv", text, **changes))
 
     assert len(whole.batches) <= 2  # what follows the last line break comes by itself
@@ -349,6 +349,7 @@ def test_a_file_that_is_there_twice_is_named_and_read_once(tmp_path: Path) -> No
         ("partition_overlaps", str(tmp_path / "b"))
     ]
     assert str(tmp_path / "a") in found.violations[0].message
+    assert log.excluded == {}
 
 
 # -- wrong cells
@@ -575,6 +576,7 @@ def test_the_example_names_every_key_there_is() -> None:
         ({"candidates": {"from": "observed", "tags": ["a"]}}, "tags"),
         ({"distribution": {}}, "one of"),
         ({"distribution": {"columns": {"a": "x"}}}, "no column for 'b'"),
+        ({"propensity": {"from": "estimated"}, "distribution": {"uniform": True}}, "estimated"),
         ({"placement": "at-{"}, "placement"),
         ({"persona": "{x!r}"}, "persona"),
         ({"persona": "{}"}, "persona"),
@@ -747,5 +749,6 @@ def test_memory_does_not_grow_with_the_table(tmp_path: Path) -> None:
     rows, more_python, more_arrow = peaks_of(big(tmp_path / "many", 500_000))
 
     assert rows == 500_000
+    assert min(python, arrow) > 0
     assert more_python < 1.2 * python + 2**20
     assert more_arrow < 1.5 * arrow + 2**22

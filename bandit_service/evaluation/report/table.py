@@ -1,0 +1,78 @@
+"""A table as data: what the page, Markdown and the terminal each draw in their own way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Final, NamedTuple
+
+FOLD: Final = 25
+"""Rows of a long table that are shown before the rest is folded away."""
+
+
+class Column(NamedTuple):
+    """A column."""
+
+    name: str
+    numeric: bool = False
+
+
+class Row(NamedTuple):
+    """A row; ``cells`` are as many as there are columns, the first being the row's name."""
+
+    cells: Sequence[str]
+    status: str = "ok"
+    """``ok``, or why it is greyed: ``weak`` or ``unanswerable``."""
+    marked: bool = False
+    """Whether it is the one to look at."""
+    note: str = ""
+    """A sentence that belongs below it."""
+
+
+class Notice(NamedTuple):
+    """Consecutive rows that have the same note."""
+
+    rows: Sequence[Row]
+    note: str
+
+    @property
+    def about(self) -> str:
+        """The note with the names of its rows, of many the first and the last."""
+        names = [row.cells[0] for row in self.rows]
+        some = f"{names[0]} to {names[-1]} ({len(names)} rows)"
+        return f"{some if len(names) > 3 else ', '.join(names)}: {self.note}"
+
+
+def notices(rows: Sequence[Row]) -> list[Notice]:
+    """The rows in stretches of the same note, which is then said once."""
+    return [Notice(list(some), note) for note, some in groupby(rows, key=lambda row: row.note)]
+
+
+class Table(NamedTuple):
+    """A table with what it is of."""
+
+    caption: str
+    columns: Sequence[Column]
+    rows: Sequence[Row]
+    fold: int | None = FOLD
+    """How many rows to show before the rest is folded away; None for all."""
+
+    @property
+    def head(self) -> Sequence[Row]:
+        """The rows that are always seen."""
+        return self.rows[: self.fold]
+
+    @property
+    def rest(self) -> Sequence[Row]:
+        """The rows that are folded away."""
+        return self.rows[self.fold :] if self.fold is not None else []
+
+
+def text(*names: str) -> list[Column]:
+    """Columns of text."""
+    return [Column(name) for name in names]
+
+
+def numeric(*names: str) -> list[Column]:
+    """Columns of numbers."""
+    return [Column(name, numeric=True) for name in names]
