@@ -59,20 +59,19 @@ def advise(
             predictions = found.model.predict(batch)
             for fold, given in zip(folds, target.spread(batch), strict=True):
                 fold.add(batch, given, predictions)
-    return advice_of(point.name, ways, folds, found, rules)
+    return advice_of(point.name, ways, folds, rules)
 
 
-def advice_of(
-    name: str, ways: Sequence[Way], folds: Sequence[WayFold], found: Survey, rules: Rules
-) -> Advice:
-    """What the sums say."""
+def advice_of(name: str, ways: Sequence[Way], folds: Sequence[WayFold], rules: Rules) -> Advice:
+    """What the sums say; the first way is the one without floor and holdout."""
+    rows = folds[0].rows
     options = [_option(way, fold, folds[0], rules) for way, fold in zip(ways, folds, strict=True)]
-    enough = [o for o in options if o.group != "greed" and _is_enough(o, found.rows)]
+    enough = [o for o in options if o.group != "greed" and _is_enough(o, rows)]
     best = max(enough, key=lambda option: option.modelled) if enough else None
-    told = _Told(options, best, found.rows, folds[0].modelled)
+    told = _Told(options, best, rows, folds[0].modelled)
     return Advice(
         policy=name,
-        rows=found.rows,
+        rows=rows,
         options=options,
         recommended=None if best is None else best.name,
         words=[*told.words()],

@@ -72,7 +72,7 @@ class Plan(NamedTuple):
 class _Grid(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The file."""
 
-    vary: dict[str, list[Any]]
+    vary: dict[str, Any]
     base: str | None = None
 
 
@@ -148,7 +148,13 @@ def _grid(path: Path) -> _Grid:
     return grid
 
 
-def _check_axis(path: Path, tree: Mapping[str, Any], key: str, values: Sequence[Any]) -> None:
+def _check_axis(path: Path, tree: Mapping[str, Any], key: str, values: object) -> None:
+    if not isinstance(values, list):
+        raise SettingsError(
+            f"{path}: {key} has no list of values",
+            field=key,
+            hint='write the whole name in quotes, and a list: "policy.gamma" = [10.0, 40.0]',
+        )
     if not values:
         raise SettingsError(
             f"{path}: {key} has no values", field=key, hint="list a value, or leave the line out"

@@ -91,7 +91,8 @@ class WayFold:
         self._modelled = ExactSums(of="what the reward model expects")
         self._even = ExactSums(of="a squared weight")
         self._singles: KeyedSums[tuple[str, str]] = KeyedSums("1/p", of="a variant")
-        self._rows = 0
+        self.rows = 0
+        """Rows so far."""
 
     def add(self, batch: Batch, given: Floats, predictions: Floats) -> None:
         """Add n rows.
@@ -104,7 +105,7 @@ class WayFold:
         terms = terms_of(batch, given, predictions)
         self._earned.add(terms)
         self._modelled.add(terms.expected)
-        self._rows += len(batch)
+        self.rows += len(batch)
         with np.errstate(divide="ignore", over="ignore"):
             squares = np.minimum(1.0 / given, NEVER)
         even = 1.0 / batch.counts[batch.rows]
@@ -123,13 +124,13 @@ class WayFold:
     @property
     def modelled(self) -> float:
         """What it earns per row, by the reward model alone."""
-        return self._modelled.total() / self._rows if self._rows else 0.0
+        return self._modelled.total() / self.rows if self.rows else 0.0
 
     @property
     def even(self) -> float:
         """The part of its log's rows that would count for showing all alike."""
         total = self._even.total()
-        return self._rows / total if total else 0.0
+        return self.rows / total if total else 0.0
 
     def singles(self) -> list[Bought]:
         """The same for each variant."""

@@ -75,14 +75,17 @@ def spread(
 
 
 def _follow(futures: Sequence[Future[Any]], told: Sequence[int], progress: Progress) -> None:
-    """Pass on how far all have come, until all are done or one has failed."""
+    """Pass on how far all have come, until all are done; what one of them raises is raised."""
     passed = 0
     while True:
         done, waiting = wait(futures, LOOK_SECONDS, FIRST_EXCEPTION)
         reached = sum(told)
         progress(reached - passed)
         passed = reached
-        if not waiting or any(future.exception() for future in done):
+        for future in futures:
+            if future in done:
+                future.result()
+        if not waiting:
             return
 
 
@@ -97,6 +100,7 @@ def _one(work: Work[Item, Result], item: Item, told: Any, index: int, stop: Any)
         passed += count
         told[index] = passed
 
+    progress(0)
     return work(item, progress)
 
 

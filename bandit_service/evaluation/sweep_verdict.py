@@ -42,7 +42,8 @@ def _compared(winner: str, base: str, held: HeldOut) -> tuple[Advised, str]:
             f"Keep {base} until there is a longer log."
         )
     low, high = lead.intervals[0].low, lead.intervals[0].high
-    amount = f"{lead.value:+.2g} a decision, between {low:+.2g} and {high:+.2g}"
+    part = f" ({lead.value / held.base.value:+.1%})" if held.base.value else ""
+    amount = f"{lead.value:+.2g} a decision{part}, between {low:+.2g} and {high:+.2g}"
     rows = f"the {held.rows:,} held-out rows"
     if low > 0:
         return "adopt", f"Adopt {winner}: on {rows} it earned more than {base}, by {amount}."

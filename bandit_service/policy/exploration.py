@@ -8,7 +8,7 @@ Of K candidates with expected cost c, the best of which is b (the first, where s
 
     squarecb   p(a) = 1 / (K + gamma (c(a) - c(b))), and b the rest (Foster & Rakhlin 2020)
     softmax    p(a) = exp(-gamma c(a)) / sum of the same over all
-    epsilon    p(a) = epsilon / K, and b 1 - epsilon more
+    epsilon    p(a) = epsilon / K, and 1 - epsilon more, shared by all whose cost is the least
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ def _softmax(policy: PolicySettings, costs: list[float], best: int) -> list[floa
 
 
 def _epsilon(policy: PolicySettings, costs: list[float], best: int) -> list[float]:
-    found = [policy.epsilon / len(costs)] * len(costs)
-    found[best] += 1.0 - policy.epsilon
-    return found
+    least = [cost == costs[best] for cost in costs]
+    more = (1.0 - policy.epsilon) / sum(least)
+    return [policy.epsilon / len(costs) + more * one for one in least]
 
 
 _ALGORITHMS = {"squarecb": _squarecb, "softmax": _softmax, "epsilon": _epsilon}

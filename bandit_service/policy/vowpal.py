@@ -125,16 +125,19 @@ class ReplayModel(VowpalModel):
       examples are this object's own, not of VW's pool, so a prediction need not be finished: it
       moves no counters, and the model may be saved all the same.
     - Expected rewards take as long to read as probabilities take to compute. They are read where
-      they may not be finite, and left out of a prediction elsewhere.
+      they may not be finite or are asked for, and left out of a prediction elsewhere.
 
     Serving would gain nothing: it has a new model every second.
     """
 
-    def __init__(self, settings: PolicySettings, data: bytes | None = None) -> None:
-        """As ``VowpalModel``."""
+    def __init__(
+        self, settings: PolicySettings, data: bytes | None = None, *, rewards: bool = False
+    ) -> None:
+        """As ``VowpalModel``; ``rewards``: whether every prediction has to have them."""
         super().__init__(settings, data)
-        self._shows = settings.exploration != "epsilon"
-        """Whether a reward that is not finite shows in some probability: as 0, or not finite."""
+        self._shows = settings.exploration != "epsilon" and not rewards
+        """Whether probabilities are enough: a reward that is not finite shows in some of them, as 0
+        or not finite."""
         self._calm = data is None
         """Whether nothing was learned that could drive a prediction out of range at once."""
         self._actions: dict[str, Any] = {}

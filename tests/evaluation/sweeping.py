@@ -27,7 +27,8 @@ from tests.world import World
 
 RATES: Final = {"h0": 0.1, "h1": 0.5, "h2": 0.1, "h3": 0.05}
 """How often each variant is clicked."""
-MEAN: Final = sum(RATES.values()) / len(RATES)
+EVEN: Final = dict.fromkeys(RATES, 0.25)
+"""No variant is better than another, so no policy is, whatever it learns."""
 BASE: Final = SiteSettings(
     rewards=RewardSettings(window_seconds=5.0, max_reward=1.0),
     policy=PolicySettings(
@@ -54,16 +55,18 @@ HARMFUL: Final = Point("harmful", settings(gamma=60.0, rewards={"impression": 0.
 """Learns to avoid clicks."""
 
 
-def a_log(folder: Path, *, visits: int = 1500, seed: int = 1) -> Path:
+def a_log(
+    folder: Path, *, visits: int = 1500, seed: int = 1, rates: dict[str, float] = RATES
+) -> Path:
     """A file with the log of a site that showed variants nearly alike and never learned."""
     world = World(BASE, seed=seed)
     chance = random.Random(seed + 1)
     for _ in range(visits):
         world.pass_time(chance.choice((0.5, 1.0, 1.5)))
-        world.visit(RATES, traits={"genres": [chance.choice(("romantic", "comedy"))]})
+        world.visit(rates, traits={"genres": [chance.choice(("romantic", "comedy"))]})
     world.pass_time(20.0)
-    world.visit(RATES)  # closes all that is open
-    path = folder / f"log-{seed}-{visits}.jsonl"
+    world.visit(rates)  # closes all that is open
+    path = folder / f"log-{seed}-{visits}-{'-'.join(map(str, rates.values()))}.jsonl"
     with path.open("wb") as out:
         write_jsonl(world.rows(), out)
     return path

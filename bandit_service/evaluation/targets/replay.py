@@ -64,7 +64,7 @@ class Replay:
         self._rows = Join(evaluated.rewards)
         own = settings.rewards != evaluated.rewards
         self._lessons = Join(settings.rewards) if own else None
-        self._model = ReplayModel(settings.policy)
+        self._model = ReplayModel(settings.policy, rewards=bool(others))
         self._policy = ModelPolicy(settings.policy, self._model)
         self._trainer = Trainer(settings.policy, self._history, model=self._model)
         self.outcomes = 0
