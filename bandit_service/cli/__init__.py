@@ -23,6 +23,7 @@ from bandit_service.cli.replay import replay
 from bandit_service.cli.report import report
 from bandit_service.cli.run import learn, serve
 from bandit_service.cli.spool import spool
+from bandit_service.cli.sweep import sweep
 from bandit_service.cli.verify import verify
 from bandit_service.errors import BanditError
 
@@ -47,6 +48,6 @@ def main() -> None:
 
 
 _log = (serve, learn, archive, demo, rebuild, replay, explain, export, reveal, forget)
-_offline = (verify, evaluate, report)
+_offline = (verify, evaluate, sweep, report)
 for _command in (*_log, *_offline, catalog, keys, spool, data, settings_table):
     main.add_command(_command)

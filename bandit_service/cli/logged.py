@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -26,6 +26,7 @@ from bandit_service.evaluation.logs.base import LoggedData
 from bandit_service.evaluation.logs.named import open_log
 from bandit_service.evaluation.targets.context import no_snapshots
 from bandit_service.folds.learner import stored_settings
+from bandit_service.opening import reached_redis
 from bandit_service.policy.settings import SiteSettings, read_settings
 from bandit_service.policy.snapshot import Snapshot, load_snapshot
 from bandit_service.services import Services, site_settings_of
@@ -64,6 +65,9 @@ class Opened(NamedTuple):
     """Another log by its words, which whoever asks closes."""
     snapshot: Callable[[str], Snapshot]
     """A snapshot of the site by its name."""
+    again: Callable[[], AbstractContextManager[LoggedData]]
+    """The same log once more, under the same settings. Can be pickled, to open it in another
+    process: one that reads a site from a Redis of our own finds it as long as this one runs."""
 
 
 _READING = ("mapping", "settings_file", "reward_range")
@@ -89,26 +93,30 @@ def opened_log(words: Sequence[str], options: dict[str, Any]) -> Iterator[Opened
         NotFound: if there is no such site.
     """
     chosen = {name: options[name] for name in options if name not in _READING}
-    reward_range = options["reward_range"]
+    settings_file, reward_range = options["settings_file"], options["reward_range"]
     _check_range(reward_range)
-    with _opened(words, chosen, options["mapping"], options["settings_file"]) as opened:
-        if reward_range is not None:
-            opened.data.reward_range = reward_range
+    rewards = None if settings_file is None else read_site_settings(settings_file)
+    with _opened(words, chosen, options["mapping"], rewards, reward_range) as opened:
         yield opened
 
 
 @contextmanager
 def _opened(
-    words: Sequence[str], options: dict[str, Any], mapping: str | None, settings_file: Path | None
+    words: Sequence[str],
+    options: dict[str, Any],
+    mapping: str | None,
+    rewards: SiteSettings | None,
+    reward_range: tuple[float, float] | None,
 ) -> Iterator[Opened]:
-    rewards = None if settings_file is None else read_site_settings(settings_file)
     if words:
         service = quiet_settings_from(options)
         settings = rewards or site_settings_of(service)
         config, site = service.config_path, options.get("site")
         another = partial(open_log, settings=settings, config_path=config, mapping=mapping)
+        again = partial(_again, words, options, mapping, settings, reward_range)
         with closing(another(words, site=site)) as log:
-            yield Opened(log, settings, lambda word: another([word]), no_snapshots)
+            _limit(log, reward_range)
+            yield Opened(log, settings, lambda word: another([word]), no_snapshots, again)
         return
     if mapping is not None:  # before a store is opened in vain
         raise InvalidInput(
@@ -116,14 +124,32 @@ def _opened(
             field="mapping",
             hint="name the file, or leave --mapping out to read the site's own log",
         )
-    with services_from(options) as services:
+    with (
+        reached_redis(quiet_settings_from(options)) as url,
+        services_from({**options, "redis_url": url}) as services,
+    ):
         site = _site(services)
         settings, history = rewards or _serving(services), services.history(site)
         config = services.settings.config_path
         another = partial(open_log, settings=settings, config_path=config)
         find = partial(_snapshot, services.store.site(site))
+        at = {**options, "redis_url": url}
+        again = partial(_again, words, at, mapping, settings, reward_range)
         with closing(another((), history=history)) as log:
-            yield Opened(log, settings, lambda word: another([word]), find)
+            _limit(log, reward_range)
+            yield Opened(log, settings, lambda word: another([word]), find, again)
+
+
+@contextmanager
+def _again(
+    words: Sequence[str],
+    options: dict[str, Any],
+    mapping: str | None,
+    settings: SiteSettings,
+    reward_range: tuple[float, float] | None,
+) -> Iterator[LoggedData]:
+    with _opened(words, options, mapping, settings, reward_range) as opened:
+        yield opened.data
 
 
 def read_site_settings(file: Path) -> SiteSettings:
@@ -139,6 +165,11 @@ def read_site_settings(file: Path) -> SiteSettings:
         raise InvalidInput(
             f"{file} cannot be read: {exc.strerror}", hint="is the path right?"
         ) from exc
+
+
+def _limit(log: LoggedData, reward_range: tuple[float, float] | None) -> None:
+    if reward_range is not None:
+        log.reward_range = reward_range
 
 
 def _check_range(reward_range: tuple[float, float] | None) -> None:

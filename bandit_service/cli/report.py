@@ -1,27 +1,38 @@
-"""The command ``report``: render a result that ``evaluate`` kept, as a page and as Markdown."""
+"""The command ``report``: render a result that was kept, as a page and as Markdown."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import click
 
 from bandit_service.archive.outfile import written
 from bandit_service.errors import InvalidInput
+from bandit_service.evaluation.report import sections
 from bandit_service.evaluation.report.markdown import markdown
 from bandit_service.evaluation.report.page import page
+from bandit_service.evaluation.report.sweep import document
+from bandit_service.evaluation.report.sweep_door import is_sweep, read_sweep, write_sweep
 from bandit_service.evaluation.report.twin import read_json, write_json
 from bandit_service.evaluation.results import Evaluation
+from bandit_service.evaluation.sweep_results import SweepResult
 
-Renderer = Callable[[Evaluation], bytes]
-_RENDERED: Final[Mapping[str, Renderer]] = {
+Result = TypeVar("Result")
+Renderers = Mapping[str, Callable[[Result], bytes]]
+"""By suffix of the file."""
+_PAGES: Final[Renderers[Evaluation]] = {
     ".html": lambda evaluation: page(evaluation).encode(),
     ".md": lambda evaluation: markdown(evaluation).encode(),
 }
-_ALL: Final[Mapping[str, Renderer]] = {**_RENDERED, ".json": write_json}
+_ALL: Final[Renderers[Evaluation]] = {**_PAGES, ".json": write_json}
+_SWEEP_PAGES: Final[Renderers[SweepResult]] = {
+    ".html": lambda swept: sections.page(document(swept)).encode(),
+    ".md": lambda swept: sections.markdown(document(swept)).encode(),
+}
+_SWEEP_ALL: Final[Renderers[SweepResult]] = {**_SWEEP_PAGES, ".json": write_sweep}
 
 
 @click.command()
@@ -33,18 +44,26 @@ _ALL: Final[Mapping[str, Renderer]] = {**_RENDERED, ".json": write_json}
 )
 @click.option("--force", is_flag=True, help="Overwrite the files if they exist.")
 def report(result: Path, out: Path | None, *, force: bool) -> None:
-    """Render RESULT, the JSON of an evaluation, as a page and as Markdown.
+    """Render RESULT, the JSON of an evaluation or a sweep, as a page and as Markdown.
 
     The page is one file that fetches nothing: open it from a disk, mail it, print it.
 
     \b
     Example: bandit-service report result.json --out report
     """
-    evaluation = read_json(_bytes(result), name=str(result))
-    with _into(out or result, _RENDERED, force=force) as write:
-        paths = write(evaluation)
-    for path in paths:
+    data = _bytes(result)
+    for path in _rendered(data, str(result), out or result, force=force):
         click.echo(f"Wrote {path}.")
+
+
+def _rendered(data: bytes, name: str, out: Path, *, force: bool) -> list[Path]:
+    if is_sweep(data):
+        swept = read_sweep(data, name)
+        with _into(out, _SWEEP_PAGES, force=force) as write_swept:
+            return write_swept(swept)
+    evaluation = read_json(data, name)
+    with _into(out, _PAGES, force=force) as write:
+        return write(evaluation)
 
 
 @contextmanager
@@ -63,9 +82,16 @@ def report_into(out: Path, *, force: bool) -> Iterator[Callable[[Evaluation], li
 
 
 @contextmanager
+def sweep_into(out: Path, *, force: bool) -> Iterator[Callable[[SweepResult], list[Path]]]:
+    """The same for a sweep; see ``report_into``."""
+    with _into(out, _SWEEP_ALL, force=force) as write:
+        yield write
+
+
+@contextmanager
 def _into(
-    out: Path, renderers: Mapping[str, Renderer], *, force: bool
-) -> Iterator[Callable[[Evaluation], list[Path]]]:
+    out: Path, renderers: Renderers[Result], *, force: bool
+) -> Iterator[Callable[[Result], list[Path]]]:
     if not out.name:
         raise InvalidInput(f"{out} is no name for a report", hint="give a name such as report")
     name = out.name.removesuffix(out.suffix) if out.suffix in _ALL else out.name
@@ -77,9 +103,9 @@ def _into(
             for suffix, path in paths.items()
         }
 
-        def write(evaluation: Evaluation) -> list[Path]:
+        def write(result: Result) -> list[Path]:
             for suffix, file in files.items():
-                file.write(renderers[suffix](evaluation))
+                file.write(renderers[suffix](result))
             return list(paths.values())
 
         yield write
@@ -91,5 +117,5 @@ def _bytes(path: Path) -> bytes:
     except OSError as exc:
         raise InvalidInput(
             f"{path} cannot be read: {exc.strerror or exc}",
-            hint="give a file that bandit-service evaluate --json or --report has written",
+            hint="give a file that bandit-service evaluate or sweep has written",
         ) from exc

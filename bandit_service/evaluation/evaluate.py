@@ -102,13 +102,7 @@ def result(
     version: str,
 ) -> Evaluation:
     """What was found, as it is reported."""
-    rules = Rules(
-        reward_range=found.reward_range,
-        settings=settings.estimators,
-        confidence=settings.confidence,
-        adaptive=log.description.format in OURS,
-        seed=settings.seed,
-    )
+    rules = rules_of(log, found, settings)
     return Evaluation(
         made=readable(now_ms),
         version=version,
@@ -140,6 +134,17 @@ RANGE_SEEN: Final = (
     "Nothing says what a reward can be. The range was taken from the log, so intervals that depend "
     "on it hold only if no reward can be beyond those seen."
 )
+
+
+def rules_of(log: LoggedData, found: Survey, settings: EvaluationSettings) -> Rules:
+    """What intervals need besides the sums."""
+    return Rules(
+        reward_range=found.reward_range,
+        settings=settings.estimators,
+        confidence=settings.confidence,
+        adaptive=log.description.format in OURS,
+        seed=settings.seed,
+    )
 
 
 def policy_result(target: Target, scores: Scores, found: Survey, rules: Rules) -> PolicyResult:

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 from bandit_service.catalog.model import Placement, Variant
 from bandit_service.kept import Kept
+from bandit_service.policy.exploration import explored, greed_of
 from bandit_service.policy.features import action_line, placement_lines
 from bandit_service.policy.sampling import bounded, held_out, mixed, race
 from bandit_service.policy.settings import PolicySettings
@@ -108,6 +109,16 @@ class ModelPolicy:
         if not math.isfinite(sum(prediction.probabilities) + sum(prediction.rewards)):
             return without_knowledge(self.policy, candidates)
         return distribute(self.policy, candidates, prediction)
+
+    def otherwise(
+        self, other: PolicySettings, candidates: Candidates, prediction: Prediction
+    ) -> Distribution:
+        """What ``other``, which learns alike and explores otherwise, makes of the prediction."""
+        if not math.isfinite(sum(prediction.probabilities) + sum(prediction.rewards)):
+            return without_knowledge(other, candidates)
+        if greed_of(other) != greed_of(self.policy):
+            prediction = Prediction(explored(other, prediction.rewards), prediction.rewards)
+        return distribute(other, candidates, prediction)
 
     def close(self) -> None:
         """Free the model; the policy cannot be used afterwards."""

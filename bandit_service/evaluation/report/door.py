@@ -50,7 +50,7 @@ def admitted(evaluation: Evaluation) -> Evaluation:
     Raises:
         EvaluationError: if a number is not finite or its parts do not fit, naming which.
     """
-    tree = _clean(msgspec.to_builtins(evaluation), "evaluation")
+    tree = cleaned(msgspec.to_builtins(evaluation), "evaluation")
     clean = msgspec.convert(tree, Evaluation)
     _check(clean)
     return msgspec.structs.replace(clean, policies=[_policy(p) for p in clean.policies])
@@ -61,17 +61,23 @@ def printable(text: str) -> str:
     return _UNSEEN.sub("\N{REPLACEMENT CHARACTER}", _BREAKS.sub(" ", text))
 
 
-def _clean(value: Any, where: str) -> Any:
+def cleaned(value: Any, where: str) -> Any:
+    """Plain data whose texts are ``printable``.
+
+    Raises:
+        EvaluationError: if a number in it is not finite; ``where`` says where it is.
+    """
     if isinstance(value, str):
         return printable(value)
     if isinstance(value, float) and not math.isfinite(value):
         raise _wrong(f"{where} is {value}, not a finite number")
     if isinstance(value, dict):
         return {
-            printable(key): _clean(part, f"{where}.{printable(key)}") for key, part in value.items()
+            printable(key): cleaned(part, f"{where}.{printable(key)}")
+            for key, part in value.items()
         }
     if isinstance(value, list | tuple):
-        return [_clean(part, f"{where}[{index}]") for index, part in enumerate(value)]
+        return [cleaned(part, f"{where}[{index}]") for index, part in enumerate(value)]
     return value
 
 
@@ -86,7 +92,7 @@ def _check(evaluation: Evaluation) -> None:
         _check_weights(where, policy.weights)
         _check_moments(where, policy.over_time)
         for estimate in _all_estimates(policy):
-            _check_estimate(where, estimate)
+            check_estimate(where, estimate)
 
 
 def _check_times(where: str, times: Iterable[int | None]) -> None:
@@ -108,7 +114,12 @@ def _check_moments(where: str, moments: list[Moment]) -> None:
             raise _wrong(f"{where}, at {moment.ms}: the interval ends before it begins")
 
 
-def _check_estimate(where: str, estimate: Estimate) -> None:
+def check_estimate(where: str, estimate: Estimate) -> None:
+    """Refuse an estimate whose parts do not fit.
+
+    Raises:
+        EvaluationError: saying which, and ``where``.
+    """
     inside = f"{where}, {estimate.estimator!r}"
     if estimate.n < 0 or estimate.ess < 0 or estimate.max_weight < 0:
         raise _wrong(f"{inside}: rows, effective sample size and weights are not negative")
@@ -129,7 +140,7 @@ def _all_estimates(policy: PolicyResult) -> list[Estimate]:
 
 
 def _policy(policy: PolicyResult) -> PolicyResult:
-    estimates = [_estimate(estimate) for estimate in policy.estimates]
+    estimates = [withheld(estimate) for estimate in policy.estimates]
     answered = any(e.estimator == policy.headline and e.value is not None for e in estimates)
     return msgspec.structs.replace(
         policy,
@@ -141,10 +152,11 @@ def _policy(policy: PolicyResult) -> PolicyResult:
 
 
 def _cells(cells: list[Cell]) -> list[Cell]:
-    return [Cell(name=cell.name, estimate=_estimate(cell.estimate)) for cell in cells]
+    return [Cell(name=cell.name, estimate=withheld(cell.estimate)) for cell in cells]
 
 
-def _estimate(estimate: Estimate) -> Estimate:
+def withheld(estimate: Estimate) -> Estimate:
+    """The estimate, without its value where that must not be shown."""
     if estimate.value is not None and estimate.intervals and estimate.status != "unanswerable":
         return estimate
     why = estimate.why

@@ -7,10 +7,11 @@ report have the same number of decimals, so that columns can be compared by eye.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
-from bandit_service.evaluation.results import Evaluation, Interval
+from bandit_service.evaluation.results import Estimate, Evaluation, Interval
 
 NOTHING: Final = "\N{EN DASH}"
 """Stands where there is no value."""
@@ -48,14 +49,24 @@ class Scale(NamedTuple):
 
 def scale_of(evaluation: Evaluation) -> Scale:
     """Three digits for the log's mean, and two for the narrowest interval that is quoted."""
+    quoted = (
+        estimate
+        for policy in evaluation.policies
+        for estimate in policy.estimates
+        if estimate.estimator == policy.headline
+    )
+    return scale_for(evaluation, quoted)
+
+
+def scale_for(evaluation: Evaluation, quoted: Iterable[Estimate]) -> Scale:
+    """The same for the estimates that are quoted elsewhere."""
     percent = evaluation.reward_range[0] >= 0.0 and evaluation.reward_range[1] <= 1.0
     times = 100.0 if percent else 1.0
     wanted = [_decimals(times * (evaluation.mean_reward or 0.0), digits=3)]
-    for policy in evaluation.policies:
-        for estimate in policy.estimates:
-            if estimate.estimator == policy.headline and estimate.intervals:
-                width = estimate.intervals[0].high - estimate.intervals[0].low
-                wanted.append(_decimals(times * width / 2.0, digits=2))
+    for estimate in quoted:
+        if estimate.intervals:
+            width = estimate.intervals[0].high - estimate.intervals[0].low
+            wanted.append(_decimals(times * width / 2.0, digits=2))
     return Scale(percent, max(wanted))
 
 

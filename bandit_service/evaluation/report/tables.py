@@ -1,6 +1,6 @@
 """The tables of a report: what each row says, decided once for the page, Markdown and terminal.
 
-Every row of an estimate is made by ``_estimate_row``, which gives the value with its interval, n,
+Every row of an estimate is made by ``estimate_row``, which gives the value with its interval, n,
 effective sample size and largest weight, or no value and the reason: there is no other way to get
 an estimate into a report.
 """
@@ -42,7 +42,7 @@ MOST_MOMENTS: Final = 100
 """Rows of the table of estimates over time."""
 
 
-_ESTIMATE: Final = (
+ESTIMATE: Final = (
     *numeric("Estimate"),
     *text("Interval", "Trust"),
     *numeric("n", "ESS", "Largest weight"),
@@ -50,9 +50,10 @@ _ESTIMATE: Final = (
 )
 
 
-def _estimate_row(
+def estimate_row(
     names: Sequence[str], estimate: Estimate, scale: Scale, *, marked: bool = False
 ) -> Row:
+    """The names of a row, then an estimate under the columns ``ESTIMATE``."""
     first = estimate.intervals[0] if estimate.intervals else None
     if first is None or estimate.value is None or estimate.status == "unanswerable":
         value = interval = kind = NOTHING
@@ -71,21 +72,21 @@ def quoted_row(policy: PolicyResult, scale: Scale) -> Row | None:
     found = words.quoted(policy)
     if found is None:
         return None
-    return _estimate_row((policy.name, words.estimator(found.estimator)), found, scale)
+    return estimate_row((policy.name, words.estimator(found.estimator)), found, scale)
 
 
 def at_a_glance(evaluation: Evaluation, scale: Scale) -> Table:
     """The quoted estimate of each policy."""
     found = [quoted_row(policy, scale) for policy in evaluation.policies]
     rows = [row for row in found if row is not None]
-    columns = (*text("Policy", "Estimator"), *_ESTIMATE)
+    columns = (*text("Policy", "Estimator"), *ESTIMATE)
     return Table("The quoted estimate of each policy", columns, rows, fold=None)
 
 
 def estimates(policy: PolicyResult, scale: Scale) -> Table:
     """All estimates of a policy, the quoted one marked."""
     rows = [
-        _estimate_row(
+        estimate_row(
             (words.estimator(estimate.estimator),),
             estimate,
             scale,
@@ -94,7 +95,7 @@ def estimates(policy: PolicyResult, scale: Scale) -> Table:
         for estimate in policy.estimates
     ]
     caption = f"Estimates of {policy.name} ({scale.unit}); the quoted one is in bold"
-    return Table(caption, (*text("Estimator"), *_ESTIMATE), rows, fold=None)
+    return Table(caption, (*text("Estimator"), *ESTIMATE), rows, fold=None)
 
 
 def intervals(policy: PolicyResult, scale: Scale) -> Table:
@@ -130,8 +131,8 @@ def by_placement(policy: PolicyResult, scale: Scale) -> Table:
 
 def _parts(caption: str, name: str, found: Iterable[Cell], scale: Scale) -> Table:
     ordered = sorted(found, key=lambda cell: (-cell.estimate.n, cell.name))
-    rows = [_estimate_row((cell.name,), cell.estimate, scale) for cell in ordered]
-    return Table(caption, (*text(name), *_ESTIMATE), rows)
+    rows = [estimate_row((cell.name,), cell.estimate, scale) for cell in ordered]
+    return Table(caption, (*text(name), *ESTIMATE), rows)
 
 
 def moments(policy: PolicyResult, scale: Scale) -> Table:

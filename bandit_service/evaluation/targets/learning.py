@@ -11,6 +11,7 @@ show: this is how well it predicts from this log's lessons, not what it would ha
 from __future__ import annotations
 
 from array import array
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from bandit_service.evaluation.batch import Batch, Floats, Mask
 from bandit_service.evaluation.targets.logged import left_as_logged
 from bandit_service.evaluation.targets.replay import Replay, blind_settings
 from bandit_service.events.entries import Entry, Position
-from bandit_service.policy.settings import SiteSettings
+from bandit_service.policy.settings import PolicySettings, SiteSettings
 
 
 class Learning:
@@ -32,9 +33,15 @@ class Learning:
     learns = True
 
     def __init__(
-        self, name: str, settings: SiteSettings, *, evaluated: SiteSettings, blind: bool = False
+        self,
+        name: str,
+        settings: SiteSettings,
+        *,
+        evaluated: SiteSettings,
+        blind: bool = False,
+        others: Sequence[PolicySettings] = (),
     ) -> None:
-        """``evaluated`` are the settings of the evaluation.
+        """``evaluated`` are the settings of the evaluation; for ``others`` see ``spread``.
 
         ``blind``: hide the visitor's persona and traits, of what is predicted and learned alike.
         The context stays: it is the situation, and what this visitor saw of this placement.
@@ -46,8 +53,12 @@ class Learning:
         self.as_logged = 0
         self._blind = blind
         self._watched = False
+        self._policies = 1 + len(others)
         self._replay = Replay(
-            blind_settings(settings) if blind else settings, evaluated=evaluated, blind=blind
+            blind_settings(settings) if blind else settings,
+            evaluated=evaluated,
+            blind=blind,
+            others=others,
         )
 
     @property
@@ -66,11 +77,30 @@ class Learning:
         Raises:
             EvaluationError: if a row was not seen being decided.
         """
+        return self.spread(batch)[0]
+
+    def spread(self, batch: Batch) -> list[Floats]:
+        """The same, then m probabilities of each of the others that explore otherwise.
+
+        One model answers for all: what it learns does not depend on how greedily it is followed.
+
+        Raises:
+            EvaluationError: as of ``probabilities``.
+        """
         unknown = np.zeros(len(batch), np.bool_)
         predict = self._remembered if self._watched else self._progressive
         found = predict(batch, unknown)
         self.as_logged += int(np.count_nonzero(unknown))
-        return left_as_logged(batch, np.array(found), unknown)
+        return [left_as_logged(batch, one, unknown) for one in self._apart(batch, np.array(found))]
+
+    def _apart(self, batch: Batch, found: Floats) -> list[Floats]:
+        """The m probabilities of each policy, from those of all policies for row after row."""
+        if self._policies == 1:
+            return [found]
+        starts = np.repeat(batch.offsets[:-1] * self._policies, batch.counts)
+        within = np.arange(len(batch.arms)) - np.repeat(batch.offsets[:-1], batch.counts)
+        counts = np.repeat(batch.counts, batch.counts)
+        return [found[starts + n * counts + within] for n in range(self._policies)]
 
     def model(self) -> bytes:
         """The model as it stands."""
@@ -90,7 +120,7 @@ class Learning:
                 raise _unseen(batch.places[row]) from None
             if predicted is None:
                 unknown[row] = True
-                predicted = array("d", bytes(8 * counts[row]))
+                predicted = array("d", bytes(8 * counts[row] * self._policies))
             found.extend(predicted)
         return found
 
@@ -104,7 +134,7 @@ class Learning:
         for row, asked in enumerate(batch.asked):
             if asked is None:
                 unknown[row] = True
-                found.extend(array("d", bytes(8 * counts[row])))
+                found.extend(array("d", bytes(8 * counts[row] * self._policies)))
             else:
                 found.extend(self._replay.score(asked, chosen[row], rewards[row]))
         return found

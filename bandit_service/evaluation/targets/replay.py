@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections import deque
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -28,11 +29,11 @@ from bandit_service.events.entries import Decision, Entry, Position
 from bandit_service.folds.site import empty_history
 from bandit_service.learning.trainer import Trainer
 from bandit_service.outcomes.join import Join, Outcome
-from bandit_service.policy.chooser import ModelPolicy
+from bandit_service.policy.chooser import Candidates, ModelPolicy
 from bandit_service.policy.features import shared_line
 from bandit_service.policy.logged import LoggedCandidates
-from bandit_service.policy.settings import SiteSettings, canonical
-from bandit_service.policy.vowpal import ReplayModel
+from bandit_service.policy.settings import PolicySettings, SiteSettings, canonical
+from bandit_service.policy.vowpal import Prediction, ReplayModel
 
 MAX_CLOSED: Final = 100_000
 """Closed units whose probabilities are kept. A reader is not further ahead than a batch of rows;
@@ -42,13 +43,22 @@ what it leaves out is never asked for."""
 class Replay:
     """One policy on one log. Call ``close`` when done."""
 
-    def __init__(self, settings: SiteSettings, *, evaluated: SiteSettings, blind: bool) -> None:
+    def __init__(
+        self,
+        settings: SiteSettings,
+        *,
+        evaluated: SiteSettings,
+        blind: bool,
+        others: Sequence[PolicySettings] = (),
+    ) -> None:
         """A policy of ``settings`` that has learned nothing.
 
-        ``evaluated`` are the settings of the evaluation. ``blind``: see ``blinded``.
+        ``evaluated`` are the settings of the evaluation. ``blind``: see ``blinded``. ``others`` are
+        predicted too, from the same model: they explore otherwise and learn alike.
         """
         settings, evaluated = canonical(settings), canonical(evaluated)
         self._blind = blind
+        self._others = tuple(others)
         self._history = empty_history(settings)
         self._candidates = LoggedCandidates(self._history)
         self._rows = Join(evaluated.rewards)
@@ -89,21 +99,23 @@ class Replay:
     def take(self, key: int) -> array[float] | None:
         """The probabilities of a row, by its key, once; None if the log lacks its candidates.
 
+        Those of the policy come first, then those of each of the others.
+
         Raises:
             KeyError: if there is no such row, or it closed too long ago.
         """
         return self._predicted.pop(key)
 
-    def score(self, asked: Asked, chosen: int, reward: float) -> list[float]:
+    def score(self, asked: Asked, chosen: int, reward: float) -> array[float]:
         """The probabilities of a row of a log without entries, from which it then learns."""
         decision, shared, candidates = asked
         if self._blind:
             shared = shared_line(UNKNOWN, {}, decision.context)
         if chosen < 0 or not math.isfinite(reward):
-            return self._policy.distribution(candidates, shared).overall
+            return self._given(candidates, self._model.predict(shared, candidates.lines))
         prediction = self._model.predict_and_learn(shared, candidates.lines, chosen, reward)
         self.outcomes += 1
-        return self._policy.given(candidates, prediction).overall
+        return self._given(candidates, prediction)
 
     def model(self) -> bytes:
         """The model as it stands."""
@@ -126,8 +138,15 @@ class Replay:
         self._predicted[key] = (
             None
             if candidates is None
-            else array("d", self._policy.distribution(candidates, shared).overall)
+            else self._given(candidates, self._model.predict(shared, candidates.lines))
         )
+
+    def _given(self, candidates: Candidates, prediction: Prediction) -> array[float]:
+        """What the policies make of a prediction, in the order of ``take``."""
+        found = array("d", self._policy.given(candidates, prediction).overall)
+        for other in self._others:
+            found.extend(self._policy.otherwise(other, candidates, prediction).overall)
+        return found
 
     def _close(self, outcome: Outcome) -> str:
         """Let go of an open unit; its shared line."""
