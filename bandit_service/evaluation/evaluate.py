@@ -21,6 +21,7 @@ from bandit_service.evaluation.intervals.normal import normal
 from bandit_service.evaluation.intervals.sequence import final
 from bandit_service.evaluation.judge import judged, parts, quoted
 from bandit_service.evaluation.logs.base import LoggedData, Progress, Violation
+from bandit_service.evaluation.paired import difference
 from bandit_service.evaluation.results import Evaluation, Interval, Moment, PolicyResult, Weights
 from bandit_service.evaluation.scores import CELLS_BY, Scores
 from bandit_service.evaluation.survey import Survey
@@ -154,13 +155,19 @@ def policy_result(target: Target, scores: Scores, found: Survey, rules: Rules) -
     estimates = judged(scores, rules, earned=found.earned, sequence=sequence)
     headline = quoted(estimates)
     whole = scores.estimates[CELLS_BY].get()
+    doubts = estimates[CELLS_BY].why
+    gain = difference(
+        scores.gain.get(), confidence=rules.confidence, seed=rules.seed, doubts=doubts
+    )
     return PolicyResult(
         name=target.name,
         words=target.words,
         learns=target.learns,
         estimates=[*estimates.values()],
         headline=headline,
-        verdict=verdict(estimates[headline], scores.gain.get(), found.mean_reward, rules),
+        verdict=verdict(estimates[headline], gain, found.mean_reward),
+        gain=gain,
+        as_logged=target.as_logged,
         weights=_weights(scores.weights.get(), rules.confidence),
         over_time=_thinned(moments),
         by_placement=parts(scores.by_placement.get(), whole, rules.confidence),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from bandit_service.evaluation.report import figures, tables, words
+from bandit_service.evaluation.report import charts, tables, words
 from bandit_service.evaluation.report.numbers import NOTHING, Scale, count, moment, scale_for, share
 from bandit_service.evaluation.report.sections import Document, Section
 from bandit_service.evaluation.report.sweep_door import admitted_sweep
@@ -63,12 +63,12 @@ def document(result: SweepResult) -> Document:
 
 def _sections(shown: SweepResult, scale: Scale) -> Iterator[Section]:
     yield Section("What to do", shown.verdict)
-    bars = [figures.Bar(one.name, one.estimate) for one in shown.tried if one.estimate is not None]
+    bars = [charts.Bar(one.name, one.estimate) for one in shown.tried if one.estimate is not None]
     yield Section(
         "Policies by rank",
         [words.summary(shown.log, scale), RANKED],
         [_ranked(shown, scale)],
-        figures.intervals("What each policy was ranked by", bars, scale, shown.log.mean_reward),
+        charts.intervals("What each policy was ranked by", bars, scale, shown.log.mean_reward),
     )
     yield Section("Leads over the base", [LEADS], [_leads(shown, scale)])
     if shown.held_out is not None:
