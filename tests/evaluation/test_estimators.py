@@ -52,7 +52,7 @@ def test_the_estimators_are_these_in_this_order_each_with_words_and_a_source() -
 
 
 def test_pairs_of_a_row_are_those_of_their_formulas() -> None:
-    settings = EstimatorSettings(clip=2.0, switch=3.0, shrinkage=4.0)
+    settings = EstimatorSettings(clip=2.0, switch=2.0, shrinkage=4.0)
     batch = batch_of([Row({"a": 0.1, "b": 0.9}, "a", 2.0), Row({"a": 0.5, "b": 0.5}, "b", 1.0)])
     terms = terms_of(batch, np.array([0.4, 0.6, 0.0, 1.0]), np.array([0.5, 0.25, 0.5, 0.75]))
     expected, error = [0.4 * 0.5 + 0.6 * 0.25, 0.75], [1.5, 0.25]

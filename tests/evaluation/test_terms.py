@@ -59,7 +59,7 @@ def test_the_logging_policy_on_its_own_log_has_weight_one_and_is_always_accepted
 
 
 def test_rows_are_accepted_as_often_as_their_weight_is_part_of_the_bound() -> None:
-    batch = a_batch(40_000, arms=3)
+    batch = a_batch(40_000, arms=3, visitors=3)  # each row for itself, whoever it is of
 
     terms = terms_of(batch, a_target(batch), np.zeros(len(batch.arms)))
 
