@@ -150,6 +150,7 @@ def rules_of(log: LoggedData, found: Survey, settings: EvaluationSettings) -> Ru
 
 def policy_result(target: Target, scores: Scores, found: Survey, rules: Rules) -> PolicyResult:
     """All about one policy."""
+    rules = rules._replace(adaptive=rules.adaptive or target.learns)
     moments = scores.sequence.get(found.reward_range, rules.confidence)
     sequence = final(moments, rules.confidence)
     estimates = judged(scores, rules, earned=found.earned, sequence=sequence)
