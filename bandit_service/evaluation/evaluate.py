@@ -21,7 +21,8 @@ from bandit_service.evaluation.intervals.normal import normal
 from bandit_service.evaluation.intervals.sequence import final
 from bandit_service.evaluation.judge import judged, parts, quoted
 from bandit_service.evaluation.logs.base import LoggedData, Progress, Violation
-from bandit_service.evaluation.paired import difference
+from bandit_service.evaluation.paired import difference, paired
+from bandit_service.evaluation.ratio import Ratio
 from bandit_service.evaluation.results import Evaluation, Interval, Moment, PolicyResult, Weights
 from bandit_service.evaluation.scores import CELLS_BY, Scores
 from bandit_service.evaluation.survey import Survey
@@ -154,11 +155,14 @@ def policy_result(target: Target, scores: Scores, found: Survey, rules: Rules) -
     moments = scores.sequence.get(found.reward_range, rules.confidence)
     sequence = final(moments, rules.confidence)
     estimates = judged(scores, rules, earned=found.earned, sequence=sequence)
-    headline = quoted(estimates)
-    whole = scores.estimates[CELLS_BY].get()
-    doubts = estimates[CELLS_BY].why
+    whole, plain = scores.estimates[CELLS_BY].get(), scores.estimates["ips"].get()
+    same = _all_1(plain)  # then its mean is that of the log, and needs no estimating
+    headline = "ips" if same else quoted(estimates)
     gain = difference(
-        scores.gain.get(), confidence=rules.confidence, seed=rules.seed, doubts=doubts
+        paired(plain, plain) if same else scores.gain.get(),
+        confidence=rules.confidence,
+        seed=rules.seed,
+        doubts=[] if same else estimates[CELLS_BY].why,
     )
     return PolicyResult(
         name=target.name,
@@ -185,6 +189,11 @@ def _add(rows: Batch, targets: Sequence[Target], scores: Sequence[Scores], found
 
 def _known(violation: Violation) -> None:
     """What is wrong with the log was told at the first reading."""
+
+
+def _all_1(ratio: Ratio) -> bool:
+    """Whether the weight of every row is exactly 1."""
+    return ratio.max_weight == 1.0 and ratio.weight == ratio.sums.n
 
 
 def _weights(found: WeightsFound, confidence: float) -> Weights:
