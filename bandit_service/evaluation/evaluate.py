@@ -134,7 +134,7 @@ def result(
 
 RANGE_SEEN: Final = (
     "Nothing says what a reward can be. The range was taken from the log, so intervals that depend "
-    "on it hold only if no reward can be beyond those seen."
+    "on it hold only if no reward can be beyond those seen. --reward-range says it."
 )
 
 
