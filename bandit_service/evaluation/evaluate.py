@@ -23,7 +23,7 @@ from bandit_service.evaluation.judge import judged, parts, quoted
 from bandit_service.evaluation.logs.base import LoggedData, Progress, Violation
 from bandit_service.evaluation.paired import difference, paired
 from bandit_service.evaluation.ratio import Ratio
-from bandit_service.evaluation.results import Evaluation, Interval, Moment, PolicyResult, Weights
+from bandit_service.evaluation.results import Evaluation, Interval, PolicyResult, Weights
 from bandit_service.evaluation.scores import CELLS_BY, Scores
 from bandit_service.evaluation.survey import Survey
 from bandit_service.evaluation.targets.base import Target
@@ -34,8 +34,6 @@ from bandit_service.events.entries import Entry, Position
 
 OURS: Final = frozenset({"site", "archive", "parquet", "jsonl"})
 """Formats of the logs of this program, whose policy learned from the rows before."""
-MOMENTS: Final = 300
-"""Points in time at most that a result keeps of a policy."""
 
 
 class EvaluationSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,7 +77,7 @@ def score(
         EvaluationError: if a target cannot answer for a row.
     """
     kinds = estimators(settings.estimators)
-    scores = [Scores(kinds) for _ in targets]
+    scores = [Scores(kinds, block_ms=found.block_ms) for _ in targets]
 
     def watch(position: Position, entry: Entry) -> None:
         for target in targets:
@@ -174,7 +172,7 @@ def policy_result(target: Target, scores: Scores, found: Survey, rules: Rules) -
         gain=gain,
         as_logged=target.as_logged,
         weights=_weights(scores.weights.get(), rules.confidence),
-        over_time=_thinned(moments),
+        over_time=moments,
         by_placement=parts(scores.by_placement.get(), whole, rules.confidence),
         by_persona=parts(scores.by_persona.get(), whole, rules.confidence),
         shares=scores.shares.get(),
@@ -208,9 +206,3 @@ def _weights(found: WeightsFound, confidence: float) -> Weights:
         maximum=found.maximum,
         unsupported=found.unsupported,
     )
-
-
-def _thinned(moments: list[Moment]) -> list[Moment]:
-    """Not more than MOMENTS of them, evenly, the last one included."""
-    step = -(-len(moments) // MOMENTS)
-    return moments[::-1][:: max(step, 1)][::-1]
