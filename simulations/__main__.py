@@ -14,6 +14,7 @@ from rich.table import Table
 
 from bandit_service.evaluation.coverage import Study, encode_study
 from bandit_service.evaluation.results import Coverage
+from simulations import logged
 from simulations.coverage import CONFIDENCE, merged, rows_of, run, tasks
 
 ENOUGH = 0.93
@@ -73,6 +74,36 @@ def coverage(*, logs: int, quick: bool, seed: int, processes: int, out: Path | N
     if out:
         out.write_bytes(encode_study(Study(confidence=CONFIDENCE, logs=logs, seed=seed, rows=rows)))
         console.print(f"Written to {out}: {len(rows)} rows.", soft_wrap=True)
+
+
+@main.command()
+@click.option(
+    "--rows", type=click.IntRange(1), default=1_000_000, show_default=True, help="Decisions."
+)
+@click.option("--click-rate", type=click.FloatRange(0, 0.5, min_open=True), default=0.02)
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="The Parquet file to write.",
+)
+def log(*, rows: int, click_rate: float, seed: int, out: Path) -> None:
+    """Write a log of any length, and say what policies would have earned on it.
+
+    \b
+    Example: python -m simulations log --rows 100000 --out log.parquet
+             bandit-service evaluate log.parquet --mapping simulated --policy fixed:h2
+    """
+    if not out.parent.is_dir():
+        raise click.BadParameter(f"no such folder: {out.parent}", param_hint="--out")
+    truth = logged.world(seed, click_rate=click_rate)
+    logged.write(out, truth, rows, seed)
+    click.echo(f"Written to {out}: {rows:,} rows. A decision earns on average")
+    click.echo(f"  {truth.logged:.6f} under the policy that logged")
+    click.echo(f"  {truth.uniform:.6f} under uniform choice")
+    for number, arm in enumerate(logged.VARIANTS):
+        click.echo(f"  {truth.always(number):.6f} if it is always {arm}")
 
 
 def _tables(rows: list[Coverage]) -> Iterator[Table]:

@@ -21,7 +21,9 @@ from bandit_service.evaluation.intervals.normal import normal
 from bandit_service.evaluation.intervals.sequence import final
 from bandit_service.evaluation.judge import judged, parts, quoted
 from bandit_service.evaluation.logs.base import LoggedData, Progress, Violation
-from bandit_service.evaluation.results import Evaluation, Interval, Moment, PolicyResult, Weights
+from bandit_service.evaluation.paired import difference, paired
+from bandit_service.evaluation.ratio import Ratio
+from bandit_service.evaluation.results import Evaluation, Interval, PolicyResult, Weights
 from bandit_service.evaluation.scores import CELLS_BY, Scores
 from bandit_service.evaluation.survey import Survey
 from bandit_service.evaluation.targets.base import Target
@@ -32,8 +34,6 @@ from bandit_service.events.entries import Entry, Position
 
 OURS: Final = frozenset({"site", "archive", "parquet", "jsonl"})
 """Formats of the logs of this program, whose policy learned from the rows before."""
-MOMENTS: Final = 300
-"""Points in time at most that a result keeps of a policy."""
 
 
 class EvaluationSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,7 +77,7 @@ def score(
         EvaluationError: if a target cannot answer for a row.
     """
     kinds = estimators(settings.estimators)
-    scores = [Scores(kinds) for _ in targets]
+    scores = [Scores(kinds, block_ms=found.block_ms) for _ in targets]
 
     def watch(position: Position, entry: Entry) -> None:
         for target in targets:
@@ -132,7 +132,7 @@ def result(
 
 RANGE_SEEN: Final = (
     "Nothing says what a reward can be. The range was taken from the log, so intervals that depend "
-    "on it hold only if no reward can be beyond those seen."
+    "on it hold only if no reward can be beyond those seen. --reward-range says it."
 )
 
 
@@ -149,20 +149,30 @@ def rules_of(log: LoggedData, found: Survey, settings: EvaluationSettings) -> Ru
 
 def policy_result(target: Target, scores: Scores, found: Survey, rules: Rules) -> PolicyResult:
     """All about one policy."""
+    rules = rules._replace(adaptive=rules.adaptive or target.learns)
     moments = scores.sequence.get(found.reward_range, rules.confidence)
     sequence = final(moments, rules.confidence)
     estimates = judged(scores, rules, earned=found.earned, sequence=sequence)
-    headline = quoted(estimates)
-    whole = scores.estimates[CELLS_BY].get()
+    whole, plain = scores.estimates[CELLS_BY].get(), scores.estimates["ips"].get()
+    same = _all_1(plain)  # then its mean is that of the log, and needs no estimating
+    headline = "ips" if same else quoted(estimates)
+    gain = difference(
+        paired(plain, plain) if same else scores.gain.get(),
+        confidence=rules.confidence,
+        seed=rules.seed,
+        doubts=[] if same else estimates[CELLS_BY].why,
+    )
     return PolicyResult(
         name=target.name,
         words=target.words,
         learns=target.learns,
         estimates=[*estimates.values()],
         headline=headline,
-        verdict=verdict(estimates[headline], scores.gain.get(), found.mean_reward, rules),
+        verdict=verdict(estimates[headline], gain, found.mean_reward),
+        gain=gain,
+        as_logged=target.as_logged,
         weights=_weights(scores.weights.get(), rules.confidence),
-        over_time=_thinned(moments),
+        over_time=moments,
         by_placement=parts(scores.by_placement.get(), whole, rules.confidence),
         by_persona=parts(scores.by_persona.get(), whole, rules.confidence),
         shares=scores.shares.get(),
@@ -179,6 +189,11 @@ def _known(violation: Violation) -> None:
     """What is wrong with the log was told at the first reading."""
 
 
+def _all_1(ratio: Ratio) -> bool:
+    """Whether the weight of every row is exactly 1."""
+    return ratio.max_weight == 1.0 and ratio.weight == ratio.sums.n
+
+
 def _weights(found: WeightsFound, confidence: float) -> Weights:
     interval = normal(found.ratio, confidence) or Interval(
         low=found.mean, high=found.mean, kind="normal", confidence=confidence
@@ -191,9 +206,3 @@ def _weights(found: WeightsFound, confidence: float) -> Weights:
         maximum=found.maximum,
         unsupported=found.unsupported,
     )
-
-
-def _thinned(moments: list[Moment]) -> list[Moment]:
-    """Not more than MOMENTS of them, evenly, the last one included."""
-    step = -(-len(moments) // MOMENTS)
-    return moments[::-1][:: max(step, 1)][::-1]

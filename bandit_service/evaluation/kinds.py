@@ -40,7 +40,7 @@ _KINDS: Final = {
     "no_rows": Kind(
         "fatal",
         "The log has no closed decision with a reward.",
-        "Wait for the first reward windows to end, or check --since, --until and --mapping.",
+        "Wait for the first slots and reward windows to end, or check --mapping.",
     ),
     # -- candidates
     "chosen_unknown": Kind(

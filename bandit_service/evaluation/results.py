@@ -105,6 +105,10 @@ class PolicyResult(msgspec.Struct, frozen=True, kw_only=True):
     """Name of the estimator to quote."""
     verdict: str
     """One sentence on what may be concluded."""
+    gain: Estimate
+    """What it would have earned beyond what the log did, a decision."""
+    as_logged: int
+    """Rows that it says nothing about, where it does what the log's own policy did."""
     weights: Weights
     over_time: list[Moment]
     by_placement: list[Cell]

@@ -10,7 +10,7 @@ import msgspec
 
 from bandit_service.evaluation.batch import Batch, Floats
 from bandit_service.evaluation.cells_fold import CellsFold
-from bandit_service.evaluation.estimate_fold import EstimateFold
+from bandit_service.evaluation.estimate_fold import HOUR_MS, EstimateFold
 from bandit_service.evaluation.estimators import Estimator
 from bandit_service.evaluation.intervals.sequence import SequenceFold
 from bandit_service.evaluation.shares_fold import SharesFold
@@ -49,12 +49,13 @@ class Gain:
 class Scores:
     """One target's folds."""
 
-    def __init__(self, estimators: Mapping[str, Estimator]) -> None:
-        """Of no rows."""
+    def __init__(self, estimators: Mapping[str, Estimator], *, block_ms: int = HOUR_MS) -> None:
+        """Of no rows; ``block_ms`` is how far apart the moments of the confidence sequence are."""
         self._estimators = estimators
+        self._block_ms = block_ms
         self.estimates = {name: EstimateFold(kind) for name, kind in estimators.items()}
         self.gain = EstimateFold(Gain(estimators[CELLS_BY]))
-        self.sequence = SequenceFold()
+        self.sequence = SequenceFold(block_ms=block_ms)
         self.weights = WeightsFold()
         self.shares = SharesFold()
         self.by_placement = CellsFold(estimators[CELLS_BY])
@@ -82,7 +83,7 @@ class Scores:
 
     def __add__(self, other: Scores) -> Scores:
         """The scores of the rows of both."""
-        merged = Scores(self._estimators)
+        merged = Scores(self._estimators, block_ms=self._block_ms)
         merged.estimates = {
             name: fold + other.estimates[name] for name, fold in self.estimates.items()
         }

@@ -7,7 +7,7 @@ reward model, the counts.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,13 @@ from bandit_service.evaluation.results import Finding, Verification
 from bandit_service.evaluation.reward_model import RewardModel, RewardTable
 from bandit_service.evaluation.sums import ExactSums
 from bandit_service.evaluation.verify import Verifier
+
+MOMENTS: Final = 200
+"""Moments at most, where the longest block allows it."""
+_BLOCKS: Final = tuple(
+    1000 * seconds for seconds in (1, 5, 15, 60, 300, 900, 3_600, 14_400, 86_400, 604_800)
+)
+"""A second to a week."""
 
 
 class Survey(NamedTuple):
@@ -39,6 +46,15 @@ class Survey(NamedTuple):
     reward_range: tuple[float, float]
     range_known: bool
     """Whether the log's own rules say so, rather than its rows."""
+
+    @property
+    def block_ms(self) -> int:
+        """How far apart moments are that show the log over time, in ms: a round time.
+
+        It is found from times alone, so that nothing that a moment bounds has chosen it.
+        """
+        span = (self.until or 0) - (self.since or 0)
+        return next((block for block in _BLOCKS if span <= MOMENTS * block), _BLOCKS[-1])
 
     @property
     def mean_reward(self) -> float | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import sys
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -27,6 +29,7 @@ AWAIT_SECONDS: Final = 60.0
 
 def application() -> WSGIApplication:
     """The application of this process, with connections and a watcher of its own."""
+    atexit.register(_leave)
     settings = msgspec.json.decode(os.environ[SETTINGS_VARIABLE], type=ServiceSettings)
     configure_logs(settings.log_level)
     store = redis_store(settings, settings.redis_url, trips=True)
@@ -36,6 +39,17 @@ def application() -> WSGIApplication:
     app = create_app(services)
     spare_the_collector()
     return app
+
+
+def _leave() -> None:
+    """End this process without taking the interpreter apart.
+
+    The server's own thread may still wait for the interpreter then, and CPython before 3.14 ends
+    such a thread in a way that Rust takes for a panic.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _await_store(services: Services) -> None:

@@ -105,6 +105,8 @@ def policy(
         estimates=estimates,
         headline="dr",
         verdict=_verdict(status),
+        gain=_any_estimate("dr", level / 10, status, chance),
+        as_logged=17,
         weights=_weights(chance),
         over_time=_moments(level, moments),
         by_placement=[

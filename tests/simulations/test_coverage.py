@@ -15,20 +15,16 @@ from bandit_service.evaluation.intervals.chooser import APPLIES
 from bandit_service.evaluation.intervals.sequence import SequenceFold
 from bandit_service.evaluation.terms import terms_of
 from simulations.__main__ import main
+from simulations.batches import CHECK_ROWS, batch_of, predictions, ratios_of, sequences_of
 from simulations.coverage import (
-    CHECK_ROWS,
     CONFIDENCE,
     RANGE,
     SETTINGS,
     Tally,
     Task,
-    batch_of,
     merged,
-    predictions,
-    ratios_of,
     rows_of,
     run,
-    sequences_of,
     tasks,
 )
 from simulations.worlds import WORLDS
@@ -70,7 +66,7 @@ def test_the_confidence_sequence_is_that_of_the_fold() -> None:
     fold = SequenceFold(block_ms=CHECK_ROWS)
     # when
     fold.add(terms)
-    (found,) = sequences_of(logs, terms)
+    (found,) = sequences_of(logs, terms, RANGE, CONFIDENCE)
     # then
     moments = fold.get(RANGE, CONFIDENCE)
     assert found.low == pytest.approx([moment.low for moment in moments], abs=1e-7)

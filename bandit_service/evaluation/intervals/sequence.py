@@ -92,6 +92,9 @@ def bounds(sums: SequenceSums, reward_range: tuple[float, float], confidence: fl
         confidence: the probability that it holds at all times.
     """
     low, high = reward_range
+    if high <= low:
+        n = np.cumsum(sums.sums[:, :, 0].sum(axis=1))
+        return Bounds(n, *(np.full(len(n), low) for _ in range(3)))
     used = sums.sums[:, :, 0].any(axis=0)
     cells, edges = _scaled(sums.sums[:, used], low, high - low), EDGES[used]
     weight, earned = np.cumsum(cells.w.sum(axis=1)), np.cumsum(cells.ws.sum(axis=1))

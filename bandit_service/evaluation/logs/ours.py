@@ -5,6 +5,12 @@ closing. Its candidates are those that the service had, described by the catalog
 Views that were repeated or switched, and units that were never seen or are still open, are no rows;
 ``excluded`` counts them.
 
+The end of a log is cut, at a place that no reward moves. A unit that earned may close at once, and
+one that did not closes when its window has ended: of the last units of a log only those that earned
+are closed, and a mean over them is too high. So a unit is a row only if it was decided so long
+before the end that it must have closed whatever it earned: a slot, in which it may be seen again,
+and a window. The others are ``too_recent``.
+
 Memory: what one slot needs, a batch, and the ids of the last decisions.
 """
 
@@ -22,7 +28,6 @@ from bandit_service.evaluation.logs.rows import Row, Rows
 from bandit_service.evaluation.logs.sources import Found, Source, overlapping
 from bandit_service.events.entries import Decision, Entry, decode
 from bandit_service.outcomes.join import Outcome
-from bandit_service.outcomes.rewards import RewardSettings
 from bandit_service.policy.chooser import Candidates
 from bandit_service.policy.features import shared_line
 from bandit_service.policy.settings import SiteSettings
@@ -53,7 +58,7 @@ class SiteLog:
         """Read ``source``; ``settings`` say what events are worth."""
         self.description = source.description
         self.size = source.size
-        self.reward_range: tuple[float, float] | None = _range_of(settings.rewards)
+        self.reward_range: tuple[float, float] | None = None  # an event may carry any value
         self.excluded: dict[str, int] = {}
         self._source = source
         self._settings = settings
@@ -70,7 +75,7 @@ class SiteLog:
             if watch is not None:
                 watch(found.position, entry)
             for outcome in reading.apply(found.place, found.position, entry):
-                row = _row(reading, outcome, blame)
+                row = self._row(reading, outcome, blame)
                 if row is not None:
                     rows.add(row)
             if rows.full:
@@ -82,6 +87,18 @@ class SiteLog:
     def close(self) -> None:
         """See ``LoggedData``."""
         self._source.close()
+
+    def _row(self, reading: Noticing, outcome: Outcome, blame: Blame) -> Row[_Seen] | None:
+        """The row of an outcome; None for one that teaches nothing, or would tilt the end."""
+        place = reading.place(outcome)
+        decision = outcome.decision
+        if outcome.kind == "censored":
+            return None
+        closes = decision.at + decision.slot_ms + self._settings.rewards.window_ms
+        if closes > self._source.ends:
+            reading.left_out["too_recent"] += 1
+            return None
+        return _row(place, reading.joined.asked(decision), outcome, blame)
 
     def _entries(self, reading: Noticing, blame: Blame) -> Iterator[tuple[Found, Entry | None]]:
         """Each entry, or None in the place of one that is not to be taken in."""
@@ -130,13 +147,8 @@ def _decoded(found: Found, reading: Noticing) -> Entry | None:
         return None
 
 
-def _row(reading: Noticing, outcome: Outcome, blame: Blame) -> Row[_Seen] | None:
-    """The row of an outcome; None for one that teaches nothing."""
-    place = reading.place(outcome)
-    if outcome.kind == "censored":
-        return None
+def _row(place: str, candidates: Candidates | None, outcome: Outcome, blame: Blame) -> Row[_Seen]:
     decision = outcome.decision
-    candidates = reading.joined.asked(decision)
     if candidates is None:
         message = f"revision {decision.revision} of placement {decision.placement!r} is not there"
         blame(Violation("candidates_unknown", place, message))
@@ -168,9 +180,3 @@ def _excluded(reading: Noticing) -> dict[str, int]:
     excluded = Counter({name: getattr(counts, name) for name in _COUNTED})
     excluded["open"] = reading.joined.join.open_units
     return dict(+(excluded + reading.left_out))
-
-
-def _range_of(rewards: RewardSettings) -> tuple[float, float]:
-    """What a reward can be: an event may carry any value, so ``max_reward`` is all that bounds."""
-    low, high = -rewards.max_reward, rewards.max_reward
-    return min(low, rewards.default_reward), max(high, rewards.default_reward)

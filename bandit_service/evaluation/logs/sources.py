@@ -48,6 +48,8 @@ class Source(Protocol):
     description: LogDescription
     size: int | None
     """Entries, if that is known before they are read."""
+    ends: int
+    """When the last entry came to the log, in ms of its clock."""
 
     def entries(self, blame: Blame) -> Iterator[Found]:
         """The entries, in the order of the log unless the log itself is out of order.
@@ -68,6 +70,7 @@ class LiveSource:
         self._history = history
         with _refused():
             self._upto = history.tail()
+            self.ends = self._upto.ms
             self.size: int | None = history.length()
             notes = [_gone(stretch) for stretch in history.missing()]
         self.description = LogDescription(name=name, format="site", notes=notes)
@@ -101,6 +104,7 @@ class ArchiveSource:
         for _, segment in infos:
             segment.close()
         self.size: int | None = sum(segment.info.rows for _, segment in infos)
+        self.ends = infos[-1][0].last.ms
         notes = [f"The log ends at {infos[-1][0].last}: what was not archived by then is not here."]
         notes += [
             _gone(Missing(span.after, span.last, tuple(segment.info.missing)))
@@ -158,6 +162,7 @@ class SegmentsSource:
                 hint="evaluate one site at a time",
             )
         self.size: int | None = sum(info.rows for _, info in self._files)
+        self.ends = max(_reach(info.last) for _, info in self._files).ms
         first, notes = _reach(self._files[0][1].after), []
         if first > START:
             notes.append(f"The log begins after {first}: what was there before is not here.")
@@ -204,9 +209,10 @@ class LinesSource:
         Raises:
             LogError: if one cannot be read, or does not begin as such a file does.
         """
-        begins = [(self._first(path), path) for path in paths]
-        self._paths = [path for _, path in sorted(begins)]
+        stretches = [(*self._stretch(path), path) for path in paths]
+        self._paths = [path for _, _, path in sorted(stretches)]
         self.size: int | None = None
+        self.ends = max(last for _, last, _ in stretches).ms
         self.description = LogDescription(name=name, format="jsonl")
 
     def entries(self, blame: Blame) -> Iterator[Found]:
@@ -228,16 +234,24 @@ class LinesSource:
     def close(self) -> None:
         """See ``Source``."""
 
-    def _first(self, path: Path) -> Position:
+    def _stretch(self, path: Path) -> tuple[Position, Position]:
+        """Where a file begins and ends; where its end cannot be read, that is found in its turn."""
+        first = last = None
         for line in lines_of(path):
-            try:
-                return _parsed(line.data)[0]
-            except (msgspec.MsgspecError, UnicodeDecodeError, LogError) as exc:
-                raise LogError(
-                    f"{path}:{line.number} is not a line of a log: {exc}",
-                    hint="is it what `bandit-service export` wrote as JSON Lines?",
-                ) from exc
-        raise LogError(f"{path} has blank lines alone", hint="export it again")
+            first, last = first or line, line
+        if first is None or last is None:
+            raise LogError(f"{path} has blank lines alone", hint="export it again")
+        try:
+            begins = _parsed(first.data)[0]
+        except (msgspec.MsgspecError, UnicodeDecodeError, LogError) as exc:
+            raise LogError(
+                f"{path}:{first.number} is not a line of a log: {exc}",
+                hint="is it what `bandit-service export` wrote as JSON Lines?",
+            ) from exc
+        try:
+            return begins, _parsed(last.data)[0]
+        except (msgspec.MsgspecError, UnicodeDecodeError, LogError):
+            return begins, begins
 
 
 def overlapping(found: Found, before: Found) -> Violation:

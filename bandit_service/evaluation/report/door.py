@@ -136,7 +136,7 @@ def _check_interval(where: str, interval: Interval) -> None:
 
 def _all_estimates(policy: PolicyResult) -> list[Estimate]:
     cells = [*policy.by_placement, *policy.by_persona]
-    return [*policy.estimates, *(cell.estimate for cell in cells)]
+    return [*policy.estimates, policy.gain, *(cell.estimate for cell in cells)]
 
 
 def _policy(policy: PolicyResult) -> PolicyResult:
@@ -145,6 +145,7 @@ def _policy(policy: PolicyResult) -> PolicyResult:
     return msgspec.structs.replace(
         policy,
         estimates=estimates,
+        gain=withheld(policy.gain),
         over_time=policy.over_time if answered else [],
         by_placement=_cells(policy.by_placement),
         by_persona=_cells(policy.by_persona),

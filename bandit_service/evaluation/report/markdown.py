@@ -113,7 +113,7 @@ def _summary(evaluation: Evaluation, scale: Scale) -> list[str]:
 
 def _policy(policy: PolicyResult, scale: Scale) -> list[str]:
     name = policy.name
-    facts = _facts(tables.weight_facts(policy.weights))
+    facts = _facts(tables.weight_facts(policy.weights, policy.as_logged))
     moments = _facts(tables.over_time_facts(policy))
     return [
         f"## Policy {plain(name)}",

@@ -116,10 +116,11 @@ def confidence(interval: Interval) -> str:
 
 
 def moment(ms: int | None) -> str:
-    """A time, UTC."""
+    """A time, UTC; to the second where it is not a whole minute."""
     if ms is None:
         return NOTHING
-    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    clock = "%H:%M UTC" if ms % 60_000 == 0 else "%H:%M:%S UTC"
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime(f"%Y-%m-%d {clock}")
 
 
 def _decimals(number: float, *, digits: int) -> int:

@@ -88,7 +88,7 @@ def _view(evaluation: Evaluation, policy: PolicyResult, scale: Scale) -> PolicyV
         over_time=_over_time(evaluation, policy, scale),
         over_time_facts=tables.over_time_facts(policy),
         weights=_weights(policy),
-        weight_facts=tables.weight_facts(policy.weights),
+        weight_facts=tables.weight_facts(policy.weights, policy.as_logged),
         support=figures.shares(policy.name, policy.shares, scale) if policy.shares else None,
         placements=tables.shares(policy.shares, scale),
         by_placement=_part(policy.by_placement, tables.by_placement(policy, scale), scale, own),

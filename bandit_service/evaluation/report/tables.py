@@ -94,6 +94,7 @@ def estimates(policy: PolicyResult, scale: Scale) -> Table:
         )
         for estimate in policy.estimates
     ]
+    rows.append(estimate_row((words.GAIN,), policy.gain, scale))
     caption = f"Estimates of {policy.name} ({scale.unit}); the quoted one is in bold"
     return Table(caption, (*text("Estimator"), *ESTIMATE), rows, fold=None)
 
@@ -151,7 +152,7 @@ def moments(policy: PolicyResult, scale: Scale) -> Table:
     ]
     some = "" if len(chosen) == len(policy.over_time) else f" ({len(chosen)} moments of more)"
     columns = [*text("Up to"), *numeric("n", "Estimate"), *text("Anytime-valid interval")]
-    return Table(f"{policy.name} over time{some}", columns, rows, fold=None)
+    return Table(f"{policy.name} over time, by IPS{some}", columns, rows, fold=None)
 
 
 def _spaced(found: Sequence[Moment], most: int) -> Sequence[Moment]:
@@ -181,7 +182,7 @@ def weights(name: str, found: Weights) -> Table:
     return Table(f"Weights of {name}", columns, rows, fold=None)
 
 
-def weight_facts(found: Weights) -> list[tuple[str, str]]:
+def weight_facts(found: Weights, as_logged: int) -> list[tuple[str, str]]:
     """What to know of a policy's weights, as names and values."""
     mean = found.mean_interval
     bounds = f"{mean_weight(mean.low)} to {mean_weight(mean.high)}"
@@ -189,6 +190,8 @@ def weight_facts(found: Weights) -> list[tuple[str, str]]:
         ("Mean weight", f"{mean_weight(found.mean)} ({bounds}, {words.interval_kind(mean)})"),
         ("Largest weight", weight(found.maximum)),
     ]
+    if as_logged:
+        facts.append(("Rows it says nothing about, left as logged", count(as_logged)))
     if found.unsupported is None:
         facts.append(("Given to what the log could not show", "the log does not say"))
     else:

@@ -38,6 +38,10 @@ NO_DISTRIBUTIONS: Final = (
 )
 
 
+GAIN: Final = "More than the log (DR)"
+"""The row of the difference between a policy and what the log did."""
+
+
 class Term(NamedTuple):
     """A word of the field."""
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from bandit_service.evaluation.batch import Batch, Floats
 from bandit_service.events.entries import Entry, Position
+
+MAX_KEPT: Final = 50_000
+"""Answers that a target keeps for rows with the same placement and candidates."""
+MAX_KEPT_BYTES: Final = 64 * 1_048_576
+"""How much they may take together: which candidates are excluded comes from requests."""
 
 
 class Target(Protocol):

@@ -16,7 +16,8 @@ import numpy as np
 from bandit_service.errors import EvaluationError
 from bandit_service.evaluation.batch import Batch, Floats
 from bandit_service.evaluation.logs.base import LoggedData, Violation
-from bandit_service.evaluation.targets.base import Still
+from bandit_service.evaluation.targets.base import MAX_KEPT, MAX_KEPT_BYTES, Still
+from bandit_service.kept import Kept
 
 _SHOWN: Final = 5
 """Placements that an error names."""
@@ -35,7 +36,7 @@ class Frequencies(Still):
         self._log = log
         self._open = open_log
         self._counts: Counts | None = None
-        self._kept: dict[tuple[int, bytes], Floats] = {}
+        self._kept: Kept[tuple[int, bytes], Floats] = Kept(entries=MAX_KEPT, room=MAX_KEPT_BYTES)
 
     def probabilities(self, batch: Batch) -> Floats:
         """The other log's frequencies for each row's placement and candidates.
@@ -55,7 +56,8 @@ class Frequencies(Still):
         if kept is None:
             arms = [batch.names.arms[int(code)] for code in codes]
             placement = batch.names.placements[key[0]]
-            kept = self._kept[key] = self._of(placement, arms, batch.places[row])
+            kept = self._of(placement, arms, batch.places[row])
+            self._kept.keep(key, kept, kept.nbytes + len(key[-1]))
         return kept
 
     def _of(self, placement: str, arms: list[str], place: str) -> Floats:

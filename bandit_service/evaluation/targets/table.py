@@ -14,7 +14,8 @@ import numpy as np
 
 from bandit_service.errors import EvaluationError, InvalidInput
 from bandit_service.evaluation.batch import Batch, Floats
-from bandit_service.evaluation.targets.base import Still
+from bandit_service.evaluation.targets.base import MAX_KEPT, MAX_KEPT_BYTES, Still
+from bandit_service.kept import Kept
 
 MAX_BYTES: Final = 64 * 1_048_576
 """Largest file of a table."""
@@ -48,7 +49,9 @@ class Table(Still):
         """``entries`` by placement and persona, the persona being empty for all others."""
         super().__init__(name, "The shares of a table, among the variants that could be shown.")
         self._entries = entries
-        self._kept: dict[tuple[int, int, bytes], Floats] = {}
+        self._kept: Kept[tuple[int, int, bytes], Floats] = Kept(
+            entries=MAX_KEPT, room=MAX_KEPT_BYTES
+        )
 
     def probabilities(self, batch: Batch) -> Floats:
         """The entries of each row's candidates.
@@ -68,7 +71,8 @@ class Table(Still):
         if kept is None:
             arms = [batch.names.arms[int(code)] for code in codes]
             placement, persona = batch.names.placements[key[0]], batch.names.personas[key[1]]
-            kept = self._kept[key] = self._of(placement, persona, arms, batch.places[row])
+            kept = self._of(placement, persona, arms, batch.places[row])
+            self._kept.keep(key, kept, kept.nbytes + len(key[-1]))
         return kept
 
     def _of(self, placement: str, persona: str, arms: Sequence[str], place: str) -> Floats:

@@ -153,6 +153,11 @@ def test_a_class_has_only_rows_that_could_not_have_weighed_more() -> None:
     assert np.all(terms.weight <= EDGES[classes(terms)])
 
 
+def test_where_a_reward_can_be_only_one_value_that_is_the_policys() -> None:
+    moment = last(own_terms(np.zeros(30)), (0.0, 0.0))
+    assert (moment.n, moment.low, moment.value, moment.high) == (30, 0.0, 0.0, 0.0)
+
+
 def test_where_both_sides_fail_nothing_is_left_but_a_point() -> None:
     # given rewards beyond the range that was promised
     sums = fold_of(own_terms(np.full(3000, 3.0))).sums()

@@ -66,6 +66,7 @@ class Listed:
     def __init__(self, rows: list[Row]) -> None:
         self.rows = rows
         self.size: int | None = len(rows)
+        self.ends = rows[-1][0].ms if rows else 0
         self.description = LogDescription(name="listed", format="site")
 
     def entries(self, blame: Any) -> Iterator[Found]:
@@ -235,12 +236,6 @@ def test_what_is_no_row_is_counted_by_its_reason() -> None:
     assert found.violations == []
 
 
-def test_a_reward_can_be_what_the_settings_let_it_be() -> None:
-    rewards = RewardSettings(max_reward=3.0, default_reward=-5.0)
-
-    assert log_of([], SiteSettings(rewards=rewards)).reward_range == (-5.0, 3.0)
-
-
 # -- what is wrong with entries, and where
 
 
@@ -290,7 +285,16 @@ def test_an_event_that_waited_in_vain_is_named_where_it_stands() -> None:
 
     found = read(SiteLog(Listed([click, (later, encode(Tick(at=later.ms)))]), QUICK))
     met = read(
-        SiteLog(Listed([(Position(click[0].ms - 1, 0), click[1]), (click[0], decision[1])]), QUICK)
+        SiteLog(
+            Listed(
+                [
+                    (Position(click[0].ms - 1, 0), click[1]),
+                    (click[0], decision[1]),
+                    (later, encode(Tick(at=later.ms))),
+                ]
+            ),
+            QUICK,
+        )
     )
 
     assert [(v.kind, v.place) for v in found.violations] == [
@@ -610,6 +614,7 @@ class Endless(Listed):
     def __init__(self, count: int) -> None:
         super().__init__([])
         self.count = count
+        self.ends = 2**60
 
     def entries(self, blame: Any) -> Iterator[Found]:
         return endless(self.count)
@@ -636,3 +641,25 @@ def test_memory_does_not_grow_with_the_log(monkeypatch: pytest.MonkeyPatch) -> N
     few = peak_of(1_500)
 
     assert peak_of(12_000) < 1.3 * few + 2**16
+
+
+@pytest.mark.parametrize("aggregation", ["earliest", "sum"])
+def test_the_end_of_a_log_keeps_no_reward_whose_like_is_missing(aggregation: Any) -> None:
+    # given clicks that come at once, and a log that ends within the window of half its decisions
+    rewards = RewardSettings(window_seconds=20.0, aggregation=aggregation)
+    settings = msgspec.structs.replace(QUICK, rewards=rewards)
+    world = World(settings)
+    for _ in range(400):
+        world.visit({f"h{n}": 0.5 for n in range(4)}, visitor=f"v{world.random.random()}")
+        world.pass_time(0.1)
+    rows = list(world.log.read(START, limit=10_000))
+
+    # when
+    log = SiteLog(Listed(rows), settings)
+    found = read(log)
+
+    # then clicks are as many as there were
+    rewards_of_rows = [row["reward"] for row in found.rows]
+    assert len(rewards_of_rows) > 60
+    assert sum(rewards_of_rows) / len(rewards_of_rows) == pytest.approx(0.5, abs=0.15)
+    assert log.excluded["too_recent"] > 0
