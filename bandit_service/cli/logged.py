@@ -25,6 +25,7 @@ from bandit_service.errors import InvalidInput, NotFound
 from bandit_service.evaluation.logs.base import LoggedData
 from bandit_service.evaluation.logs.named import open_log
 from bandit_service.evaluation.targets.context import no_snapshots
+from bandit_service.events.entries import Position
 from bandit_service.folds.learner import stored_settings
 from bandit_service.opening import reached_redis
 from bandit_service.policy.settings import SiteSettings, read_settings
@@ -66,8 +67,8 @@ class Opened(NamedTuple):
     snapshot: Callable[[str], Snapshot]
     """A snapshot of the site by its name."""
     again: Callable[[], AbstractContextManager[LoggedData]]
-    """The same log once more, under the same settings. Can be pickled, to open it in another
-    process: one that reads a site from a Redis of our own finds it as long as this one runs."""
+    """The same log once more, under the same settings, up to the same end. Can be pickled, to open
+    it in another process: a Redis of our own is found there for as long as this one runs."""
 
 
 _READING = ("mapping", "settings_file", "reward_range")
@@ -107,6 +108,7 @@ def _opened(
     mapping: str | None,
     rewards: SiteSettings | None,
     reward_range: tuple[float, float] | None,
+    upto: Position | None = None,
 ) -> Iterator[Opened]:
     if words:
         service = quiet_settings_from(options)
@@ -134,8 +136,9 @@ def _opened(
         another = partial(open_log, settings=settings, config_path=config)
         find = partial(_snapshot, services.store.site(site))
         at = {**options, "redis_url": url}
-        again = partial(_again, words, at, mapping, settings, reward_range)
-        with closing(another((), history=history)) as log:
+        end = history.tail() if upto is None else upto
+        again = partial(_again, words, at, mapping, settings, reward_range, end)
+        with closing(another((), history=history, upto=end)) as log:
             _limit(log, reward_range)
             yield Opened(log, settings, lambda word: another([word]), find, again)
 
@@ -147,8 +150,9 @@ def _again(
     mapping: str | None,
     settings: SiteSettings,
     reward_range: tuple[float, float] | None,
+    upto: Position | None = None,
 ) -> Iterator[LoggedData]:
-    with _opened(words, options, mapping, settings, reward_range) as opened:
+    with _opened(words, options, mapping, settings, reward_range, upto) as opened:
         yield opened.data
 
 

@@ -1,21 +1,19 @@
 """One policy's reading of a log: scored row by row, apart on the rows before a cut and after it.
 
-The policy learns all along, as it would live; only the sums are kept apart. A log that grows, as a
-live one does, is read up to the row that the survey came to.
+The policy learns all along, as it would live; only the sums are kept apart.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
 from bandit_service.errors import BanditError, EvaluationError, LogError
-from bandit_service.evaluation.batch import Batch, Floats
-from bandit_service.evaluation.estimators import EstimatorSettings, estimators
+from bandit_service.evaluation.batch import Batch, Floats, Mask
+from bandit_service.evaluation.estimators import estimators
 from bandit_service.evaluation.evaluate import policy_result
 from bandit_service.evaluation.grid import Point
 from bandit_service.evaluation.intervals.chooser import Rules
@@ -34,6 +32,26 @@ OpenLog = Callable[[], AbstractContextManager[LoggedData]]
 """Opens the log anew; to be used in another process it must be such that it can be pickled."""
 
 
+class Cut(NamedTuple):
+    """Where the rows to rank by end and those that are held out begin.
+
+    Rows of our own logs are in the order in which they closed, and what earned something closes
+    sooner: a cut in that order would give the rows before it too many rewards, and those after it
+    too few. There it is a moment, and each row is where it was decided.
+    """
+
+    row: int
+    """How many rows come before it."""
+    ms: int | None
+    """The moment, ms since the epoch; None where the order of the rows is that of the log."""
+
+    def before(self, batch: Batch, came: int) -> Mask:
+        """n: which rows are before it, ``came`` being how many others came before the batch."""
+        if self.ms is not None:
+            return batch.ms < self.ms
+        return came + np.arange(len(batch)) < self.row
+
+
 class Task(NamedTuple):
     """What every pass needs besides its policy."""
 
@@ -41,8 +59,7 @@ class Task(NamedTuple):
     evaluated: SiteSettings
     """The settings of the evaluation, which say what rows earned."""
     found: Survey
-    cut: int
-    """How many rows come before the cut."""
+    cut: Cut
     rules: Rules
 
 
@@ -96,42 +113,35 @@ def run(task: Task, point: Point, progress: Progress) -> Passed | Failed:
 
 
 def usable_rows(
-    log: LoggedData, upto: int, *, watch: Watch, progress: Progress, cut: int = 0
+    log: LoggedData, count: int, *, watch: Watch, progress: Progress
 ) -> Iterator[tuple[int, Batch]]:
-    """The first ``upto`` rows that can be evaluated, each batch with how many came before it.
-
-    No batch has rows on both sides of the cut.
+    """The rows that can be evaluated, each batch with how many came before it.
 
     Raises:
-        LogError: if there are fewer.
+        LogError: if there are not as many as ``count``, which were there before.
     """
     came = 0
     for batch in log.batches(blame=_known, progress=progress, watch=watch):
         rows = Verifier.usable(batch)
-        edges = sorted({0, *(min(max(at - came, 0), len(rows)) for at in (cut, upto)), len(rows)})
-        for low, high in pairwise(edges):
-            if came + low < upto:
-                yield came + low, rows.take(np.arange(low, high))
-        came += len(rows)
-        if came >= upto:
-            return
-    raise LogError(
-        f"the log had {upto:,} rows when it was read first, and has {came:,} now",
-        hint="was a visitor forgotten, or a file replaced meanwhile? start again",
-    )
+        if len(rows):
+            yield came, rows
+            came += len(rows)
+    if came != count:
+        raise LogError(
+            f"the log had {count:,} rows when it was read first, and has {came:,} now",
+            hint="was a visitor forgotten, or a file replaced or added meanwhile? start again",
+        )
 
 
 def _scored(task: Task, point: Point, log: LoggedData, progress: Progress) -> Passed:
     target = Learning(point.name, point.settings, evaluated=task.evaluated, blind=point.blind)
-    ranked, held = (_Rows(task.rules.settings) for _ in range(2))
+    ranked, held = _Rows(task), _Rows(task)
     with closing(target):
-        rows = usable_rows(
-            log, task.found.rows, watch=target.watch, progress=progress, cut=task.cut
-        )
-        for came, batch in rows:
-            predictions = task.found.model.predict(batch)
-            part = ranked if came < task.cut else held
-            part.add(batch, target.probabilities(batch), predictions)
+        for came, batch in usable_rows(log, task.found.rows, watch=target.watch, progress=progress):
+            given, expected = target.probabilities(batch), task.found.model.predict(batch)
+            before = task.cut.before(batch, came)
+            ranked.add(batch, before, given, expected)
+            held.add(batch, ~before, given, expected)
         if target.as_logged == task.found.rows:
             raise EvaluationError(
                 "the log does not describe the candidates of any row, so that nothing can be "
@@ -139,8 +149,8 @@ def _scored(task: Task, point: Point, log: LoggedData, progress: Progress) -> Pa
                 hint="give a mapping that says what the candidates are",
             )
         return Passed(
-            ranked=ranked.found(target, task),
-            held=held.found(target, task),
+            ranked=ranked.found(target),
+            held=held.found(target),
             words=target.words,
             as_logged=target.as_logged,
         )
@@ -149,15 +159,21 @@ def _scored(task: Task, point: Point, log: LoggedData, progress: Progress) -> Pa
 class _Rows:
     """The sums of one side of the cut."""
 
-    def __init__(self, settings: EstimatorSettings) -> None:
-        self.scores = Scores(estimators(settings))
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        kinds = estimators(task.rules.settings)
+        self.scores = Scores(kinds, block_ms=task.found.block_ms)
         self.rewards = ExactSums(of="reward")
         self.n = self.clicks = 0
         self.since: int | None = None
         self.until: int | None = None
 
-    def add(self, batch: Batch, target: Floats, predictions: Floats) -> None:
-        self.scores.add(batch, target, predictions)
+    def add(self, whole: Batch, mine: Mask, given: Floats, expected: Floats) -> None:
+        """Add some rows of a batch."""
+        if not mine.any():
+            return
+        batch, candidates = whole.take(np.flatnonzero(mine)), mine[whole.rows]
+        self.scores.add(batch, given[candidates], expected[candidates])
         self.rewards.add(batch.reward)
         self.n += len(batch)
         self.clicks += int(np.count_nonzero(batch.reward > 0))
@@ -165,10 +181,12 @@ class _Rows:
         self.since = first if self.since is None else min(self.since, first)
         self.until = last if self.until is None else max(self.until, last)
 
-    def found(self, target: Target, task: Task) -> Part:
-        counts = task.found._replace(rows=self.n, clicks=self.clicks, earned=self.rewards.total())
+    def found(self, target: Target) -> Part:
+        found, rules = self._task.found, self._task.rules
+        earned = self.rewards.total()
+        counts = found._replace(rows=self.n, clicks=self.clicks, earned=earned)
         return Part(
-            result=policy_result(target, self.scores, counts, task.rules),
+            result=policy_result(target, self.scores, counts, rules),
             earned=self.scores.estimates[CELLS_BY].get(),
             gain=self.scores.gain.get(),
             rows=self.n,

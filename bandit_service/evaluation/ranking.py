@@ -48,6 +48,7 @@ class Ranking(NamedTuple):
     held_out: HeldOut | None
     compared: int
     """How many were compared with the base."""
+    ranked_rows: int
     lead_confidence: float
     """Of each lead, so that all hold together."""
     close: list[str]
@@ -88,6 +89,7 @@ def ranking(plan: Plan, outcomes: Sequence[Passed | Failed], rules: Rules) -> Ra
         winner=None if best is None else best.point,
         held_out=None if best is None else _held_out(best, base, rules),
         compared=compared,
+        ranked_rows=scored[0].passed.ranked.rows,
         lead_confidence=confidence,
         close=[] if best is None else [*_close(best, ordered[1:], confidence, rules)],
         advisable=(best or base or ordered[0]).point,

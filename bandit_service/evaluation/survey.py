@@ -17,6 +17,7 @@ from bandit_service.evaluation.logs.base import LoggedData, Progress, Violation
 from bandit_service.evaluation.results import Finding, Verification
 from bandit_service.evaluation.reward_model import RewardModel, RewardTable
 from bandit_service.evaluation.sums import ExactSums
+from bandit_service.evaluation.thinned import Thinned
 from bandit_service.evaluation.verify import Verifier
 
 MOMENTS: Final = 200
@@ -41,6 +42,8 @@ class Survey(NamedTuple):
     since: int | None
     until: int | None
     """First and last decision, ms since the epoch."""
+    decided: list[int]
+    """When some of the rows were decided, ms since the epoch: evenly spaced over the rows."""
     excluded: dict[str, int]
     """What cannot be evaluated, by reason."""
     reward_range: tuple[float, float]
@@ -68,6 +71,7 @@ class _Counts:
     def __init__(self) -> None:
         self.rows = self.clicks = 0
         self.rewards = ExactSums()
+        self.decided = Thinned()
         self.since: int | None = None
         self.until: int | None = None
         self.low, self.high = 0.0, 1.0
@@ -76,6 +80,7 @@ class _Counts:
         self.rows += len(batch)
         self.clicks += int(np.count_nonzero(batch.reward > 0))
         self.rewards.add(batch.reward)
+        self.decided.add(batch.ms)
         first, last = int(batch.ms.min()), int(batch.ms.max())
         self.since = first if self.since is None else min(self.since, first)
         self.until = last if self.until is None else max(self.until, last)
@@ -114,6 +119,7 @@ def survey(
         earned=counts.rewards.total(),
         since=counts.since,
         until=counts.until,
+        decided=counts.decided.kept,
         excluded={**log.excluded, **verifier.excluded},
         reward_range=log.reward_range or (counts.low, counts.high),
         range_known=log.reward_range is not None,

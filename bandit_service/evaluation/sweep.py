@@ -1,7 +1,7 @@
 """Many policies on one log: which to adopt, without overselling.
 
 The best of many looks better than it is, since it was also the luckiest on the rows that it was
-chosen by. So the log is cut: policies are ranked by its first rows, by the LOWER bound of what each
+chosen by. So the log is cut (see ``Cut``): policies are ranked by its first rows, by the LOWER bound of what each
 is quoted at, and the winner alone is then compared with the base on the last rows. Those took no
 part in choosing, so that one comparison needs no correction for how many were tried. The leads over
 the base on the first rows are many looks at the same rows: each has an interval wide enough that
@@ -25,11 +25,11 @@ import msgspec
 
 from bandit_service.errors import EvaluationError, InvalidInput
 from bandit_service.evaluation.advice import advise
-from bandit_service.evaluation.evaluate import EvaluationSettings, check_evaluation, rules_of
+from bandit_service.evaluation.evaluate import OURS, EvaluationSettings, check_evaluation, rules_of
 from bandit_service.evaluation.grid import Plan
 from bandit_service.evaluation.logs.base import LoggedData, Progress
 from bandit_service.evaluation.parallel import spread
-from bandit_service.evaluation.passes import OpenLog, Task, run
+from bandit_service.evaluation.passes import Cut, OpenLog, Task, run
 from bandit_service.evaluation.ranking import ranking
 from bandit_service.evaluation.results import Evaluation
 from bandit_service.evaluation.survey import Survey
@@ -99,7 +99,7 @@ def sweep(
     """
     check_sweep(settings)
     rules = rules_of(log, found, settings.evaluation)
-    task = Task(open_log, evaluated, found, _cut(found.rows, settings.held_out), rules)
+    task = Task(open_log, evaluated, found, cut_of(log, found, settings.held_out), rules)
     work = partial(run, task)
     outcomes = spread(work, plan.points, processes=settings.processes, progress=progress)
     ranks = ranking(plan, outcomes, rules)
@@ -107,7 +107,7 @@ def sweep(
     return SweepResult(
         log=whole,
         base=ranks.base,
-        ranked_rows=task.cut,
+        ranked_rows=ranks.ranked_rows,
         compared=ranks.compared,
         lead_confidence=ranks.lead_confidence,
         tried=ranks.tried,
@@ -119,12 +119,22 @@ def sweep(
     )
 
 
-def _cut(rows: int, held_out: float) -> int:
-    """How many rows policies are ranked by."""
-    cut = rows - round(held_out * rows)
-    if not 0 < cut < rows:
+def cut_of(log: LoggedData, found: Survey, held_out: float) -> Cut:
+    """Where to cut, so that about ``held_out`` of the rows come after it.
+
+    Raises:
+        EvaluationError: if there are too few rows, or all were decided at once.
+    """
+    row = found.rows - round(held_out * found.rows)
+    if log.description.format not in OURS:
+        cut, sides = Cut(row, None), 0 < row < found.rows
+    else:
+        times = sorted(found.decided)
+        moment = times[min(round((1.0 - held_out) * len(times)), len(times) - 1)]
+        cut, sides = Cut(row, moment), moment > times[0]
+    if not sides:
         raise EvaluationError(
-            f"the log has {rows:,} rows, too few to hold any out",
+            f"the log has {found.rows:,} rows, too few to hold any out",
             hint="a sweep needs some thousands of rows: let the site run on",
         )
     return cut

@@ -56,17 +56,25 @@ HARMFUL: Final = Point("harmful", settings(gamma=60.0, rewards={"impression": 0.
 
 
 def a_log(
-    folder: Path, *, visits: int = 1500, seed: int = 1, rates: dict[str, float] = RATES
+    folder: Path,
+    *,
+    visits: int = 1500,
+    seed: int = 1,
+    rates: dict[str, float] = RATES,
+    gap: float = 1.0,
 ) -> Path:
-    """A file with the log of a site that showed variants nearly alike and never learned."""
+    """A file with the log of a site that showed variants nearly alike and never learned.
+
+    ``gap`` are the seconds between two visits.
+    """
     world = World(BASE, seed=seed)
     chance = random.Random(seed + 1)
     for _ in range(visits):
-        world.pass_time(chance.choice((0.5, 1.0, 1.5)))
+        world.pass_time(gap * chance.choice((0.5, 1.0, 1.5)))
         world.visit(rates, traits={"genres": [chance.choice(("romantic", "comedy"))]})
     world.pass_time(20.0)
     world.visit(rates)  # closes all that is open
-    path = folder / f"log-{seed}-{visits}-{'-'.join(map(str, rates.values()))}.jsonl"
+    path = folder / f"log-{seed}-{visits}-{gap}-{'-'.join(map(str, rates.values()))}.jsonl"
     with path.open("wb") as out:
         write_jsonl(world.rows(), out)
     return path

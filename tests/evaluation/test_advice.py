@@ -193,7 +193,7 @@ def test_a_log_too_short_for_any_way_gets_no_recommendation(tmp_path: Path) -> N
     found = advice(a_log(tmp_path, visits=150))
 
     assert found.recommended is None
-    assert found.words[0].startswith("No way to explore is enough in a log of 151 rows")
+    assert found.words[0].startswith("No way to explore is enough in a log of 150 rows")
 
 
 def test_a_log_that_cannot_tell_the_cost_says_so() -> None:

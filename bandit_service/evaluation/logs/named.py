@@ -32,6 +32,7 @@ from bandit_service.evaluation.logs.sources import (
     LiveSource,
     SegmentsSource,
 )
+from bandit_service.events.entries import Position
 from bandit_service.policy.settings import SiteSettings
 
 Kind = Literal["export", "jsonl", "dsjson", "parquet", "csv"]
@@ -54,6 +55,7 @@ def open_log(
     settings: SiteSettings,
     config_path: Path,
     history: History | None = None,
+    upto: Position | None = None,
     mapping: str | None = None,
     site: str | None = None,
     cache_dir: Path | None = None,
@@ -65,6 +67,7 @@ def open_log(
         settings: What events are worth, for logs of our own.
         config_path: The configuration folder, with the mappings in ``logs/``.
         history: The live site, where there is one.
+        upto: Where the log of a live site is to end; None for its present end.
         mapping: Name or path of a mapping, for tables.
         site: Which site of an archive; may be left out where it has one.
         cache_dir: Where the data set is; None for the user's cache folder.
@@ -79,7 +82,7 @@ def open_log(
     if any(word.startswith("obd:") for word in words):
         return _obd(words, config_path, mapping, cache_dir)
     if not words:
-        return _live(history, settings, mapping)
+        return _live(history, settings, mapping, upto)
     paths = [_existing(word) for word in words]
     archive = next((found for path in paths if (found := _archive(path)) is not None), None)
     if archive is not None:
@@ -91,11 +94,13 @@ def open_log(
     return _files(_expanded(paths, mapped), settings, mapped, name, config_path)
 
 
-def _live(history: History | None, settings: SiteSettings, mapping: str | None) -> LoggedData:
+def _live(
+    history: History | None, settings: SiteSettings, mapping: str | None, upto: Position | None
+) -> LoggedData:
     if history is None:
         raise InvalidInput("no log was named", hint="name a file, a folder or obd:random/men")
     _refuse_mapping(mapping, "the log of a site")
-    return SiteLog(LiveSource(history, f"site {history.site}"), settings)
+    return SiteLog(LiveSource(history, f"site {history.site}", upto), settings)
 
 
 def _obd(

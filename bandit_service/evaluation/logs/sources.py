@@ -65,11 +65,11 @@ class Source(Protocol):
 class LiveSource:
     """A site as it runs: the archive and the stream."""
 
-    def __init__(self, history: History, name: str) -> None:
-        """The log up to its present end, whatever is added while it is read."""
+    def __init__(self, history: History, name: str, upto: Position | None = None) -> None:
+        """The log up to its present end, or to ``upto``, whatever is added while it is read."""
         self._history = history
         with _refused():
-            self._upto = history.tail()
+            self._upto = history.tail() if upto is None else upto
             self.ends = self._upto.ms
             self.size: int | None = history.length()
             notes = [_gone(stretch) for stretch in history.missing()]

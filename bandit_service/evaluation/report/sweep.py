@@ -63,7 +63,11 @@ def document(result: SweepResult) -> Document:
 
 def _sections(shown: SweepResult, scale: Scale) -> Iterator[Section]:
     yield Section("What to do", shown.verdict)
-    bars = [charts.Bar(one.name, one.estimate) for one in shown.tried if one.estimate is not None]
+    bars = [
+        charts.Bar(one.name if one.rank is None else f"{one.rank}. {one.name}", one.estimate)
+        for one in shown.tried
+        if one.estimate is not None
+    ]
     yield Section(
         "Policies by rank",
         [words.summary(shown.log, scale), RANKED],
