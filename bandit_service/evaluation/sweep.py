@@ -1,11 +1,11 @@
 """Many policies on one log: which to adopt, without overselling.
 
 The best of many looks better than it is, since it was also the luckiest on the rows that it was
-chosen by. So the log is cut (see ``Cut``): policies are ranked by its first rows, by the LOWER bound of what each
-is quoted at, and the winner alone is then compared with the base on the last rows. Those took no
-part in choosing, so that one comparison needs no correction for how many were tried. The leads over
-the base on the first rows are many looks at the same rows: each has an interval wide enough that
-all hold together (Bonferroni).
+chosen by. So the log is cut (see ``Cut``): policies are ranked by its first rows, by the LOWER
+bound of what each is quoted at, and the winner alone is then compared with the base on the last
+rows. Those took no part in choosing, so that one comparison needs no correction for how many were
+tried. The leads over the base on the first rows are many looks at the same rows: each has an
+interval wide enough that all hold together (Bonferroni).
 
 Two things to know of the cut. All policies learn through it, so a policy may do better after it
 than before because it has learned more, or worse because tastes moved: what shows optimism is the
