@@ -94,6 +94,8 @@ def _into(
 ) -> Iterator[Callable[[Result], list[Path]]]:
     if not out.name:
         raise InvalidInput(f"{out} is no name for a report", hint="give a name such as report")
+    if out.is_dir():
+        raise InvalidInput(f"{out} is a folder", hint=f"give a name in it: {out / 'report'}")
     name = out.name.removesuffix(out.suffix) if out.suffix in _ALL else out.name
     paths = {suffix: out.with_name(name + suffix) for suffix in renderers}
     with ExitStack() as stack:
