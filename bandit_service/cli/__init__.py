@@ -26,6 +26,7 @@ from bandit_service.cli.spool import spool
 from bandit_service.cli.sweep import sweep
 from bandit_service.cli.verify import verify
 from bandit_service.errors import BanditError
+from bandit_service.evaluation.report.door import printable
 
 
 class _Commands(click.Group):
@@ -35,7 +36,7 @@ class _Commands(click.Group):
         try:
             return super().main(*args, **kwargs)
         except BanditError as exc:
-            click.echo(f"Error: {exc.message}", err=True)
+            click.echo(f"Error: {printable(exc.message)}", err=True)
             if exc.hint:
                 click.echo(f"Hint: {exc.hint}", err=True)
             sys.exit(exc.exit_code)

@@ -142,7 +142,7 @@ def _evaluation(
             stack.callback(target.close)
         with progress_bar("verifying the log", data.size) as progress:
             found = survey(data, progress=progress)
-        forced = check(found, force=force)
+        forced = check(found, name=data.description.name, force=force)
         with progress_bar(f"scoring {len(targets)} policies", data.size) as progress:
             scores = score(data, targets, found, settings, progress=progress)
         return result(

@@ -94,6 +94,8 @@ def _into(
 ) -> Iterator[Callable[[Result], list[Path]]]:
     if not out.name:
         raise InvalidInput(f"{out} is no name for a report", hint="give a name such as report")
+    if _is_folder(out):
+        raise InvalidInput(f"{out} is a folder", hint=f"give a name in it: {out / 'report'}")
     name = out.name.removesuffix(out.suffix) if out.suffix in _ALL else out.name
     paths = {suffix: out.with_name(name + suffix) for suffix in renderers}
     with ExitStack() as stack:
@@ -109,6 +111,13 @@ def _into(
             return list(paths.values())
 
         yield write
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name that no folder can have
+        return False
 
 
 def _bytes(path: Path) -> bytes:

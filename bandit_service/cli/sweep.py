@@ -143,7 +143,7 @@ def _swept(opened: Opened, plan: Plan, settings: SweepSettings, *, force: bool) 
     data = opened.data
     with progress_bar("verifying the log", data.size) as progress:
         found = survey(data, progress=progress)
-    forced = check(found, force=force)
+    forced = check(found, name=data.description.name, force=force)
     whole = result(
         data,
         [],

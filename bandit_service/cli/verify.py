@@ -18,6 +18,7 @@ from bandit_service.cli.logged import log_options, opened_log
 from bandit_service.cli.options import progress_bar
 from bandit_service.errors import EvaluationError
 from bandit_service.evaluation.logs.base import LogDescription, Violation
+from bandit_service.evaluation.report.door import printable
 from bandit_service.evaluation.results import Finding, RatioTest, Verification
 from bandit_service.evaluation.sample_ratio import P_VALUE
 from bandit_service.evaluation.verify import Sink, verify_log
@@ -105,9 +106,9 @@ def _told(every: Path | None, *, force: bool) -> Iterator[Sink | None]:
 
 def _print(found: Verified, console: Console, every: Path | None) -> None:
     verification = found.verification
-    console.print(f"[bold]{escape(found.log.name)}[/bold]: {verification.rows:,} rows")
+    console.print(f"[bold]{escape(printable(found.log.name))}[/bold]: {verification.rows:,} rows")
     for note in found.log.notes:
-        console.print(f"  {note}", markup=False, highlight=False)
+        console.print(f"  {printable(note)}", markup=False, highlight=False)
     for reason, count in sorted(found.excluded.items()):
         console.print(f"  left out: {count:,} {reason.replace('_', ' ')}", highlight=False)
     if verification.findings:
@@ -126,7 +127,7 @@ def _findings(findings: list[Finding]) -> Table:
     shown = Table("severity", "what", "count", "first", "meaning", title="Findings")
     for finding in findings:
         colour = _COLOURS[finding.severity]
-        first = "\n".join(f"{v.place}: {v.message}" for v in finding.first[:_PLACES])
+        first = "\n".join(printable(f"{v.place}: {v.message}") for v in finding.first[:_PLACES])
         shown.add_row(
             f"[{colour}]{finding.severity}[/{colour}]",
             finding.kind,
@@ -142,7 +143,8 @@ def _draws(tests: list[RatioTest]) -> Table:
     for test in tests[: 1 + _TESTS]:
         p = f"{test.p_value:.2g}"
         said = f"[red]{p}[/red]" if test.p_value < P_VALUE else p
-        shown.add_row(escape(test.name), f"{test.n:,}", said, escape(test.worst))
+        name, worst = escape(printable(test.name)), escape(printable(test.worst))
+        shown.add_row(name, f"{test.n:,}", said, worst)
     return shown
 
 

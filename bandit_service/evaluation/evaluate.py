@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from bandit_service.archive.times import readable
-from bandit_service.errors import InvalidInput
+from bandit_service.errors import EvaluationError, InvalidInput
 from bandit_service.evaluation.batch import Batch
 from bandit_service.evaluation.coverage import coverage_table
 from bandit_service.evaluation.estimators import EstimatorSettings, estimators
@@ -21,7 +21,7 @@ from bandit_service.evaluation.intervals.normal import normal
 from bandit_service.evaluation.intervals.sequence import final
 from bandit_service.evaluation.judge import judged, parts, quoted
 from bandit_service.evaluation.logs.base import LoggedData, Progress, Violation
-from bandit_service.evaluation.paired import difference, paired
+from bandit_service.evaluation.paired import gain_over_log
 from bandit_service.evaluation.ratio import Ratio
 from bandit_service.evaluation.results import Evaluation, Interval, PolicyResult, Weights
 from bandit_service.evaluation.scores import CELLS_BY, Scores
@@ -58,6 +58,10 @@ def check_evaluation(settings: EvaluationSettings) -> EvaluationSettings:
             field="confidence",
             hint="use a number from 0.5 to below 1, such as 0.95",
         )
+    if settings.seed < 0:
+        raise InvalidInput(
+            f"seed is {settings.seed}", field="seed", hint="use a whole number of 0 or more"
+        )
     estimators(settings.estimators)
     return settings
 
@@ -74,7 +78,7 @@ def score(
 
     Raises:
         LogError: if the log cannot be read.
-        EvaluationError: if a target cannot answer for a row.
+        EvaluationError: if a target cannot answer for a row, or says nothing about any.
     """
     kinds = estimators(settings.estimators)
     scores = [Scores(kinds, block_ms=found.block_ms) for _ in targets]
@@ -87,6 +91,12 @@ def score(
         rows = Verifier.usable(batch)
         if len(rows):
             _add(rows, targets, scores, found)
+    for target in targets:
+        if found.rows and target.as_logged == found.rows:
+            raise EvaluationError(
+                f"{target.name} says nothing about any row of {log.description.name}",
+                hint="does the log have that variant, and does it describe its candidates?",
+            )
     return scores
 
 
@@ -156,11 +166,9 @@ def policy_result(target: Target, scores: Scores, found: Survey, rules: Rules) -
     whole, plain = scores.estimates[CELLS_BY].get(), scores.estimates["ips"].get()
     same = _all_1(plain)  # then its mean is that of the log, and needs no estimating
     headline = "ips" if same else quoted(estimates)
-    gain = difference(
-        paired(plain, plain) if same else scores.gain.get(),
-        confidence=rules.confidence,
-        seed=rules.seed,
-        doubts=[] if same else estimates[CELLS_BY].why,
+    doubts = estimates[CELLS_BY].why
+    gain = gain_over_log(
+        scores.gain.get(), confidence=rules.confidence, seed=rules.seed, doubts=doubts
     )
     return PolicyResult(
         name=target.name,

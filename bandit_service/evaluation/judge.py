@@ -62,8 +62,8 @@ class Judge(NamedTuple):
             yield "No row of the log counts for it."
         elif self.evidence.reference.ess < LEAST_ESS:
             yield (
-                f"The log is worth {self.evidence.reference.ess:.1f} rows for this policy, which "
-                f"nearly always shows something else; {LEAST_ESS:g} are the least."
+                f"Of {ratio.sums.n:,} rows the log is worth {self.evidence.reference.ess:.1f} for "
+                f"this policy; {LEAST_ESS:g} are the least."
             )
         missed = self.unsupported
         if missed is not None and missed > LEAST_SUPPORT:

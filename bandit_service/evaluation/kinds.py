@@ -40,7 +40,7 @@ _KINDS: Final = {
     "no_rows": Kind(
         "fatal",
         "The log has no closed decision with a reward.",
-        "Wait for the first slots and reward windows to end, or check --mapping.",
+        "Wait for the first slots and reward windows to end, or check the file and --mapping.",
     ),
     # -- candidates
     "chosen_unknown": Kind(
@@ -66,7 +66,8 @@ _KINDS: Final = {
     ),
     "propensity_range": Kind(
         "fatal",
-        "A propensity is not above 0 and at most 1: what was shown cannot have had it.",
+        "A propensity is not above 0 (1e-75, in fact) and at most 1: what was shown cannot have "
+        "had it.",
         "Log the probability that the draw used, unrounded, neither as percent nor as a score.",
     ),
     "propensity_mismatch": Kind(
@@ -108,7 +109,7 @@ _KINDS: Final = {
     # -- rewards
     "reward_not_finite": Kind(
         "fatal",
-        "A reward is missing or infinite.",
+        "A reward is missing, infinite or too large to be reckoned with (1e75).",
         "Log 0 where nothing was earned.",
     ),
     "reward_range": Kind(
@@ -169,6 +170,12 @@ _KINDS: Final = {
         "fatal",
         "Time runs backwards in the log: which events were in time depends on their order.",
         "Sort the log by time, or give its files in order.",
+    ),
+    "rows_unordered": Kind(
+        "warning",
+        "The rows of a table do not stand in the order of their times. Where that is because files "
+        "overlap, rows count twice; and a policy that learns would learn from later rows.",
+        "Sort the table by time, leave out what is in two files, and name an id column.",
     ),
     # -- what can be learned
     "one_variant": Kind(

@@ -84,6 +84,20 @@ def difference(
     return _estimate(ratio, interval, [*doubts, *([few] if ratio.ess < FEW_ESS else [])])
 
 
+def gain_over_log(
+    ratio: Ratio, *, confidence: float, seed: int, doubts: Sequence[str] = ()
+) -> Estimate:
+    """The ``difference`` of a policy to what the log did.
+
+    Where it is 0 in every group it is known only of a policy that does as the log did: of any other
+    it says that rewards do not differ, or that there are none.
+    """
+    n = float(ratio.sums.n)
+    if not ratio.group_num.any() and not ratio.weight == ratio.weight2 == n:
+        return _estimate(ratio, None, ["The rows do not say how much it varies."])
+    return difference(ratio, confidence=confidence, seed=seed, doubts=doubts)
+
+
 def interval_of(ratio: Ratio, *, confidence: float, seed: int) -> Interval | None:
     """The interval of a difference. Of two that do the same in every group it is 0 to 0."""
     if ratio.sums.n and not ratio.group_num.any():

@@ -14,7 +14,7 @@ import msgspec
 
 from bandit_service.evaluation.grid import Plan, Point
 from bandit_service.evaluation.intervals.chooser import Rules
-from bandit_service.evaluation.paired import difference, paired
+from bandit_service.evaluation.paired import difference, gain_over_log, paired
 from bandit_service.evaluation.passes import Failed, Part, Passed
 from bandit_service.evaluation.results import Estimate
 from bandit_service.evaluation.scores import CELLS_BY
@@ -162,7 +162,7 @@ def _held_out(best: Scored, base: Scored | None, rules: Rules) -> HeldOut:
         ranked=best.quoted,
         winner=_quoted(held),
         base=None if other is None else _quoted(other.held),
-        over_log=difference(
+        over_log=gain_over_log(
             held.gain, confidence=rules.confidence, seed=rules.seed, doubts=_doubts(held)
         ),
         over_base=None if other is None else _lead(held, other.held, rules.confidence, rules),

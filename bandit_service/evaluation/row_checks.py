@@ -7,12 +7,16 @@ from typing import Final
 
 import numpy as np
 
-from bandit_service.evaluation.batch import Batch, Mask
+from bandit_service.evaluation.batch import Batch, Floats, Mask
 
 TOLERANCE: Final = 1e-6
 """How far probabilities may be from their sum of 1, or from each other, relatively: more than what
 is left of numbers kept in single precision (6e-8 each), less than any rounding to a few digits,
 which would bias the weights of improbable candidates."""
+
+LARGEST_REWARD: Final = 1e75
+LEAST_PROPENSITY: Final = 1e-75
+"""Beyond these, squares of what estimators sum up would be beyond a float64."""
 
 BARRED: Final = (
     "chosen_unknown",
@@ -35,20 +39,20 @@ def faults(batch: Batch, reward_range: Range | None = None) -> dict[str, Mask]:
     unknown = (batch.chosen < 0) | (batch.chosen >= batch.counts)
     missing = np.isnan(p)
     with np.errstate(invalid="ignore"):
-        out_of_range = ~missing & ~((p > 0) & (p <= 1 + TOLERANCE))
+        out_of_range = ~missing & ~((p >= LEAST_PROPENSITY) & (p <= 1 + TOLERANCE))
     found = {
         "chosen_unknown": unknown,
         "candidates_twice": _twice(batch),
         "propensity_missing": missing & ~unknown,
         "propensity_range": out_of_range,
         **_distributions(batch, unknown | missing | out_of_range),
-        "reward_not_finite": ~np.isfinite(batch.reward),
+        "reward_not_finite": ~(np.abs(batch.reward) <= LARGEST_REWARD),
     }
     if reward_range is not None:
         low, high = reward_range
         with np.errstate(invalid="ignore"):
             outside = (batch.reward < low) | (batch.reward > high)
-        found["reward_range"] = outside & np.isfinite(batch.reward)
+        found["reward_range"] = outside & ~found["reward_not_finite"]
     return found
 
 
@@ -79,15 +83,21 @@ def _distributions(batch: Batch, wrong: Mask) -> dict[str, Mask]:
     logged = batch.logged
     with np.errstate(invalid="ignore"):
         outside = ~np.isnan(logged) & ~((logged >= 0) & (logged <= 1 + TOLERANCE))
-        range_ = batch.row_sums(outside.astype(np.float64)) > 0
-        sums = batch.row_sums(np.where(outside, np.nan, logged))
         shown = logged[np.where(wrong, batch.offsets[:-1], batch.shown)]
+        range_ = (batch.row_sums(outside.astype(np.float64)) > 0) | _gaps(batch, shown)
+        sums = batch.row_sums(np.where(outside, np.nan, logged))
         apart = np.abs(shown - batch.propensity) > TOLERANCE * batch.propensity
         return {
             "propensity_mismatch": apart & ~wrong & ~range_,
             "probabilities_range": range_,
             "probabilities_sum": np.abs(sums - 1.0) > TOLERANCE,
         }
+
+
+def _gaps(batch: Batch, shown: Floats) -> Mask:
+    """Rows that say some of their probabilities, and more than that of what was shown."""
+    said = batch.row_sums((~np.isnan(batch.logged)).astype(np.float64))
+    return (said > ~np.isnan(shown)) & (said < batch.counts)
 
 
 def _twice(batch: Batch) -> Mask:

@@ -126,8 +126,8 @@ def survey(
     )
 
 
-def check(found: Survey, *, force: bool) -> bool:
-    """Whether ``force`` was needed to go on with a log.
+def check(found: Survey, *, name: str, force: bool) -> bool:
+    """Whether ``force`` was needed to go on with a log, called ``name``.
 
     Raises:
         EvaluationError: if nothing can be evaluated, or only by force.
@@ -135,12 +135,12 @@ def check(found: Survey, *, force: bool) -> bool:
     fatal = [f for f in found.verification.findings if f.severity == "fatal" and f.count]
     if not found.rows:
         raise EvaluationError(
-            "the log has no row that can be evaluated" + _because(fatal),
+            f"{name} has no row that can be evaluated" + _because(fatal),
             hint="bandit-service verify says what is wrong with it",
         )
     if fatal and not force:
         raise EvaluationError(
-            "the log must not be believed" + _because(fatal),
+            f"{name} must not be believed" + _because(fatal),
             hint="bandit-service verify says more; --force evaluates it all the same, and says so",
         )
     return bool(fatal)
@@ -149,6 +149,8 @@ def check(found: Survey, *, force: bool) -> bool:
 def _because(fatal: list[Finding]) -> str:
     if not fatal:
         return ""
-    where = (f" (first at {f.first[0].place})" if f.first else "" for f in fatal)
-    parts = (f"{f.count} x {f.kind}{at}" for f, at in zip(fatal, where, strict=True))
-    return ": " + ", ".join(parts)
+    return ": " + ", ".join(f"{f.count:,} x {f.kind}{_first(f)}" for f in fatal)
+
+
+def _first(finding: Finding) -> str:
+    return "".join(f" (first at {v.place}: {v.message})" for v in finding.first[:1])

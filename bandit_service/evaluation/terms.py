@@ -37,6 +37,9 @@ class Terms(NamedTuple):
     """q(chosen): what the reward model expected of what was shown."""
     expected: Floats
     """Sum over candidates of pi(a) * q(a): what it expects under the target."""
+    baseline: Floats
+    """Sum over candidates of p(a) * q(a): what it expects under the log's own policy; ``predicted``
+    where the log says only the probability of what was shown."""
     unsupported: Floats
     """The target's probability of candidates that the log could not have shown (p = 0); NaN where
     the log does not say."""
@@ -61,6 +64,9 @@ def terms_of(batch: Batch, target: Floats, predictions: Floats) -> Terms:
     bound = np.where(known, batch.row_max(ratios), np.nan)
     draw = (mixed(batch.key) >> np.uint64(64 - _DRAW_BITS)) * 2.0**-_DRAW_BITS
     barred = batch.row_sums(np.where(possible, 0.0, target))
+    own = batch.logged.copy()
+    own[batch.shown] = batch.propensity
+    predicted = predictions[batch.shown]
     return Terms(
         key=batch.key,
         cluster=batch.cluster,
@@ -70,7 +76,8 @@ def terms_of(batch: Batch, target: Floats, predictions: Floats) -> Terms:
         weight=weight,
         bound=bound,
         accepted=known & (draw * bound < weight),
-        predicted=predictions[batch.shown],
+        predicted=predicted,
         expected=batch.row_sums(target * predictions),
+        baseline=np.where(known, batch.row_sums(own * predictions), predicted),
         unsupported=np.where(known, barred, np.nan),
     )

@@ -119,6 +119,8 @@ def read_settings(data: bytes, *, name: str) -> SiteSettings:
     try:
         tree: dict[str, Any] = tomllib.loads(data.decode("utf-8"))
         return check_settings(msgspec.convert(tree, SiteSettings))
+    except SettingsError as exc:
+        raise SettingsError(f"{name}: {exc.message}", hint=exc.hint, field=exc.field) from exc
     except (msgspec.MsgspecError, ValueError, RecursionError) as exc:  # TOML's are ValueErrors
         raise SettingsError(
             f"{name}: {exc}", hint="the README lists every setting with its default"

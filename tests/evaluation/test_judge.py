@@ -62,7 +62,7 @@ def test_a_policy_that_the_log_never_came_near_gets_no_number() -> None:
     # then
     assert {estimate.status for estimate in found.values()} == {"unanswerable"}
     assert all(estimate.value is None and not estimate.intervals for estimate in found.values())
-    assert "worth 3.0 rows" in found["dr"].why[0]
+    assert "Of 3,000 rows the log is worth 3.0" in found["dr"].why[0]
 
 
 def test_what_the_log_could_not_show_is_said() -> None:

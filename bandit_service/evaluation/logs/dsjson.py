@@ -249,9 +249,12 @@ def _ms(time: str | None) -> int:
     try:
         moment = datetime.fromisoformat(time)
         known = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-        return int((known - _EPOCH).total_seconds() * 1000 // 1)
+        ms = int((known - _EPOCH).total_seconds() * 1000 // 1)
     except (ValueError, OverflowError) as exc:
         raise _Refused(f"`Timestamp` {time[:80]!r} is no time in ISO 8601") from exc
+    if ms < 0:
+        raise _Refused(f"`Timestamp` {time[:80]!r} is before 1970")
+    return ms
 
 
 def _begins(path: Path) -> int:

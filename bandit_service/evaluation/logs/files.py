@@ -58,6 +58,16 @@ def magic(path: Path) -> bytes:
     return first
 
 
+def compressed(path: Path) -> bool:
+    """Whether gzip compressed a file.
+
+    Raises:
+        LogError: if it cannot be read.
+    """
+    with reading(path), path.open("rb") as file:
+        return file.read(2) == GZIP
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
     """A file to read, decompressed if gzip compressed it, whatever its name says."""

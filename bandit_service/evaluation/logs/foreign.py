@@ -14,6 +14,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
+from bandit_service.archive.times import readable
 from bandit_service.catalog.model import Variant
 from bandit_service.errors import SettingsError
 from bandit_service.evaluation.batch import Batch, Vocabulary, hash_of
@@ -68,7 +71,7 @@ class TableLog:
         self._prints = {path: fingerprint(path) for path in self._paths}
         self._chooses: Chooses | None = None
         self._frequencies: Frequencies | None = None
-        counts = [row_count(path) for path in self._paths]
+        counts = [row_count(path) for path in {self._prints[p]: p for p in self._paths}.values()]
         self.size = None if None in counts else sum(count or 0 for count in counts)
         self.reward_range = mapping.reward.bounds
         self.excluded: dict[str, int] = {}
@@ -93,9 +96,11 @@ class TableLog:
         if self.description.propensities == "estimated" and self._frequencies is None:
             self._frequencies = self._counted(chooses)
         reading = Reading(chooses, self._frequencies, Ids(), counted)
+        order = _Order(blame)
         for chunk, file in self._chunks(counted, chooses):
             batch = self._columns.batch(chunk, file=file, reading=reading)
             if len(batch):
+                order.check(batch, file)
                 yield batch
             progress(len(chunk))
         self.excluded = dict(left_out)
@@ -154,6 +159,26 @@ class TableLog:
             if known.any():
                 return int(ms[known][0])
         return 0
+
+
+class _Order:
+    """Says where time runs backwards, once in each file."""
+
+    def __init__(self, blame: Blame) -> None:
+        self._blame = blame
+        self._last = 0
+        self._told: set[int] = set()
+
+    def check(self, batch: Batch, file: int) -> None:
+        before = np.concatenate(([self._last], batch.ms[:-1]))
+        self._last = int(batch.ms[-1])
+        back = np.flatnonzero(batch.ms < before)
+        if len(back) and file not in self._told:
+            self._told.add(file)
+            row = int(back[0])
+            now, then = readable(int(batch.ms[row])), readable(int(before[row]))
+            said = f"decided at {now}, and the row before it at {then}"
+            self._blame(Violation("rows_unordered", batch.places[row], said))
 
 
 def _items(folder: Path, mapping: LogMapping) -> dict[str, Variant]:

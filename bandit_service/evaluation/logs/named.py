@@ -23,7 +23,7 @@ from bandit_service.datasets import Behaviour, Campaign, obd_file
 from bandit_service.errors import InvalidInput, LogError
 from bandit_service.evaluation.logs.base import LoggedData
 from bandit_service.evaluation.logs.dsjson import DsjsonLog
-from bandit_service.evaluation.logs.files import PARQUET, lines_of, magic
+from bandit_service.evaluation.logs.files import PARQUET, compressed, lines_of, magic
 from bandit_service.evaluation.logs.mapping import DistributionMapping, LogMapping, find_mapping
 from bandit_service.evaluation.logs.ours import SiteLog
 from bandit_service.evaluation.logs.sources import (
@@ -156,13 +156,18 @@ def kind_of(path: Path) -> Kind:
     """
     start = magic(path)
     if start.startswith(PARQUET):
+        if compressed(path):
+            raise LogError(
+                f"{path} is Parquet that gzip compressed",
+                hint="decompress it: Parquet is compressed in itself",
+            )
         from bandit_service.evaluation.logs.tables import is_export  # noqa: PLC0415 - as above
 
         return "export" if is_export(path) else "parquet"
     if b"\x00" in start:
         raise LogError(
             f"{path} is neither Parquet nor text",
-            hint="a log is Parquet, CSV, JSON Lines or decision-service JSON",
+            hint="a log is Parquet, or CSV, JSON Lines or decision-service JSON in UTF-8",
         )
     return _json_kind(path) if start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") else "csv"
 
@@ -234,8 +239,13 @@ def _site(archive: Path, path: Path, site: str | None) -> str:
         return str(site)
     if len(sites) == 1 and site is None:
         return sites[0]
+    if not sites:
+        raise LogError(
+            f"the archive {archive} has no site in it",
+            hint="name another, or archive something first: bandit-service archive --once",
+        )
     raise InvalidInput(
-        f"{archive} has the sites {', '.join(sites) or '(none)'}",
+        f"{archive} has the sites {', '.join(sites)}",
         field="site",
         hint="say which with --site",
     )

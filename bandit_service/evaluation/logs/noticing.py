@@ -176,6 +176,8 @@ def _wrong_with(decision: Decision) -> tuple[str, str] | None:
     if len(decision.probabilities) != count:
         given = len(decision.probabilities)
         return "entry_unreadable", f"{given} probabilities for {count} candidates"
+    if decision.at < 0:
+        return "entry_unreadable", f"decided at {decision.at} ms, before 1970"
     if not 0 <= decision.chosen < count:
         return "chosen_unknown", f"candidate {decision.chosen} was shown, of 0 to {count - 1}"
     return None

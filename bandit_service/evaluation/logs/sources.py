@@ -217,7 +217,12 @@ class LinesSource:
 
     def entries(self, blame: Blame) -> Iterator[Found]:
         """See ``Source``."""
+        read: set[Path] = set()
         for path in self._paths:
+            if path.resolve() in read:
+                blame(Violation("partition_overlaps", str(path), "it was named twice; read once"))
+                continue
+            read.add(path.resolve())
             for line in lines_of(path):
                 place = f"{path}:{line.number}"
                 try:

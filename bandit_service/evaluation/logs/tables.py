@@ -12,6 +12,7 @@ differently.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -41,10 +42,12 @@ from bandit_service.evaluation.logs.mapping import TimeFormat
 CHUNK_ROWS: Final = 16_384
 """Rows of a chunk, at most."""
 _NUMBER: Final = r"^[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,3})?$"
+_MARKS: Final = (";", "\t", "|", ",")
+"""What else divides columns."""
 _PER_MS: Final = {"s": 1e-3, "ms": 1.0, "us": 1e3, "ns": 1e6}
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_FARTHEST_MS: Final = 8_640_000_000_000_000
-"""The end of what ECMAScript, and with it every chart, takes for a time."""
+_FARTHEST_MS: Final = 253_402_300_799_999
+"""The end of the year 9999, as far as calendars go; the beginning is 1970."""
 
 
 class Coded(NamedTuple):
@@ -103,7 +106,7 @@ class Chunk:
         """A column as ms since the epoch, and where it is a time at all."""
         with self._converting(column):
             ms = _times(self._columns[column], form)
-        good = np.isfinite(ms) & (np.abs(ms) <= _FARTHEST_MS)
+        good = np.isfinite(ms) & (ms >= 0) & (ms <= _FARTHEST_MS)
         return np.where(good, ms, 0).astype(np.int64), good
 
     def texts(self, column: str, separator: str) -> tuple[Whole, Coded]:
@@ -175,7 +178,9 @@ def row_count(path: Path) -> int | None:
 def _parquet_chunks(path: Path, columns: dict[str, str], rows: int) -> Iterator[Chunk]:
     row = 0
     with _reading(path):
-        file = pq.ParquetFile(path, buffer_size=1_048_576, pre_buffer=False)
+        file = pq.ParquetFile(
+            path, buffer_size=1_048_576, pre_buffer=False, page_checksum_verification=True
+        )
     try:
         _check_columns(path, file.schema_arrow.names, columns)
         batches = file.iter_batches(rows, columns=list(columns), use_threads=False)
@@ -196,11 +201,21 @@ def _check_columns(path: Path, present: Sequence[str], columns: dict[str, str]) 
     for column, key in columns.items():
         if present.count(column) != 1:
             what = "has no column" if column not in present else "has more than one column"
-            names = ", ".join(present[:20]) + (" …" if len(present) > 20 else "")
             raise LogError(
                 f"{path} {what} {column!r}, which the mapping names as `{key}`",
-                hint=f"its columns are {names}",
+                hint=_present(present),
             )
+
+
+def _present(names: Sequence[str]) -> str:
+    """What columns there are instead, and why it may be a single one."""
+    if not any(names):
+        return "its first line is blank: put the names of the columns there"
+    said = ", ".join(names[:20]) + (" …" if len(names) > 20 else "")
+    other = next((mark for mark in _MARKS if len(names) == 1 and mark in names[0]), None)
+    if other is None:
+        return f"its columns are {said}"
+    return f"its one column is {said}: write `delimiter = {json.dumps(other)}` in the mapping"
 
 
 # -- CSV
@@ -352,7 +367,12 @@ def _reading(path: Path, after: int | None = None) -> Iterator[None]:
     where = "" if after is None else f" after row {after}"
     try:
         with reading(path):
-            yield
+            try:
+                yield
+            except OSError as exc:
+                if exc.errno is None:  # pyarrow's own, of bytes that it cannot make sense of
+                    raise pa.ArrowInvalid(str(exc)) from exc
+                raise
     except (pa.ArrowException, ValueError, TypeError, KeyError) as exc:
         raise LogError(
             f"{path} is damaged{where}, or not Parquet: {_first_line(exc)}",

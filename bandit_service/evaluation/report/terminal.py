@@ -15,7 +15,7 @@ from rich.text import Text
 
 from bandit_service.evaluation.report import tables, words
 from bandit_service.evaluation.report.door import admitted
-from bandit_service.evaluation.report.numbers import Scale, scale_of
+from bandit_service.evaluation.report.numbers import Scale, count, scale_of
 from bandit_service.evaluation.report.table import Row, Table, notices
 from bandit_service.evaluation.results import Evaluation, PolicyResult
 
@@ -60,12 +60,18 @@ def _warnings(evaluation: Evaluation) -> Iterator[Text]:
         yield Text(f"! {sentence}", "bold red")
     for sentence in found.notes:
         yield Text(f"! {sentence}", "yellow")
-    if found.grave or found.notes:
+    for finding in evaluation.verification.findings:
+        said = f"! {count(finding.count)} x {finding.kind}: {finding.meaning}"
+        yield Text(said, "red" if finding.severity == "fatal" else "yellow")
+    if found.grave or found.notes or evaluation.verification.findings:
         yield Text()
 
 
 def _policy(policy: PolicyResult, scale: Scale) -> list[RenderableType]:
     table = tables.estimates(policy, scale)
     notes = [Text(one.about, "dim italic") for one in notices(table.rows) if one.note]
+    if policy.as_logged:
+        left = f"Of {count(policy.as_logged)} rows it says nothing; they count as the log was."
+        notes.append(Text(left, "dim italic"))
     verdict = Text.assemble((f"{policy.name}: ", "bold"), policy.verdict)
     return [grid(table), *notes, verdict, Text()]

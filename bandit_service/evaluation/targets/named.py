@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from bandit_service.errors import InvalidInput
+from bandit_service.errors import InvalidInput, SnapshotError
 from bandit_service.evaluation.targets.base import Target
 from bandit_service.evaluation.targets.context import TargetContext
 from bandit_service.evaluation.targets.fixed import Fixed
@@ -53,7 +53,7 @@ def make_target(words: str, context: TargetContext) -> Target:
     make = _MAKERS.get((kind, bool(colon)))
     if make is None or (colon and not rest):
         known = "\n".join(f"  {name}: {meaning}" for name, meaning in KINDS.items())
-        raise InvalidInput(f"{words!r} is not a policy", hint=f"a policy is one of\n{known}")
+        raise InvalidInput(f"{words[:200]!r} is not a policy", hint=f"a policy is one of\n{known}")
     return make(words, rest, context)
 
 
@@ -97,7 +97,21 @@ def _function(words: str, rest: str, context: TargetContext) -> Target:
 def _found(name: str, context: TargetContext) -> Snapshot:
     """A file by that path before a snapshot by that name."""
     path = Path(name)
-    return load_snapshot(_bytes(path)) if path.is_file() else context.snapshot(name)
+    if not _is_file(path):
+        return context.snapshot(name)
+    try:
+        return load_snapshot(_bytes(path))
+    except SnapshotError as exc:
+        raise SnapshotError(
+            f"{path}: {exc.message}", hint=exc.hint or "give a file that holds a snapshot"
+        ) from exc
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that no file can have
+        return False
 
 
 def _settings(path: str) -> SiteSettings:
@@ -107,9 +121,10 @@ def _settings(path: str) -> SiteSettings:
 def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
-    except OSError as exc:
+    except (OSError, ValueError) as exc:  # the latter: a name that no file can have
+        why = exc.strerror if isinstance(exc, OSError) else None
         raise InvalidInput(
-            f"{path} cannot be read: {exc.strerror or exc}", hint="give the path of a file"
+            f"{str(path)[:200]} cannot be read: {why or exc}", hint="give the path of a file"
         ) from exc
 
 

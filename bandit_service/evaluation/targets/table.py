@@ -104,8 +104,9 @@ def read_table(path: Path) -> dict[tuple[str, str], dict[str, float]]:
         if path.stat().st_size > MAX_BYTES:
             raise InvalidInput(f"{path} is larger than {MAX_BYTES} bytes")
         text = path.read_bytes().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise InvalidInput(f"{path} cannot be read: {exc}", hint=_HINT) from exc
+    except (OSError, ValueError) as exc:  # the latter: no UTF-8, or a name that no file can have
+        why = exc.strerror if isinstance(exc, OSError) else None
+        raise InvalidInput(f"{str(path)[:200]} cannot be read: {why or exc}", hint=_HINT) from exc
     lines = _json(path, text) if path.suffix.lower() == ".json" else _csv(path, text)
     return _checked(path, lines)
 
