@@ -22,7 +22,14 @@ from bandit_service.evaluation.intervals.sequence import final
 from bandit_service.evaluation.judge import judged, parts, quoted
 from bandit_service.evaluation.logs.base import LoggedData, Progress, Violation
 from bandit_service.evaluation.paired import difference
-from bandit_service.evaluation.results import Evaluation, Interval, Moment, PolicyResult, Weights
+from bandit_service.evaluation.results import (
+    Evaluation,
+    Interval,
+    Moment,
+    PolicyResult,
+    Weights,
+    in_percent,
+)
 from bandit_service.evaluation.scores import CELLS_BY, Scores
 from bandit_service.evaluation.survey import Survey
 from bandit_service.evaluation.targets.base import Target
@@ -154,11 +161,11 @@ def policy_result(target: Target, scores: Scores, found: Survey, rules: Rules) -
     moments = scores.sequence.get(found.reward_range, rules.confidence)
     sequence = final(moments, rules.confidence)
     estimates = judged(scores, rules, earned=found.earned, sequence=sequence)
-    headline = quoted(estimates)
     whole = scores.estimates[CELLS_BY].get()
+    headline = quoted(estimates, same=whole.same)
     doubts = estimates[CELLS_BY].why
     gain = difference(
-        scores.gain.get(), confidence=rules.confidence, seed=rules.seed, doubts=doubts
+        scores.gained(), confidence=rules.confidence, seed=rules.seed, doubts=doubts
     )
     return PolicyResult(
         name=target.name,
@@ -166,13 +173,18 @@ def policy_result(target: Target, scores: Scores, found: Survey, rules: Rules) -
         learns=target.learns,
         estimates=[*estimates.values()],
         headline=headline,
-        verdict=verdict(estimates[headline], gain, found.mean_reward),
+        verdict=verdict(
+            estimates[headline],
+            gain,
+            found.mean_reward,
+            percent=in_percent(found.reward_range),
+        ),
         gain=gain,
         as_logged=target.as_logged,
         weights=_weights(scores.weights.get(), rules.confidence),
         over_time=_thinned(moments),
-        by_placement=parts(scores.by_placement.get(), whole, rules.confidence),
-        by_persona=parts(scores.by_persona.get(), whole, rules.confidence),
+        by_placement=parts(scores.by_placement.get(), whole, rules),
+        by_persona=parts(scores.by_persona.get(), whole, rules),
         shares=scores.shares.get(),
     )
 

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import msgspec
+import numpy as np
 
 from bandit_service.evaluation.batch import Batch, Floats
 from bandit_service.evaluation.cells_fold import CellsFold
 from bandit_service.evaluation.estimate_fold import EstimateFold
 from bandit_service.evaluation.estimators import Estimator
 from bandit_service.evaluation.intervals.sequence import SequenceFold
+from bandit_service.evaluation.ratio import Ratio
 from bandit_service.evaluation.shares_fold import SharesFold
-from bandit_service.evaluation.terms import Terms, terms_of
+from bandit_service.evaluation.terms import Terms, filled, terms_of
 from bandit_service.evaluation.weights_fold import WeightsFold
 
 CELLS_BY = "dr"
@@ -23,27 +25,31 @@ CELLS_BY = "dr"
 
 @dataclass(frozen=True)
 class Gain:
-    """How much more a target earns than what the log did, row by row: pairs (num - r, 1).
+    """How much more a target earns than the log's policy, by the doubly robust estimates of both.
 
-    The difference is taken within each row, so what the two have in common cancels.
+    Taken within each row, so what the two have in common cancels: the pairs are
+
+        expected - usual + (w - 1) (r - predicted),  1
+
+    and all 0 where the target is the log's policy. Rejected: DR less r, to which the model's own
+    differences between the candidates add noise even then.
     """
 
-    of: Estimator
-    """A mean."""
     name: ClassVar[str] = "gain"
-    words: ClassVar[str] = "What the policy would have earned beyond what the log did."
-    source: ClassVar[str] = "the paired difference of two means"
+    words: ClassVar[str] = "What the policy would have earned beyond what the log's policy did."
+    source: ClassVar[str] = "the paired difference of two doubly robust means"
     mean: ClassVar[bool] = True
     distributions: ClassVar[bool] = False
 
     def pairs(self, terms: Terms) -> tuple[Floats, Floats]:
         """See ``Estimator``."""
-        num, den = self.of.pairs(terms)
-        return num - terms.reward, den
+        error = terms.reward - terms.predicted
+        changed = terms.expected - terms.usual + (terms.weight - 1.0) * error
+        return changed, np.ones(len(terms))
 
     def weights(self, terms: Terms) -> Floats:
         """See ``Estimator``."""
-        return self.of.weights(terms)
+        return terms.weight
 
 
 class Scores:
@@ -53,7 +59,7 @@ class Scores:
         """Of no rows."""
         self._estimators = estimators
         self.estimates = {name: EstimateFold(kind) for name, kind in estimators.items()}
-        self.gain = EstimateFold(Gain(estimators[CELLS_BY]))
+        self.gain = EstimateFold(Gain())
         self.sequence = SequenceFold()
         self.weights = WeightsFold()
         self.shares = SharesFold()
@@ -78,7 +84,16 @@ class Scores:
         self.weights.add(terms)
         self.by_placement.add(terms, batch.placement, batch.names.placements)
         self.by_persona.add(terms, batch.persona, batch.names.personas)
-        self.shares.add(batch, target)
+        self.shares.add(batch, filled(batch, target))
+
+    def gained(self) -> Ratio:
+        """The sums of the gain; 0 where all weights are 1, whatever rounding left of them."""
+        ratio = self.gain.get()
+        if not ratio.same:
+            return ratio
+        nothing = np.zeros_like(ratio.group_num)
+        sums = ratio.sums._replace(num=0.0, num2=0.0, cross=0.0)
+        return ratio._replace(sums=sums, group_num=nothing)
 
     def __add__(self, other: Scores) -> Scores:
         """The scores of the rows of both."""

@@ -112,7 +112,7 @@ def test_visitors_with_several_rows_widen_the_parts_of_a_log() -> None:
     scores = scores_of(batch, np.full(4000, 0.5))
 
     # when
-    (cell,) = parts(scores.by_placement.get(), scores.estimates["dr"].get(), 0.95)
+    (cell,) = parts(scores.by_placement.get(), scores.estimates["dr"].get(), RULES)
 
     # then the truth of the matter is 40 rows, not 2,000
     (interval,) = cell.estimate.intervals
@@ -120,7 +120,7 @@ def test_visitors_with_several_rows_widen_the_parts_of_a_log() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arm", "said"), [(0, "more than the log did"), (1, "less than the log did")]
+    ("arm", "said"), [(0, "more than what was running: +"), (1, "less than what was running: -")]
 )
 def test_the_verdict_compares_with_what_the_log_earned(arm: int, said: str) -> None:
     # given a log in which the first arm earns, and the second does not
@@ -139,4 +139,4 @@ def test_the_verdict_compares_with_what_the_log_earned(arm: int, said: str) -> N
     gain = difference(scores.gain.get(), confidence=0.95, seed=1)
 
     # then
-    assert said in verdict(found, gain, earned / 4000)
+    assert said in verdict(found, gain, earned / 4000, percent=True)
