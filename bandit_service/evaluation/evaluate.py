@@ -38,8 +38,9 @@ from bandit_service.evaluation.verify import Verifier
 from bandit_service.evaluation.weights_fold import WeightsFound
 from bandit_service.events.entries import Entry, Position
 
-OURS: Final = frozenset({"site", "archive", "parquet", "jsonl"})
-"""Formats of the logs of this program, whose policy learned from the rows before."""
+LEARNED: Final = frozenset({"site", "archive", "parquet", "jsonl", "dsjson"})
+"""Formats of logs whose policy learned from the rows before: those of this program, and those of
+decision services. Of a table it is not known."""
 MOMENTS: Final = 300
 """Points in time at most that a result keeps of a policy."""
 
@@ -150,7 +151,7 @@ def rules_of(log: LoggedData, found: Survey, settings: EvaluationSettings) -> Ru
         reward_range=found.reward_range,
         settings=settings.estimators,
         confidence=settings.confidence,
-        adaptive=log.description.format in OURS,
+        adaptive=log.description.format in LEARNED,
         seed=settings.seed,
     )
 
@@ -164,9 +165,7 @@ def policy_result(target: Target, scores: Scores, found: Survey, rules: Rules) -
     whole = scores.estimates[CELLS_BY].get()
     headline = quoted(estimates, same=whole.same)
     doubts = estimates[CELLS_BY].why
-    gain = difference(
-        scores.gained(), confidence=rules.confidence, seed=rules.seed, doubts=doubts
-    )
+    gain = difference(scores.gained(), confidence=rules.confidence, seed=rules.seed, doubts=doubts)
     return PolicyResult(
         name=target.name,
         words=target.words,

@@ -131,11 +131,12 @@ def _part(ratio: Ratio, rules: Rules, widen: float) -> Estimate:
         return _estimate(CELLS_BY, ratio, None, [], "unanswerable", [rests])
     half = widen * (interval.high - interval.low) / 2.0
     wide = msgspec.structs.replace(interval, low=ratio.value - half, high=ratio.value + half)
-    few = [rests] if ratio.ess < FEW_ESS else [*_poor(ratio, rules)]
+    few = [rests] if ratio.ess < FEW_ESS else [*poor(ratio, rules)]
     return _estimate(CELLS_BY, ratio, ratio.value, [wide], "weak" if few else "ok", few)
 
 
-def _poor(ratio: Ratio, rules: Rules) -> Iterator[str]:
+def poor(ratio: Ratio, rules: Rules) -> Iterator[str]:
+    """Why the rewards of an estimate that is a mean are too few for a normal interval, if so."""
     rows = worth(CELLS_BY, ratio, rules.reward_range, Evidence(ratio, math.inf))
     if rows < MIN_WORTH["normal"]:
         yield too_poor(rows, MIN_WORTH["normal"])

@@ -12,7 +12,6 @@ from typing import Final, NamedTuple
 
 from bandit_service.evaluation.batch import Floats, Whole
 
-
 ROUNDED: Final = 1e-9
 """Mean squared distance of weights from 1 that the rounding of propensities explains."""
 

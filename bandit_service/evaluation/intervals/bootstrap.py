@@ -33,7 +33,6 @@ from bandit_service.evaluation.intervals.normal import standard_error
 from bandit_service.evaluation.ratio import Ratio
 from bandit_service.evaluation.results import Interval
 
-
 TAIL: Final = 0.01
 """2,000 replicates say nothing of tails much smaller than this."""
 

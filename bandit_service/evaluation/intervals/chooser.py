@@ -184,7 +184,7 @@ def _too_few(
         return f"The effective sample size is {ess:.0f}, below {MIN_ESS:.0f}."
     visitors = _visitors(ratio)
     if visitors < MIN_VISITORS:
-        return f"The rows are those of few visitors, worth {visitors:.0f}, below {MIN_VISITORS:.0f}."
+        return f"The rows are of few visitors, worth {visitors:.0f}, below {MIN_VISITORS:.0f}."
     if kind == "bootstrap" and (1.0 - rules.confidence) / 2.0 < TAIL:
         return f"The bootstrap's replicates are too few for a confidence of {rules.confidence:g}."
     rows = worth(estimator, ratio, rules.reward_range, evidence)
@@ -232,7 +232,6 @@ def _unlike(evidence: Evidence) -> str | None:
 
 def _bias(estimator: str, rules: Rules, evidence: Evidence) -> str | None:
     """Why the estimate is off the truth by more than chance, by an amount that rows do not tell."""
-    largest, settings = evidence.reference.max_weight, rules.settings
     if estimator == "dm":
         return "It does not cover what the reward model gets wrong."
     if evidence.unsupported > MAX_UNSUPPORTED:
@@ -240,9 +239,12 @@ def _bias(estimator: str, rules: Rules, evidence: Evidence) -> str | None:
             f"It does not cover the {evidence.unsupported:.1%} of the policy's choices that the "
             "log could not show."
         )
-    unlike = _unlike(evidence)
-    if unlike is not None:
-        return unlike
+    return _unlike(evidence) or _traded(estimator, rules.settings, evidence)
+
+
+def _traded(estimator: str, settings: EstimatorSettings, evidence: Evidence) -> str | None:
+    """The bias that an estimator trades for less variance."""
+    largest = evidence.reference.max_weight
     if estimator == "clipped-ips" and largest > settings.clip:
         return "It does not cover what was clipped."
     if estimator == "switch-dr" and largest > settings.switch:
