@@ -12,14 +12,20 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from bandit_service.errors import BanditError
 from bandit_service.evaluation.coverage import Study, encode_study
 from bandit_service.evaluation.results import Coverage
 from simulations import logged
 from simulations.coverage import CONFIDENCE, merged, rows_of, run, tasks
+from simulations.obd_offline import CAMPAIGNS, lines, table
 
 ENOUGH = 0.93
 """A claimed interval of 95 % that holds less often than this is marked."""
 QUICK_LOGS = 20
+CONFIG = Path("config")
+"""The configuration folder of a working copy, where studies are run."""
+WIDTH = 150
+"""Least width of wide tables, in characters."""
 KINDS = ("clopper-pearson", "normal", "bootstrap", "empirical-bernstein", "anytime")
 LEGEND = (
     f"On how many logs intervals of {CONFIDENCE:.0%} held. In brackets: held back there, on all "
@@ -104,6 +110,39 @@ def log(*, rows: int, click_rate: float, seed: int, out: Path) -> None:
     click.echo(f"  {truth.uniform:.6f} under uniform choice")
     for number, arm in enumerate(logged.VARIANTS):
         click.echo(f"  {truth.always(number):.6f} if it is always {arm}")
+
+
+@main.command()
+@click.option(
+    "--campaign",
+    "campaigns",
+    type=click.Choice(CAMPAIGNS),
+    multiple=True,
+    default=CAMPAIGNS,
+    show_default="all three",
+)
+@click.option(
+    "--policy",
+    "learned",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    default=Path("config/demo/obd.toml"),
+    show_default=True,
+    help="Settings of a policy that learns, with and without the visitors' features.",
+)
+def obd(*, campaigns: tuple[str, ...], learned: Path) -> None:
+    """Estimate policies on the Open Bandit Dataset, beside what they earned where they ran.
+
+    \b
+    Example: bandit-service data obd && python -m simulations obd --campaign men
+    """
+    console = Console(highlight=False)
+    console = Console(width=max(console.width, WIDTH), highlight=False)
+    try:
+        found = lines(campaigns, learned=learned, config_path=CONFIG)
+        for campaign, several in groupby(found, key=lambda line: line.campaign):
+            console.print(table(campaign, [*several]))
+    except BanditError as exc:
+        raise click.ClickException(f"{exc.message}\n{exc.hint or ''}".strip()) from exc
 
 
 def _tables(rows: list[Coverage]) -> Iterator[Table]:

@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 
 from bandit_service.evaluation.grid import Point
 from bandit_service.evaluation.intervals.chooser import Rules
-from bandit_service.evaluation.judge import FEW_ESS
+from bandit_service.evaluation.judge import FEW_ESS, poor
 from bandit_service.evaluation.logs.base import LoggedData, Progress
 from bandit_service.evaluation.options import Bought, Way, WayFold, ways_of
 from bandit_service.evaluation.paired import difference, paired
@@ -85,7 +85,10 @@ def _option(way: Way, fold: WayFold, bare: WayFold, rules: Rules) -> Option:
         group=way.group,
         changes=way.changes,
         earns=difference(
-            paired(fold.earned(), bare.earned()), confidence=rules.confidence, seed=rules.seed
+            paired(fold.earned(), bare.earned()),
+            confidence=rules.confidence,
+            seed=rules.seed,
+            doubts=[*poor(fold.earned(), rules)],
         ),
         modelled=fold.modelled - bare.modelled,
         even=fold.even,
@@ -168,7 +171,7 @@ class _Told(NamedTuple):
     def _earns(self, option: Option) -> str:
         modelled = f"it earns {self._relative(option.modelled)} by the reward model"
         earns = option.earns
-        if earns.value is None or not earns.intervals:
+        if earns.status != "ok" or earns.value is None:
             return f"{modelled}; measured, the log cannot say ({' '.join(earns.why)})"
         low, high = earns.intervals[0].low, earns.intervals[0].high
         return (
@@ -182,8 +185,10 @@ class _Told(NamedTuple):
 
 
 def _is_told(option: Option) -> bool:
-    held = option.earns.intervals[0] if option.earns.intervals else None
-    return held is not None and (held.low > 0.0 or held.high < 0.0)
+    if option.earns.status != "ok":
+        return False
+    held = option.earns.intervals[0]
+    return held.low > 0.0 or held.high < 0.0
 
 
 def _setting(option: Option) -> str:

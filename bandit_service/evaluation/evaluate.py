@@ -22,8 +22,13 @@ from bandit_service.evaluation.intervals.sequence import final
 from bandit_service.evaluation.judge import judged, parts, quoted
 from bandit_service.evaluation.logs.base import LoggedData, Progress, Violation
 from bandit_service.evaluation.paired import gain_over_log
-from bandit_service.evaluation.ratio import Ratio
-from bandit_service.evaluation.results import Evaluation, Interval, PolicyResult, Weights
+from bandit_service.evaluation.results import (
+    Evaluation,
+    Interval,
+    PolicyResult,
+    Weights,
+    in_percent,
+)
 from bandit_service.evaluation.scores import CELLS_BY, Scores
 from bandit_service.evaluation.survey import Survey
 from bandit_service.evaluation.targets.base import Target
@@ -33,7 +38,10 @@ from bandit_service.evaluation.weights_fold import WeightsFound
 from bandit_service.events.entries import Entry, Position
 
 OURS: Final = frozenset({"site", "archive", "parquet", "jsonl"})
-"""Formats of the logs of this program, whose policy learned from the rows before."""
+"""Formats of the logs of this program."""
+LEARNED: Final = OURS | {"dsjson"}
+"""Formats of logs whose policy learned from the rows before: ours, and those of decision services.
+Of a table it is not known."""
 
 
 class EvaluationSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -152,7 +160,7 @@ def rules_of(log: LoggedData, found: Survey, settings: EvaluationSettings) -> Ru
         reward_range=found.reward_range,
         settings=settings.estimators,
         confidence=settings.confidence,
-        adaptive=log.description.format in OURS,
+        adaptive=log.description.format in LEARNED,
         seed=settings.seed,
     )
 
@@ -163,12 +171,11 @@ def policy_result(target: Target, scores: Scores, found: Survey, rules: Rules) -
     moments = scores.sequence.get(found.reward_range, rules.confidence)
     sequence = final(moments, rules.confidence)
     estimates = judged(scores, rules, earned=found.earned, sequence=sequence)
-    whole, plain = scores.estimates[CELLS_BY].get(), scores.estimates["ips"].get()
-    same = _all_1(plain)  # then its mean is that of the log, and needs no estimating
-    headline = "ips" if same else quoted(estimates)
+    whole = scores.estimates[CELLS_BY].get()
+    headline = quoted(estimates, same=whole.same)
     doubts = estimates[CELLS_BY].why
     gain = gain_over_log(
-        scores.gain.get(), confidence=rules.confidence, seed=rules.seed, doubts=doubts
+        scores.gained(), confidence=rules.confidence, seed=rules.seed, doubts=doubts
     )
     return PolicyResult(
         name=target.name,
@@ -176,13 +183,18 @@ def policy_result(target: Target, scores: Scores, found: Survey, rules: Rules) -
         learns=target.learns,
         estimates=[*estimates.values()],
         headline=headline,
-        verdict=verdict(estimates[headline], gain, found.mean_reward),
+        verdict=verdict(
+            estimates[headline],
+            gain,
+            found.mean_reward,
+            percent=in_percent(found.reward_range),
+        ),
         gain=gain,
         as_logged=target.as_logged,
         weights=_weights(scores.weights.get(), rules.confidence),
         over_time=moments,
-        by_placement=parts(scores.by_placement.get(), whole, rules.confidence),
-        by_persona=parts(scores.by_persona.get(), whole, rules.confidence),
+        by_placement=parts(scores.by_placement.get(), whole, rules),
+        by_persona=parts(scores.by_persona.get(), whole, rules),
         shares=scores.shares.get(),
     )
 
@@ -195,11 +207,6 @@ def _add(rows: Batch, targets: Sequence[Target], scores: Sequence[Scores], found
 
 def _known(violation: Violation) -> None:
     """What is wrong with the log was told at the first reading."""
-
-
-def _all_1(ratio: Ratio) -> bool:
-    """Whether the weight of every row is exactly 1."""
-    return ratio.max_weight == 1.0 and ratio.weight == ratio.sums.n
 
 
 def _weights(found: WeightsFound, confidence: float) -> Weights:

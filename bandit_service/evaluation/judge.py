@@ -8,12 +8,20 @@ and is measured.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 import msgspec
 
-from bandit_service.evaluation.intervals.chooser import Evidence, Rules, intervals_for
+from bandit_service.evaluation.intervals.chooser import (
+    MIN_WORTH,
+    Evidence,
+    Rules,
+    intervals_for,
+    too_poor,
+    worth,
+)
 from bandit_service.evaluation.intervals.normal import normal
 from bandit_service.evaluation.ratio import Ratio
 from bandit_service.evaluation.results import Cell, Estimate, Interval, Status
@@ -52,7 +60,8 @@ class Judge(NamedTuple):
         if not claimed and not others:
             lacking = [offer.why for offer in offers if offer.why]
             return _estimate(name, ratio, None, [], "unanswerable", [*dict.fromkeys(lacking)])
-        held_back = [o.why for o in offers if o.interval and o.why and not claimed]
+        # One reason is enough: that of the interval which is shown.
+        held_back = [o.why for o in offers if o.interval and o.why and not claimed][:1]
         doubts = [*dict.fromkeys([*self._doubts(ratio), *held_back])]
         status: Status = "weak" if doubts else "ok"
         return _estimate(name, ratio, ratio.value, claimed or others, status, doubts)
@@ -90,8 +99,13 @@ def judged(
     return {name: judge.estimate(name, ratio) for name, ratio in ratios.items()}
 
 
-def quoted(estimates: Mapping[str, Estimate]) -> str:
-    """The name of the estimator to quote."""
+def quoted(estimates: Mapping[str, Estimate], *, same: bool = False) -> str:
+    """The name of the estimator to quote.
+
+    Of a policy that does what the log's did (``same``) it is the plain mean, which needs no model.
+    """
+    if same and "ips" in estimates and estimates["ips"].status == "ok":
+        return "ips"
     for status in ("ok", "weak", "unanswerable"):
         for name in QUOTED:
             if name in estimates and estimates[name].status == status:
@@ -99,27 +113,33 @@ def quoted(estimates: Mapping[str, Estimate]) -> str:
     return QUOTED[0]
 
 
-def parts(found: Mapping[str, Ratio], whole: Ratio, confidence: float) -> list[Cell]:
+def parts(found: Mapping[str, Ratio], whole: Ratio, rules: Rules) -> list[Cell]:
     """Estimates of the parts of a log, the largest first.
 
-    Their intervals are normal, widened as much as visitors with several rows widen the whole.
+    Their intervals are normal, widened as much as visitors with several rows widen the whole, and
+    asked for as many rewarded rows as other normal intervals.
     """
-    widen = _design_effect(whole, confidence)
-    cells = [
-        Cell(name=name, estimate=_part(ratio, confidence, widen)) for name, ratio in found.items()
-    ]
+    widen = _design_effect(whole, rules.confidence)
+    cells = [Cell(name=name, estimate=_part(ratio, rules, widen)) for name, ratio in found.items()]
     return sorted(cells, key=lambda cell: (-cell.estimate.n, cell.name))
 
 
-def _part(ratio: Ratio, confidence: float, widen: float) -> Estimate:
-    interval = normal(ratio, confidence)
+def _part(ratio: Ratio, rules: Rules, widen: float) -> Estimate:
+    interval = normal(ratio, rules.confidence)
     rests = f"It rests on {ratio.ess:.1f} effective rows."
     if ratio.ess < LEAST_ESS or interval is None:
         return _estimate(CELLS_BY, ratio, None, [], "unanswerable", [rests])
     half = widen * (interval.high - interval.low) / 2.0
     wide = msgspec.structs.replace(interval, low=ratio.value - half, high=ratio.value + half)
-    few = [rests] if ratio.ess < FEW_ESS else []
+    few = [rests] if ratio.ess < FEW_ESS else [*poor(ratio, rules)]
     return _estimate(CELLS_BY, ratio, ratio.value, [wide], "weak" if few else "ok", few)
+
+
+def poor(ratio: Ratio, rules: Rules) -> Iterator[str]:
+    """Why the rewards of an estimate that is a mean are too few for a normal interval, if so."""
+    rows = worth(CELLS_BY, ratio, rules.reward_range, Evidence(ratio, math.inf))
+    if rows < MIN_WORTH["normal"]:
+        yield too_poor(rows, MIN_WORTH["normal"])
 
 
 def _design_effect(whole: Ratio, confidence: float) -> float:

@@ -31,7 +31,7 @@ from bandit_service.evaluation.estimators import DoublyRobust
 from bandit_service.evaluation.keyed_sums import KeyedSums
 from bandit_service.evaluation.ratio import Ratio
 from bandit_service.evaluation.sums import ExactSums
-from bandit_service.evaluation.terms import terms_of
+from bandit_service.evaluation.terms import filled, terms_of
 from bandit_service.policy.settings import PolicySettings
 
 FLOORS: Final = (0.01, 0.02, 0.05, 0.1, 0.2)
@@ -103,6 +103,7 @@ class WayFold:
             predictions: m expected rewards.
         """
         terms = terms_of(batch, given, predictions)
+        given = filled(batch, given)
         self._earned.add(terms)
         self._modelled.add(terms.expected)
         self.rows += len(batch)

@@ -13,20 +13,15 @@ both in one process, which costs a second model for each policy.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 import numpy as np
 
-from bandit_service.evaluation.intervals.bootstrap import bootstrap
+from bandit_service.evaluation.intervals.bootstrap import TAIL, bootstrap
 from bandit_service.evaluation.intervals.normal import normal
 from bandit_service.evaluation.judge import FEW_ESS, LEAST_ESS
 from bandit_service.evaluation.ratio import Ratio, Sums
 from bandit_service.evaluation.results import Estimate, Interval
 from bandit_service.evaluation.scores import CELLS_BY
-
-BOOTSTRAP_TAIL: Final = 0.01
-"""The bootstrap's 2,000 replicates say nothing of tails much smaller than this: there the interval
-is the normal one."""
 
 
 def paired(one: Ratio, other: Ratio) -> Ratio:
@@ -92,17 +87,19 @@ def gain_over_log(
     Where it is 0 in every group it is known only of a policy that does as the log did: of any other
     it says that rewards do not differ, or that there are none.
     """
-    n = float(ratio.sums.n)
-    if not ratio.group_num.any() and not ratio.weight == ratio.weight2 == n:
+    if not ratio.group_num.any() and not ratio.same:
         return _estimate(ratio, None, ["The rows do not say how much it varies."])
     return difference(ratio, confidence=confidence, seed=seed, doubts=doubts)
 
 
 def interval_of(ratio: Ratio, *, confidence: float, seed: int) -> Interval | None:
-    """The interval of a difference. Of two that do the same in every group it is 0 to 0."""
+    """The interval of a difference. Of two that do the same in every group it is 0 to 0.
+
+    It is the normal one where the bootstrap has too few replicates in its tails.
+    """
     if ratio.sums.n and not ratio.group_num.any():
         return Interval(low=0.0, high=0.0, kind="normal", confidence=confidence)
-    if (1.0 - confidence) / 2.0 >= BOOTSTRAP_TAIL:
+    if (1.0 - confidence) / 2.0 >= TAIL:
         return bootstrap(ratio, confidence, seed=seed) or normal(ratio, confidence)
     return normal(ratio, confidence)
 

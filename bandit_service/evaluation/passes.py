@@ -188,7 +188,7 @@ class _Rows:
         return Part(
             result=policy_result(target, self.scores, counts, rules),
             earned=self.scores.estimates[CELLS_BY].get(),
-            gain=self.scores.gain.get(),
+            gain=self.scores.gained(),
             rows=self.n,
             logged=counts.mean_reward,
             since=self.since,

@@ -8,9 +8,12 @@ moments give for any value.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from bandit_service.evaluation.batch import Floats, Whole
+
+ROUNDED: Final = 1e-9
+"""Mean squared distance of weights from 1 that the rounding of propensities explains."""
 
 
 class Sums(NamedTuple):
@@ -67,6 +70,12 @@ class Ratio(NamedTuple):
     def value(self) -> float:
         """The estimate; NaN where nothing was summed up."""
         return self.sums.value
+
+    @property
+    def same(self) -> bool:
+        """Whether all weights are 1, as a log's own policy has them, but for rounding."""
+        n = self.sums.n
+        return n > 0 and self.weight2 - 2.0 * self.weight + n <= ROUNDED * n
 
     @property
     def ess(self) -> float:

@@ -106,7 +106,7 @@ class PolicyResult(msgspec.Struct, frozen=True, kw_only=True):
     verdict: str
     """One sentence on what may be concluded."""
     gain: Estimate
-    """What it would have earned beyond what the log did, a decision."""
+    """What it would have earned beyond what the log's own policy did, a decision."""
     as_logged: int
     """Rows that it says nothing about, where it does what the log's own policy did."""
     weights: Weights
@@ -160,6 +160,11 @@ class Coverage(msgspec.Struct, frozen=True, kw_only=True):
     claimed: bool
     """Whether the interval claims to hold in this world."""
     note: str
+
+
+def in_percent(reward_range: tuple[float, float]) -> bool:
+    """Whether rewards are reported as percentages."""
+    return reward_range[0] >= 0.0 and reward_range[1] <= 1.0
 
 
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import ClassVar
 
 import msgspec
 import numpy as np
@@ -14,44 +14,42 @@ from bandit_service.evaluation.cells_fold import CellsFold
 from bandit_service.evaluation.estimate_fold import HOUR_MS, EstimateFold
 from bandit_service.evaluation.estimators import Estimator
 from bandit_service.evaluation.intervals.sequence import SequenceFold
+from bandit_service.evaluation.ratio import Ratio
 from bandit_service.evaluation.shares_fold import SharesFold
-from bandit_service.evaluation.terms import Terms, terms_of
+from bandit_service.evaluation.terms import Terms, filled, terms_of
 from bandit_service.evaluation.weights_fold import WeightsFold
 
 CELLS_BY = "dr"
 """The estimator of parts of a log, and of the gain: unbiased as ``ips``, and steadier."""
-ROUNDING: Final = 1e-12
-"""Part of two numbers below which their difference is the rounding of either, and none."""
 
 
 @dataclass(frozen=True)
 class Gain:
-    """How much more a target earns than what the log did, row by row: pairs (num - own, 1).
+    """How much more a target earns than the log's policy, by the doubly robust estimates of both.
 
-    ``own`` is what the doubly robust estimator says of the log's own policy, baseline + r -
-    predicted, which is r where the log does not say the probability of every candidate. The
-    difference is taken within each row, so what the two have in common cancels: the log's own
-    policy has a gain of exactly 0, whatever the reward model expects.
+    Taken within each row, so what the two have in common cancels: the pairs are
+
+        expected - usual + (w - 1) (r - predicted),  1
+
+    and all 0 where the target is the log's policy. Rejected: DR less r, to which the model's own
+    differences between the candidates add noise even then.
     """
 
-    of: Estimator
-    """A mean."""
     name: ClassVar[str] = "gain"
-    words: ClassVar[str] = "What the policy would have earned beyond what the log did."
-    source: ClassVar[str] = "the paired difference of two means"
+    words: ClassVar[str] = "What the policy would have earned beyond what the log's policy did."
+    source: ClassVar[str] = "the paired difference of two doubly robust means"
     mean: ClassVar[bool] = True
     distributions: ClassVar[bool] = False
 
     def pairs(self, terms: Terms) -> tuple[Floats, Floats]:
         """See ``Estimator``."""
-        num, den = self.of.pairs(terms)
-        own = terms.baseline + (terms.reward - terms.predicted)
-        gain = num - own
-        return np.where(np.abs(gain) > ROUNDING * (np.abs(num) + np.abs(own)), gain, 0.0), den
+        error = terms.reward - terms.predicted
+        changed = terms.expected - terms.usual + (terms.weight - 1.0) * error
+        return changed, np.ones(len(terms))
 
     def weights(self, terms: Terms) -> Floats:
         """See ``Estimator``."""
-        return self.of.weights(terms)
+        return terms.weight
 
 
 class Scores:
@@ -62,7 +60,7 @@ class Scores:
         self._estimators = estimators
         self._block_ms = block_ms
         self.estimates = {name: EstimateFold(kind) for name, kind in estimators.items()}
-        self.gain = EstimateFold(Gain(estimators[CELLS_BY]))
+        self.gain = EstimateFold(Gain())
         self.sequence = SequenceFold(block_ms=block_ms)
         self.weights = WeightsFold()
         self.shares = SharesFold()
@@ -87,7 +85,16 @@ class Scores:
         self.weights.add(terms)
         self.by_placement.add(terms, batch.placement, batch.names.placements)
         self.by_persona.add(terms, batch.persona, batch.names.personas)
-        self.shares.add(batch, target)
+        self.shares.add(batch, filled(batch, target))
+
+    def gained(self) -> Ratio:
+        """The sums of the gain; 0 where all weights are 1, whatever rounding left of them."""
+        ratio = self.gain.get()
+        if not ratio.same:
+            return ratio
+        nothing = np.zeros_like(ratio.group_num)
+        sums = ratio.sums._replace(num=0.0, num2=0.0, cross=0.0)
+        return ratio._replace(sums=sums, group_num=nothing)
 
     def __add__(self, other: Scores) -> Scores:
         """The scores of the rows of both."""

@@ -37,9 +37,9 @@ class Terms(NamedTuple):
     """q(chosen): what the reward model expected of what was shown."""
     expected: Floats
     """Sum over candidates of pi(a) * q(a): what it expects under the target."""
-    baseline: Floats
-    """Sum over candidates of p(a) * q(a): what it expects under the log's own policy; ``predicted``
-    where the log says only the probability of what was shown."""
+    usual: Floats
+    """Sum over candidates of p(a) * q(a): what it expects under the log; where the log does not say
+    p(a), q(chosen), which is that on average."""
     unsupported: Floats
     """The target's probability of candidates that the log could not have shown (p = 0); NaN where
     the log does not say."""
@@ -48,12 +48,25 @@ class Terms(NamedTuple):
         return len(self.reward)
 
 
+def filled(batch: Batch, target: Floats) -> Floats:
+    """The m probabilities of a target, those that the log does not say spread evenly."""
+    unknown = np.isnan(target)
+    if not unknown.any():
+        return target
+    rest = 1.0 - batch.row_sums(np.where(unknown, 0.0, target))
+    share = rest / np.maximum(batch.row_sums(unknown.astype(np.float64)), 1.0)
+    return np.where(unknown, share[batch.rows], target)
+
+
 def terms_of(batch: Batch, target: Floats, predictions: Floats) -> Terms:
     """The terms of a batch.
 
     Args:
         batch: n rows, each with what was shown among its candidates and a propensity above 0.
-        target: m probabilities of the target, those of each row summing to 1.
+        target: m probabilities of the target, those of each row summing to 1. NaN for what was not
+            shown, in a row that is left to a log which does not say: nothing made up can stand for
+            it, since DR is biased by q under any other distribution than that of the draw. Then
+            q(chosen) does, which is right on average.
         predictions: m expected rewards of the reward model.
     """
     known = ~np.isnan(batch.row_sums(batch.logged))
@@ -64,9 +77,9 @@ def terms_of(batch: Batch, target: Floats, predictions: Floats) -> Terms:
     bound = np.where(known, batch.row_max(ratios), np.nan)
     draw = (mixed(batch.key) >> np.uint64(64 - _DRAW_BITS)) * 2.0**-_DRAW_BITS
     barred = batch.row_sums(np.where(possible, 0.0, target))
-    own = batch.logged.copy()
-    own[batch.shown] = batch.propensity
     predicted = predictions[batch.shown]
+    expected = batch.row_sums(target * predictions)
+    left = ~known & np.isnan(expected) & (target[batch.shown] == batch.propensity)
     return Terms(
         key=batch.key,
         cluster=batch.cluster,
@@ -77,7 +90,7 @@ def terms_of(batch: Batch, target: Floats, predictions: Floats) -> Terms:
         bound=bound,
         accepted=known & (draw * bound < weight),
         predicted=predicted,
-        expected=batch.row_sums(target * predictions),
-        baseline=np.where(known, batch.row_sums(own * predictions), predicted),
+        expected=np.where(left, predicted, expected),
+        usual=np.where(known, batch.row_sums(batch.logged * predictions), predicted),
         unsupported=np.where(known, barred, np.nan),
     )

@@ -1,40 +1,45 @@
-"""One sentence on what may be concluded of a policy."""
+"""One sentence on what may be concluded of a policy, and no more than its intervals claim."""
 
 from __future__ import annotations
 
 from bandit_service.evaluation.results import Estimate
 
 
-def verdict(quoted: Estimate, gain: Estimate, logged: float | None) -> str:
+def verdict(quoted: Estimate, gain: Estimate, logged: float | None, *, percent: bool) -> str:
     """What may be concluded.
+
+    A difference has bounds here only if its interval is claimed to hold: one that is merely shown,
+    greyed, must not be read as 95 %.
 
     Args:
         quoted: The estimate to quote.
-        gain: The difference to what the log did.
+        gain: The difference to what the log's own policy earned.
         logged: The log's own mean reward.
+        percent: Whether rewards are reported in percent; then differences are in points of that.
     """
     if quoted.value is None or logged is None:
         return f"The log cannot say what it would have earned. {' '.join(quoted.why)}".strip()
-    said = _compared(gain, logged)
     if quoted.status == "weak":
-        return f"Do not decide by this: {' '.join(quoted.why)} {said}"
-    return said
+        return f"Do not decide by this: {' '.join(quoted.why)}".strip()
+    if gain.value is None or gain.status != "ok":
+        return f"The log cannot tell it from what was running. {' '.join(gain.why)}".strip()
+    return _compared(gain, gain.value, logged, percent=percent)
 
 
-def _compared(gain: Estimate, logged: float) -> str:
-    if gain.value is None:
-        return f"How it compares with the log cannot be told. {' '.join(gain.why)}".strip()
+def _compared(gain: Estimate, value: float, logged: float, *, percent: bool) -> str:
     low, high = gain.intervals[0].low, gain.intervals[0].high
     if low == high == 0:
-        return "It does what the log did."
-    sure = f"{gain.intervals[0].confidence:.0%}"
-    bounds = f"with {sure} confidence between {low:+.2g} and {high:+.2g}"
-    relative = f" ({gain.value / logged:+.1%})" if logged > 0 else ""
-    if low > 0:
-        return f"It would have earned {gain.value:.2g} more than the log did{relative}, {bounds}."
-    if high < 0:
-        return f"It would have earned {-gain.value:.2g} less than the log did{relative}, {bounds}."
-    return (
-        f"Whether it is better or worse than what the log did cannot be told: {gain.value:+.2g}"
-        f"{relative}, {bounds}."
+        return "It does what was running."
+    told = low > 0 or high < 0
+    unit = " points" if percent else ""
+    times = 100.0 if percent else 1.0
+    relative = f", {value / logged:+.1%} of the log's mean" if logged > 0 else ""
+    amount = (
+        f"{times * value:+.2g}{unit} a decision{relative} "
+        f"({100.0 * gain.intervals[0].confidence:.4g}% interval: {times * low:+.2g} to "
+        f"{times * high:+.2g}{unit})"
     )
+    if told:
+        side = "more" if low > 0 else "less"
+        return f"It would have earned {side} than what was running: {amount}."
+    return f"The log cannot tell it from what was running: {amount}."

@@ -10,7 +10,7 @@ from bandit_service.evaluation.estimators import EstimatorSettings, estimators
 from bandit_service.evaluation.intervals.chooser import Rules
 from bandit_service.evaluation.judge import judged, parts, quoted
 from bandit_service.evaluation.paired import difference
-from bandit_service.evaluation.results import Estimate
+from bandit_service.evaluation.results import Estimate, Interval, Status
 from bandit_service.evaluation.reward_model import RewardTable
 from bandit_service.evaluation.scores import Scores
 from bandit_service.evaluation.verdicts import verdict
@@ -112,7 +112,7 @@ def test_visitors_with_several_rows_widen_the_parts_of_a_log() -> None:
     scores = scores_of(batch, np.full(4000, 0.5))
 
     # when
-    (cell,) = parts(scores.by_placement.get(), scores.estimates["dr"].get(), 0.95)
+    (cell,) = parts(scores.by_placement.get(), scores.estimates["dr"].get(), RULES)
 
     # then the truth of the matter is 40 rows, not 2,000
     (interval,) = cell.estimate.intervals
@@ -120,7 +120,7 @@ def test_visitors_with_several_rows_widen_the_parts_of_a_log() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arm", "said"), [(0, "more than the log did"), (1, "less than the log did")]
+    ("arm", "said"), [(0, "more than what was running: +"), (1, "less than what was running: -")]
 )
 def test_the_verdict_compares_with_what_the_log_earned(arm: int, said: str) -> None:
     # given a log in which the first arm earns, and the second does not
@@ -139,4 +139,65 @@ def test_the_verdict_compares_with_what_the_log_earned(arm: int, said: str) -> N
     gain = difference(scores.gain.get(), confidence=0.95, seed=1)
 
     # then
-    assert said in verdict(found, gain, earned / 4000)
+    assert said in verdict(found, gain, earned / 4000, percent=True)
+
+
+def test_a_part_with_few_rewards_is_greyed() -> None:
+    # given 12 clicks in 3,000 rows of equal weight
+    rows = [Row({"a": 0.5, "b": 0.5}, "ab"[n % 2], float(n % 250 == 0)) for n in range(3_000)]
+    scores = scores_of(batch_of(rows), np.full(6_000, 0.5))
+
+    # when
+    (cell,) = parts(scores.by_placement.get(), scores.estimates["dr"].get(), RULES)
+
+    # then
+    assert cell.estimate.ess == 3_000
+    assert cell.estimate.status == "weak"
+    assert "worth 12 rewarded rows" in cell.estimate.why[0]
+
+
+def a_difference(status: Status, low: float, high: float) -> Estimate:
+    interval = Interval(low=low, high=high, kind="bootstrap", confidence=0.95)
+    return Estimate(
+        estimator="dr",
+        value=(low + high) / 2,
+        intervals=[interval],
+        n=100,
+        ess=90.0,
+        max_weight=2.0,
+        status=status,
+        why=[] if status == "ok" else ["Too few rewards."],
+    )
+
+
+def test_a_greyed_difference_is_never_told_as_one() -> None:
+    # given an estimate that is sound, and a difference to the log that claims no interval
+    quoted_one = a_difference("ok", 0.1, 0.3)
+
+    # then
+    said = verdict(quoted_one, a_difference("weak", 0.01, 0.03), 0.1, percent=True)
+    assert said == "The log cannot tell it from what was running. Too few rewards."
+    said = verdict(
+        a_difference("weak", 0.1, 0.3), a_difference("ok", 0.01, 0.03), 0.1, percent=True
+    )
+    assert said == "Do not decide by this: Too few rewards."
+
+
+def test_a_difference_is_in_the_unit_of_the_report() -> None:
+    sound, gain = a_difference("ok", 0.1, 0.3), a_difference("ok", 0.01, 0.03)
+    assert verdict(sound, gain, 0.1, percent=True) == (
+        "It would have earned more than what was running: +2 points a decision, +20.0% of the "
+        "log's mean (95% interval: +1 to +3 points)."
+    )
+    assert verdict(sound, gain, -1.0, percent=False) == (
+        "It would have earned more than what was running: +0.02 a decision "
+        "(95% interval: +0.01 to +0.03)."
+    )
+
+
+def test_of_the_logs_own_policy_the_plain_mean_is_quoted() -> None:
+    batch = a_batch(3_000, seed=1, arms=3, click_rate=0.3)
+    found = estimates_of(batch, batch.logged)
+
+    assert quoted(found, same=scores_of(batch, batch.logged).estimates["ips"].get().same) == "ips"
+    assert found["ips"].value == pytest.approx(float(batch.reward.mean()), rel=1e-12)

@@ -11,7 +11,8 @@ from bandit_service.evaluation.batch import Batch, Floats
 from bandit_service.evaluation.estimators import EstimatorSettings, estimators
 from bandit_service.evaluation.reward_model import RewardTable
 from bandit_service.evaluation.scores import Scores
-from tests.evaluation.batches import a_batch, a_target, cut
+from bandit_service.evaluation.targets.logged import Logged
+from tests.evaluation.batches import Row, a_batch, a_target, batch_of, cut, without_distributions
 
 KINDS = estimators(EstimatorSettings())
 
@@ -96,3 +97,47 @@ def test_parts_of_a_log_add_up_to_it() -> None:
         assert sum(part.num for part in sums) == pytest.approx(whole.num, rel=1e-12)
     assert len(scores.by_placement.get()) == 5
     assert len(scores.by_persona.get()) == 3
+
+
+def test_the_logs_own_policy_gains_nothing_whatever_the_model_expects() -> None:
+    # given a log whose arms differ, with and without the probabilities of what was not shown
+    whole = a_batch(2_000, seed=2, arms=3, click_rate=0.4)
+    for batch in (whole, without_distributions(whole)):
+        target = Logged("logged").probabilities(batch)
+
+        # when
+        scores = scored([batch], [target], model_of(batch))
+
+        # then
+        assert scores.gain.get().sums.num == pytest.approx(0.0, abs=1e-9)
+        assert scores.gained().sums.num == 0.0
+        assert not scores.gained().group_num.any()
+
+
+def test_the_logs_own_policy_is_not_bent_by_candidates_of_unknown_probability() -> None:
+    # given a log that mostly shows its best arm, and says the propensity alone
+    draw = np.random.default_rng(1)
+    rows = [
+        Row({"a": 0.9, "b": 0.05, "c": 0.05}, arm, float(draw.random() < (arm == "a") * 0.5))
+        for arm in draw.choice(["a", "b", "c"], 2_000, p=[0.9, 0.05, 0.05]).tolist()
+    ]
+    batch = without_distributions(batch_of(rows))
+
+    # when
+    scores = scored([batch], [Logged("logged").probabilities(batch)], model_of(batch))
+
+    # then
+    assert scores.estimates["dr"].get().value == pytest.approx(float(batch.reward.mean()))
+
+
+def test_a_gain_is_the_difference_of_both_policies_by_the_same_estimator() -> None:
+    # given
+    batch = a_batch(2_000, seed=4, arms=3, click_rate=0.4)
+    target, model = a_target(batch, seed=4), model_of(batch)
+
+    # when
+    one, own = (scored([batch], [policy], model) for policy in (target, batch.logged))
+
+    # then
+    values = [scores.estimates["dr"].get().value for scores in (one, own)]
+    assert one.gained().value == pytest.approx(values[0] - values[1], abs=1e-12)

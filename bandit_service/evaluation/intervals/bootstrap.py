@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from typing import Final
 
 import numpy as np
 
@@ -31,6 +32,9 @@ from bandit_service.evaluation.batch import Floats
 from bandit_service.evaluation.intervals.normal import standard_error
 from bandit_service.evaluation.ratio import Ratio
 from bandit_service.evaluation.results import Interval
+
+TAIL: Final = 0.01
+"""2,000 replicates say nothing of tails much smaller than this."""
 
 
 def bootstrap(

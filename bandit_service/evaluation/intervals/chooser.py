@@ -11,9 +11,11 @@ import math
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+import numpy as np
+
 from bandit_service.evaluation.estimators import EstimatorSettings
 from bandit_service.evaluation.intervals.bernstein import empirical_bernstein
-from bandit_service.evaluation.intervals.bootstrap import bootstrap
+from bandit_service.evaluation.intervals.bootstrap import TAIL, bootstrap
 from bandit_service.evaluation.intervals.clopper_pearson import clopper_pearson
 from bandit_service.evaluation.intervals.normal import normal
 from bandit_service.evaluation.ratio import Ratio
@@ -41,6 +43,12 @@ MAX_SHRUNK: Final = 0.03
 """Part of the largest weight that ``dr-os`` may take away before its bias counts."""
 MAX_UNSUPPORTED: Final = 0.001
 """The target's probability of what the log could not show, from which it counts."""
+MIN_VISITORS: Final = 50.0
+"""Visitors alike in their rows below which their sums are not near enough to normal."""
+MAX_OFF: Final = 4.0
+"""Standard errors by which the mean weight may be off; see ``_unlike``."""
+OFF: Final = 0.01
+"""By how much it may be off whatever its standard error."""
 MISSING: Final[Mapping[str, str]] = {
     "normal": "The rows do not say how much they vary.",
     "bootstrap": "Too few rows vary.",
@@ -174,18 +182,56 @@ def _too_few(
     ess = min(evidence.reference.ess, ratio.ess if estimator == "replay" else math.inf)
     if ess < MIN_ESS:
         return f"The effective sample size is {ess:.0f}, below {MIN_ESS:.0f}."
+    visitors = _visitors(ratio)
+    if visitors < MIN_VISITORS:
+        return f"The rows are of few visitors, worth {visitors:.0f}, below {MIN_VISITORS:.0f}."
+    if kind == "bootstrap" and (1.0 - rules.confidence) / 2.0 < TAIL:
+        return f"The bootstrap's replicates are too few for a confidence of {rules.confidence:g}."
     rows = worth(estimator, ratio, rules.reward_range, evidence)
     if rows < MIN_WORTH[kind]:
-        return (
-            f"The rewards are worth {rows:.0f} rows of the largest weight, "
-            f"below {MIN_WORTH[kind]:.0f}."
-        )
+        return too_poor(rows, MIN_WORTH[kind])
     return None
+
+
+def too_poor(rows: float, least: float) -> str:
+    """Why there are too few rewards, in rows of the largest weight."""
+    return (
+        f"Too few rewards: they are worth {rows:.0f} rewarded rows of the largest weight, and "
+        f"{least:.0f} are the least."
+    )
+
+
+def _visitors(ratio: Ratio) -> float:
+    """How many visitors with as many rows each would be as uneven; at most those of the groups."""
+    if not ratio.clusters:
+        return math.inf
+    rows = ratio.group_n.astype(np.float64)
+    return float(rows.sum() ** 2 / (rows @ rows))
+
+
+def _unlike(evidence: Evidence) -> str | None:
+    """Why the weights are not those of the draws, if their mean is off what is due.
+
+    It is 1, less what the log could not show. Where what the target would show is so improbable in
+    the log that it never came, the mean is below that by as much, and nothing else in the sums can
+    tell: not the largest weight, nor how much weights vary.
+    """
+    reference = evidence.reference
+    n = reference.sums.n
+    if not n:
+        return None
+    mean, due = reference.weight / n, 1.0 - evidence.unsupported
+    error = math.sqrt(max(0.0, reference.weight2 / n - mean * mean) / n)
+    if abs(mean - due) <= OFF + MAX_OFF * error:
+        return None
+    return (
+        f"The weights are {mean:.3g} on average, where {due:.3g} is due: what the policy would "
+        "show is nearly missing from the log, or the log's probabilities are wrong."
+    )
 
 
 def _bias(estimator: str, rules: Rules, evidence: Evidence) -> str | None:
     """Why the estimate is off the truth by more than chance, by an amount that rows do not tell."""
-    largest, settings = evidence.reference.max_weight, rules.settings
     if estimator == "dm":
         return "It does not cover what the reward model gets wrong."
     if evidence.unsupported > MAX_UNSUPPORTED:
@@ -193,6 +239,12 @@ def _bias(estimator: str, rules: Rules, evidence: Evidence) -> str | None:
             f"It does not cover the {evidence.unsupported:.1%} of the policy's choices that the "
             "log could not show."
         )
+    return _unlike(evidence) or _traded(estimator, rules.settings, evidence)
+
+
+def _traded(estimator: str, settings: EstimatorSettings, evidence: Evidence) -> str | None:
+    """The bias that an estimator trades for less variance."""
+    largest = evidence.reference.max_weight
     if estimator == "clipped-ips" and largest > settings.clip:
         return "It does not cover what was clipped."
     if estimator == "switch-dr" and largest > settings.switch:

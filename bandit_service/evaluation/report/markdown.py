@@ -13,7 +13,7 @@ from typing import Final
 from bandit_service.evaluation.report import tables, words
 from bandit_service.evaluation.report.door import admitted
 from bandit_service.evaluation.report.numbers import Scale, count, scale_of
-from bandit_service.evaluation.report.table import Column, Row, Table, notices
+from bandit_service.evaluation.report.table import Column, Row, Table, remarks
 from bandit_service.evaluation.results import Evaluation, PolicyResult
 
 _ACTIVE: Final = re.compile(r"([\\`*\[\]|~$])|(?<!\w)(_)|(_)(?!\w)")
@@ -81,7 +81,7 @@ def _rule(width: int, column: Column) -> str:
 
 
 def _below(shown: Table) -> list[str]:
-    notes = [f"- {plain(one.about)}" for one in notices(shown.head) if one.note]
+    notes = [f"- {plain(one.about)}" for one in remarks(shown.head)]
     if shown.rest:
         notes.append(f"- {count(len(shown.rest))} more rows are in the page and in the JSON.")
     return ["", *notes] if notes else []

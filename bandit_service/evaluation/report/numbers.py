@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
-from bandit_service.evaluation.results import Estimate, Evaluation, Interval
+from bandit_service.evaluation.results import Estimate, Evaluation, Interval, in_percent
 
 NOTHING: Final = "\N{EN DASH}"
 """Stands where there is no value."""
@@ -60,7 +60,7 @@ def scale_of(evaluation: Evaluation) -> Scale:
 
 def scale_for(evaluation: Evaluation, quoted: Iterable[Estimate]) -> Scale:
     """The same for the estimates that are quoted elsewhere."""
-    percent = evaluation.reward_range[0] >= 0.0 and evaluation.reward_range[1] <= 1.0
+    percent = in_percent(evaluation.reward_range)
     times = 100.0 if percent else 1.0
     wanted = [_decimals(times * (evaluation.mean_reward or 0.0), digits=3)]
     for estimate in quoted:

@@ -10,6 +10,10 @@ FOLD: Final = 25
 """Rows of a long table that are shown before the rest is folded away."""
 
 
+MOST_NAMES: Final = 9
+"""Rows that a note names: as many as one policy has estimates."""
+
+
 class Column(NamedTuple):
     """A column."""
 
@@ -30,22 +34,32 @@ class Row(NamedTuple):
 
 
 class Notice(NamedTuple):
-    """Consecutive rows that have the same note."""
+    """Rows that have the same note."""
 
     rows: Sequence[Row]
     note: str
 
     @property
     def about(self) -> str:
-        """The note with the names of its rows, of many the first and the last."""
+        """The note with the names of its rows; of many the first, and how many more."""
         names = [row.cells[0] for row in self.rows]
-        some = f"{names[0]} to {names[-1]} ({len(names)} rows)"
-        return f"{some if len(names) > 3 else ', '.join(names)}: {self.note}"
+        some = ", ".join(names[:MOST_NAMES])
+        more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+        return f"{some}{more}: {self.note}"
 
 
 def notices(rows: Sequence[Row]) -> list[Notice]:
     """The rows in stretches of the same note, which is then said once."""
     return [Notice(list(some), note) for note, some in groupby(rows, key=lambda row: row.note)]
+
+
+def remarks(rows: Sequence[Row]) -> list[Notice]:
+    """What is noted of rows, each note once with all of its rows, in order of the first."""
+    by_note: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.note:
+            by_note.setdefault(row.note, []).append(row)
+    return [Notice(some, note) for note, some in by_note.items()]
 
 
 class Table(NamedTuple):

@@ -16,7 +16,7 @@ from rich.text import Text
 from bandit_service.evaluation.report import tables, words
 from bandit_service.evaluation.report.door import admitted
 from bandit_service.evaluation.report.numbers import Scale, count, scale_of
-from bandit_service.evaluation.report.table import Row, Table, notices
+from bandit_service.evaluation.report.table import Row, Table, remarks
 from bandit_service.evaluation.results import Evaluation, PolicyResult
 
 _STYLES: Final = {"ok": "", "weak": "dim italic", "unanswerable": "dim italic"}
@@ -69,9 +69,9 @@ def _warnings(evaluation: Evaluation) -> Iterator[Text]:
 
 def _policy(policy: PolicyResult, scale: Scale) -> list[RenderableType]:
     table = tables.estimates(policy, scale)
-    notes = [Text(one.about, "dim italic") for one in notices(table.rows) if one.note]
+    notes = [Text(one.about, "dim italic") for one in remarks(table.rows)]
     if policy.as_logged:
         left = f"Of {count(policy.as_logged)} rows it says nothing; they count as the log was."
         notes.append(Text(left, "dim italic"))
     verdict = Text.assemble((f"{policy.name}: ", "bold"), policy.verdict)
-    return [grid(table), *notes, verdict, Text()]
+    return [verdict, grid(table), *notes, Text()]

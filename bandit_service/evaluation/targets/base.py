@@ -37,6 +37,8 @@ class Target(Protocol):
     def probabilities(self, batch: Batch) -> Floats:
         """m: the probability of each candidate of the next batch; those of a row sum to 1.
 
+        In rows left to a log that says the propensity alone, the others are NaN.
+
         Raises:
             EvaluationError: if a row cannot be answered, saying which and why.
         """

@@ -36,15 +36,14 @@ def logged_probabilities(batch: Batch) -> Floats:
     """The probabilities with which the log was drawn.
 
     What was shown has the propensity itself, so that its weight is exactly 1. Where the log says no
-    more than that, the rest is spread evenly over the other candidates: no estimate depends on how,
-    but for what a reward model expects of them. Where not even that is known, the row is even.
+    more than that, the others are NaN (see ``terms_of``). Where not even that is known, the row is
+    even.
     """
     even = 1.0 / batch.counts
     known = ~np.isnan(batch.row_sums(batch.logged))
     propensity = np.where(batch.chosen >= 0, batch.propensity, np.nan)
-    rest = (1.0 - propensity) / np.maximum(batch.counts - 1, 1)
-    spread = np.where(np.isnan(propensity), even, rest)
-    probabilities = np.where(known[batch.rows], batch.logged, spread[batch.rows])
+    others = np.where(np.isnan(propensity), even, np.nan)
+    probabilities = np.where(known[batch.rows], batch.logged, others[batch.rows])
     said = ~np.isnan(propensity)
     probabilities[batch.shown[said]] = propensity[said]
     return probabilities

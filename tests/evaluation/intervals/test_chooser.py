@@ -16,7 +16,7 @@ from bandit_service.evaluation.intervals.chooser import (
 )
 from bandit_service.evaluation.results import Interval
 from bandit_service.evaluation.terms import Terms, terms_of
-from tests.evaluation.batches import a_batch, a_target
+from tests.evaluation.batches import Row, a_batch, a_target, batch_of
 from tests.evaluation.intervals.summed import SETTINGS, clicks, favourite_terms, own_terms, ratio_of
 
 RULES = Rules((0.0, 1.0), SETTINGS)
@@ -129,3 +129,37 @@ def test_the_worth_is_in_rewarded_rows_of_the_largest_weight() -> None:
     assert worth("dr", reference, (0.0, 1.0), poor) == pytest.approx(10.0)
     assert worth("dr", reference, None, poor) == pytest.approx(hits)
     assert worth("dr", reference, (0.0, 2.0), rich) == pytest.approx(hits / 2)
+
+
+def test_what_never_came_is_missed_by_the_weights_that_did() -> None:
+    # given a log that shows its second arm once in 10,000 rows, and happens not to have shown it
+    rows = [Row({"a": 0.9999, "b": 0.0001}, "a", float(n % 2)) for n in range(2_000)]
+    batch = batch_of(rows)
+    terms = terms_of(batch, np.full(4_000, 0.5), np.zeros(4_000))
+
+    # when
+    found = offers(terms, "ips")
+
+    # then all weights are alike, and yet half of what the policy shows is in none of them
+    assert found["clopper-pearson"].interval is not None
+    assert [kind for kind, offer in found.items() if offer.claimed] == ["anytime"]
+    assert "0.5 on average, where 1 is due" in (found["clopper-pearson"].why or "")
+
+
+def test_few_visitors_with_many_rows_are_few() -> None:
+    # given 20,000 rows of 8 visitors, and 20,000 of whom one made half
+    even = own_terms(clicks(20_000, 0.3), visitors=np.arange(20_000.0) % 8)
+    robot = np.where(np.arange(20_000) % 2, 0.0, np.arange(20_000.0))
+    uneven = own_terms(clicks(20_000, 0.3), visitors=robot)
+
+    # then
+    assert claimed(even, "dr") == []
+    assert "few visitors, worth 8" in (offers(even, "dr")["normal"].why or "")
+    assert "few visitors, worth 4" in (offers(uneven, "dr")["normal"].why or "")
+
+
+def test_a_confidence_beyond_the_replicates_is_left_to_others() -> None:
+    terms = own_terms(clicks(6_000, 0.3))
+    strict = RULES._replace(confidence=0.999)
+    assert claimed(terms, "dr") == ["bootstrap", "normal"]
+    assert claimed(terms, "dr", strict) == ["normal"]

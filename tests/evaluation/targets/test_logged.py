@@ -17,7 +17,7 @@ def test_the_log_s_own_policy_has_weight_exactly_1_on_every_row() -> None:
         assert target.tolist() == batch.logged.tolist()
 
 
-def test_where_only_the_propensity_is_logged_the_rest_is_spread_over_the_others() -> None:
+def test_where_only_the_propensity_is_logged_nothing_is_said_of_the_others() -> None:
     nan = float("nan")
     rows = [
         {"arms": ["a", "b", "c"], "logged": [nan] * 3, "chosen": 1, "propensity": 0.3},
@@ -31,9 +31,9 @@ def test_where_only_the_propensity_is_logged_the_rest_is_spread_over_the_others(
     target = make_target("logged", NOWHERE).probabilities(batch)
 
     assert by_row(batch, target) == [
-        [0.35, 0.3, 0.35],
+        pytest.approx([nan, 0.3, nan], nan_ok=True),
         [1.0],
-        [0.7, pytest.approx(0.3)],
+        pytest.approx([0.7, nan], nan_ok=True),
         [0.5, 0.5],
         [0.5, 0.5],
     ]
