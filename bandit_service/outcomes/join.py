@@ -192,6 +192,10 @@ class Join:
         """How many events wait for a decision that has not come."""
         return len(self._early)
 
+    def awaits_decision_of(self, event: Event) -> bool:
+        """Whether the event that was just taken in waits for its decision."""
+        return bool(self._early) and self._early[-1].event is event
+
     def dump(self) -> JoinState:
         """The state as plain data, for a checkpoint."""
         units = list(self._units())
