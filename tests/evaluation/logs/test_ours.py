@@ -36,6 +36,7 @@ from bandit_service.evaluation.logs.sources import (
 from bandit_service.events.entries import (
     START,
     Decision,
+    Entry,
     Event,
     Position,
     Tick,
@@ -334,7 +335,7 @@ def test_a_click_that_came_before_its_switched_view_is_nothing_wrong() -> None:
     second = msgspec.structs.replace(second, chosen=1 - min(first.chosen, 1))
     click = Event(decision=second.id, type="click", at=second.at, received=second.at)
     end = later.ms + 60_000
-    log = [
+    log: list[tuple[Position, Entry]] = [
         (at, first),
         (Position(later.ms - 1, 0), click),
         (later, second),
