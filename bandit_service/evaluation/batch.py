@@ -150,6 +150,10 @@ class Batch:
             return np.zeros(0)
         return np.maximum.reduceat(values, self.offsets[:-1])
 
+    def where(self, rows: Mask) -> Batch:
+        """Only the rows that the mask has; this batch itself if those are all."""
+        return self if rows.all() else self.take(np.flatnonzero(rows))
+
     def take(self, rows: Whole) -> Batch:
         """Only some of the rows, by index."""
         counts = self.counts[rows]
@@ -191,6 +195,14 @@ class Picked(Sequence):  # type: ignore[type-arg]
 def hash_of(text: str) -> int:
     """64 bits that stand for a text, the same in every process."""
     return int.from_bytes(blake2b(text.encode(errors="surrogatepass"), digest_size=8).digest())
+
+
+def hashes_of(texts: Iterable[str]) -> Hashes:
+    """``hash_of`` of each."""
+    whole = b"".join(
+        [blake2b(t.encode(errors="surrogatepass"), digest_size=8).digest() for t in texts]
+    )
+    return np.frombuffer(whole, ">u8").astype(np.uint64)
 
 
 def mixed(numbers: Hashes) -> Hashes:
