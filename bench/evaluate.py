@@ -34,6 +34,7 @@ from bandit_service.evaluation.estimators import EstimatorSettings, estimators
 from bandit_service.evaluation.logs.base import LoggedData, Violation
 from bandit_service.evaluation.logs.foreign import TableLog
 from bandit_service.evaluation.logs.mapping import LogMapping
+from bandit_service.evaluation.logs.noticing import Noticing
 from bandit_service.evaluation.logs.ours import SiteLog
 from bandit_service.evaluation.logs.sources import LiveSource
 from bandit_service.evaluation.reward_model import RewardTable
@@ -202,8 +203,9 @@ def _own_log(name: str, profiles: int, scale: Scale, folder: Path) -> list[Versu
 
     def alone() -> None:
         target = Learning(name, settings, evaluated=settings)
+        reading = Noticing(settings, _blame)
         for position, entry in entries:
-            target.watch(position, entry)
+            target.watch(reading.apply("", position, entry))
         _check(target, outcomes)
 
     def whole() -> None:

@@ -28,25 +28,34 @@ Hashes = npt.NDArray[np.uint64]
 Mask = npt.NDArray[np.bool_]
 
 
+class _Codes(dict[str, int]):
+    """Gives the next number to each key that it is asked for the first time."""
+
+    def __init__(self, texts: list[str]) -> None:
+        super().__init__()
+        self._texts = texts
+
+    def __missing__(self, name: str) -> int:
+        code = self[name] = len(self._texts)
+        self._texts.append(name)
+        return code
+
+
 class Names:
     """Strings as numbers, given out in the order in which they are met."""
 
     def __init__(self) -> None:
-        self._codes: dict[str, int] = {}
         self.texts: list[str] = []
         """The names by code."""
+        self._codes = _Codes(self.texts)
 
     def code(self, name: str) -> int:
         """The code of a name."""
-        code = self._codes.get(name)
-        if code is None:
-            code = self._codes[name] = len(self.texts)
-            self.texts.append(name)
-        return code
+        return self._codes[name]
 
     def codes(self, names: Iterable[str]) -> Whole:
         """The codes of several names."""
-        return np.fromiter(map(self.code, names), np.int64)
+        return np.fromiter(map(self._codes.__getitem__, names), np.int64)
 
     def named(self, codes: Whole) -> list[str]:
         """The names of several codes."""
@@ -141,6 +150,10 @@ class Batch:
             return np.zeros(0)
         return np.maximum.reduceat(values, self.offsets[:-1])
 
+    def where(self, rows: Mask) -> Batch:
+        """Only the rows that the mask has; this batch itself if those are all."""
+        return self if rows.all() else self.take(np.flatnonzero(rows))
+
     def take(self, rows: Whole) -> Batch:
         """Only some of the rows, by index."""
         counts = self.counts[rows]
@@ -182,6 +195,14 @@ class Picked(Sequence):  # type: ignore[type-arg]
 def hash_of(text: str) -> int:
     """64 bits that stand for a text, the same in every process."""
     return int.from_bytes(blake2b(text.encode(errors="surrogatepass"), digest_size=8).digest())
+
+
+def hashes_of(texts: Iterable[str]) -> Hashes:
+    """``hash_of`` of each."""
+    whole = b"".join(
+        [blake2b(t.encode(errors="surrogatepass"), digest_size=8).digest() for t in texts]
+    )
+    return np.frombuffer(whole, ">u8").astype(np.uint64)
 
 
 def mixed(numbers: Hashes) -> Hashes:

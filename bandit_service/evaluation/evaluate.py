@@ -20,7 +20,7 @@ from bandit_service.evaluation.intervals.chooser import Rules
 from bandit_service.evaluation.intervals.normal import normal
 from bandit_service.evaluation.intervals.sequence import final
 from bandit_service.evaluation.judge import judged, parts, quoted
-from bandit_service.evaluation.logs.base import LoggedData, Progress, Violation
+from bandit_service.evaluation.logs.base import LoggedData, Progress, Taken, Violation
 from bandit_service.evaluation.paired import gain_over_log
 from bandit_service.evaluation.results import (
     Evaluation,
@@ -35,7 +35,6 @@ from bandit_service.evaluation.targets.base import Target
 from bandit_service.evaluation.verdicts import verdict
 from bandit_service.evaluation.verify import Verifier
 from bandit_service.evaluation.weights_fold import WeightsFound
-from bandit_service.events.entries import Entry, Position
 
 OURS: Final = frozenset({"site", "archive", "parquet", "jsonl"})
 """Formats of the logs of this program."""
@@ -91,9 +90,9 @@ def score(
     kinds = estimators(settings.estimators)
     scores = [Scores(kinds, block_ms=found.block_ms) for _ in targets]
 
-    def watch(position: Position, entry: Entry) -> None:
+    def watch(taken: Taken) -> None:
         for target in targets:
-            target.watch(position, entry)
+            target.watch(taken)
 
     for batch in log.batches(blame=_known, progress=progress, watch=watch):
         rows = Verifier.usable(batch)

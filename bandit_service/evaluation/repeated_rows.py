@@ -31,11 +31,14 @@ class RepeatedRows:
         """Which of the rows, by index, were seen before."""
         hashes = mixed(keys)
         watched = np.flatnonzero(hashes <= np.uint64(self._bound - 1))
+        numbers = hashes[watched].tolist()
         again = []
-        for row, seen in zip(watched.tolist(), hashes[watched].tolist(), strict=True):
-            if seen in self._seen:
-                again.append(row)
-            self._seen.add(seen)
+        if len(set(numbers)) < len(numbers) or not self._seen.isdisjoint(numbers):
+            for row, number in zip(watched.tolist(), numbers, strict=True):
+                if number in self._seen:
+                    again.append(row)
+                self._seen.add(number)
+        self._seen.update(numbers)
         self._shrink()
         return np.array(again, np.int64)
 

@@ -55,6 +55,8 @@ MAX_TESTS: Final = 200
 OTHERS: Final = "*"
 """Placement, arm and persona of what came after the last cell was taken."""
 ALL: Final = "all"
+_FEW: Final = 65_536
+"""Codes that are counted without sorting, however few rows there are."""
 
 Cell = TypeVar("Cell")
 
@@ -84,14 +86,14 @@ class SampleRatio:
 
     def add(self, batch: Batch) -> None:
         """Count the rows of a batch."""
-        drawn = batch.take(np.flatnonzero(batch.counts > 1))
+        drawn = batch.where(batch.counts > 1)
         if not len(drawn):
             return
         self._add_inverses(drawn)
         known = ~np.isnan(drawn.row_sums(drawn.logged))
         for rows, count in ((known, self._add_counts), (~known, self._add_arms)):
             if rows.any():
-                count(drawn.take(np.flatnonzero(rows)))
+                count(drawn.where(rows))
 
     def __add__(self, other: SampleRatio) -> SampleRatio:
         both = SampleRatio()
@@ -250,13 +252,28 @@ def _summed(
     """Each group of candidates: its code, rows, how many were shown, expected and variance."""
     chosen = slice(None) if only is None else only
     p = batch.logged[chosen]
-    codes, inverse, rows = np.unique(groups[chosen], return_inverse=True, return_counts=True)
+    codes, inverse, rows = _counted(groups[chosen])
     columns = []
     for values in (shown[chosen], whole(p), whole(p * (1.0 - p))):
         column = np.zeros(len(codes), np.int64)
         np.add.at(column, inverse, values)
         columns.append(column.tolist())
     yield from zip(codes.tolist(), rows.tolist(), *columns, strict=True)
+
+
+def _counted(groups: Whole) -> tuple[Whole, Whole, Whole]:
+    """As ``np.unique``: the groups, which of them each is, and how many each has.
+
+    Where their codes are few, they are counted rather than sorted.
+    """
+    most = int(groups.max(initial=-1)) + 1
+    if most > max(len(groups), _FEW):
+        return np.unique(groups, return_inverse=True, return_counts=True)
+    counts = np.bincount(groups, minlength=most)
+    codes = np.flatnonzero(counts)
+    place = np.zeros(most, np.int64)
+    place[codes] = np.arange(len(codes))
+    return codes, place[groups], counts[codes]
 
 
 def _by_placement(cells: dict[_Key, Cell]) -> dict[str, list[tuple[_Key, Cell]]]:

@@ -91,7 +91,7 @@ class Verifier:
         self._barred.update(_barred(found))
         self._tally(batch)
         wrong = np.any([mask for kind, mask in found.items() if kind != "reward_range"], axis=0)
-        self._ratio.add(batch.take(np.flatnonzero(~wrong)) if wrong.any() else batch)
+        self._ratio.add(batch.where(~wrong))
 
     def __add__(self, other: Verifier) -> Verifier:
         """Both parts together; the places of ``self`` come first."""
@@ -146,7 +146,7 @@ class Verifier:
         """
         found = faults(batch)
         wrong = np.any([found[kind] for kind in BARRED], axis=0)
-        return batch.take(np.flatnonzero(~wrong)) if wrong.any() else batch
+        return batch.where(~wrong)
 
     # -- inside
 

@@ -140,6 +140,8 @@ class Tick(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", tag="tick")
 
 
 Entry = Decision | Event | PlacementChanged | PersonasChanged | Tick
+_Delayed: Final = (Decision, Event)
+"""What may have waited on disk."""
 
 
 _LAST: Final = 2**64 - 1
@@ -185,7 +187,7 @@ def unit_of(visitor: str, placement: str, slot: int) -> str:
 
 def came(position: Position, entry: Entry) -> Position:
     """Where an entry would stand in the log, had it not waited on disk."""
-    if isinstance(entry, Decision | Event) and entry.waited:
+    if isinstance(entry, _Delayed) and entry.waited:
         return Position(max(0, position.ms - entry.waited), position.seq)
     return position
 
@@ -202,7 +204,7 @@ def encode(entry: Entry) -> bytes:
 def delayed(data: bytes, waited: int) -> bytes:
     """An encoded decision or event, with how long it waited (ms) noted in it."""
     entry = decode(data)
-    if isinstance(entry, Decision | Event):
+    if isinstance(entry, _Delayed):
         return encode(msgspec.structs.replace(entry, waited=waited))
     return data
 

@@ -25,6 +25,7 @@ of one slot.
 
 from __future__ import annotations
 
+import math
 from collections import Counter, deque
 from typing import Final, Literal, NamedTuple
 
@@ -92,6 +93,37 @@ class View(msgspec.Struct, gc=False):
     arrived: int
 
 
+class _Aging(dict[str, View]):
+    """Views by key, in the order in which they came; only the oldest are ever taken out.
+
+    The keys stand in a queue besides: to find the first item of a dictionary takes a look at every
+    place that was emptied before it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._order: deque[str] = deque()
+        self.oldest: float = math.inf
+        """When the oldest came, ms of the log's clock."""
+
+    def add(self, key: str, view: View) -> None:
+        """Take in a view that is not older than the others, under a key that is new."""
+        if not self._order:
+            self.oldest = view.arrived
+        self[key] = view
+        self._order.append(key)
+
+    def take_older(self, before: int) -> list[tuple[str, View]]:
+        """Remove and return the views that arrived before ``before`` (ms); oldest are first."""
+        taken: list[tuple[str, View]] = []
+        order = self._order
+        while self.oldest < before:
+            key = order.popleft()
+            taken.append((key, self.pop(key)))
+            self.oldest = self[order[0]].arrived if order else math.inf
+        return taken
+
+
 class Early(msgspec.Struct, frozen=True, gc=False):
     """An event whose decision has not come yet."""
 
@@ -125,8 +157,8 @@ class Join:
         self._rewards = rewards
         self._window = rewards.window_ms
         self._memory = rewards.window_ms
-        self._views: dict[str, View] = {}
-        self._remembered: dict[str, View] = {}
+        self._views = _Aging()
+        self._remembered = _Aging()
         self._early: deque[Early] = deque()
         self._awaited: Counter[str] = Counter()
         """How many early events wait for each decision."""
@@ -139,7 +171,8 @@ class Join:
         closed = self._expire(position)
         if isinstance(entry, Decision):
             self._decide(entry)
-            closed += self._meet(position, entry)
+            if self._awaited:
+                closed += self._meet(position, entry)
         elif isinstance(entry, Event):
             self.counts.events += 1
             closed += self._event(position, entry)
@@ -147,8 +180,7 @@ class Join:
 
     def overdue(self, now: int) -> bool:
         """Whether a view's window had ended by ``now`` (ms): an entry would close something."""
-        oldest = next(iter(self._views.values()), None)
-        return oldest is not None and oldest.arrived + self._window < now
+        return self._views.oldest + self._window < now
 
     @property
     def open_units(self) -> int:
@@ -159,6 +191,10 @@ class Join:
     def early_events(self) -> int:
         """How many events wait for a decision that has not come."""
         return len(self._early)
+
+    def awaits_decision_of(self, event: Event) -> bool:
+        """Whether the event that was just taken in waits for its decision."""
+        return bool(self._early) and self._early[-1].event is event
 
     def dump(self) -> JoinState:
         """The state as plain data, for a checkpoint."""
@@ -176,8 +212,10 @@ class Join:
 
     def restore(self, state: JoinState) -> None:
         """Continue from what ``dump`` gave."""
-        self._views = {key: View(state.units[n], at) for key, n, at in state.views}
-        self._remembered = {key: View(state.units[n], at) for key, n, at in state.remembered}
+        self._views, self._remembered = _Aging(), _Aging()
+        for views, kept in ((self._views, state.views), (self._remembered, state.remembered)):
+            for key, n, at in kept:
+                views.add(key, View(state.units[n], at))
         self._memory = state.memory
         self.counts = state.counts
         self._clock = state.clock
@@ -193,12 +231,13 @@ class Join:
             self.counts.duplicate_decisions += 1
             return
         self.counts.decisions += 1
-        known = self._remembered.get(decision.unit)
+        name = decision.unit
+        known = self._remembered.get(name)
         if known is None:
             unit = Unit(decision, decision.arm, decision.id)
             if decision.visitor is not None:
                 self._memory = max(self._memory, decision.slot_ms + LATEST_MS)
-                self._remembered[decision.unit] = View(unit, self._clock)
+                self._remembered.add(name, View(unit, self._clock))
         elif known.unit.arm != decision.arm:
             self.counts.switched_views += 1
             return
@@ -207,7 +246,7 @@ class Join:
             unit.latest = decision.id
             unit.views += 1
             self.counts.repeated_views += 1
-        self._views[decision.id] = View(unit, self._clock)
+        self._views.add(decision.id, View(unit, self._clock))
 
     def _meet(self, position: Position, decision: Decision) -> list[Outcome]:
         """What the events make of a decision that came after them."""
@@ -263,12 +302,11 @@ class Join:
 
     def _expire(self, position: Position) -> list[Outcome]:
         closed: list[Outcome] = []
-        ended = _take_older(self._views, self._clock - self._window)
-        for decision_id, view in ended:
+        for decision_id, view in self._views.take_older(self._clock - self._window):
             decision = view.unit.decision
             if decision is not None and view.unit.latest == decision_id:
                 closed.append(self._close(view.unit, decision, position))
-        _take_older(self._remembered, self._clock - self._memory)
+        self._remembered.take_older(self._clock - self._memory)
         while self._early and self._early[0].arrived < self._clock - self._window:
             self._give_up(self._early.popleft().event)
             self.counts.late_events += 1
@@ -286,18 +324,3 @@ class Join:
             return Outcome(decision, "censored", 0.0, unit.views, position)
         self.counts.defaulted += 1
         return Outcome(decision, "defaulted", self._rewards.default_reward, unit.views, position)
-
-
-def _take_older(views: dict[str, View], before: int) -> list[tuple[str, View]]:
-    """Remove and return the views that arrived before ``before`` (ms); oldest are first."""
-    oldest = next(iter(views.values()), None)
-    if oldest is None or oldest.arrived >= before:
-        return []
-    taken = []
-    for key, view in views.items():
-        if view.arrived >= before:
-            break
-        taken.append((key, view))
-    for key, _ in taken:
-        del views[key]
-    return taken

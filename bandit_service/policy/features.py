@@ -60,11 +60,13 @@ def shared_line(
     declared = [feature(k, v) for k, values in traits.items() for v in values]
     if declared:
         line += f" |t {' '.join(sorted(declared))}"
-    visitor = [feature(k, v) for k, v in context.items() if k in VISITOR_KEYS]
+    visitor: list[str] = []
+    situation: list[str] = []
+    for name, value in context.items():
+        (visitor if name in VISITOR_KEYS else situation).append(feature(name, value))
     if visitor:
         line += f" |v {' '.join(sorted(visitor))}"
-    if len(context) > len(visitor):
-        situation = [feature(k, v) for k, v in context.items() if k not in VISITOR_KEYS]
+    if situation:
         line += f" |s {' '.join(sorted(situation))}"
     return line
 

@@ -157,4 +157,4 @@ def _clipped_sum(
 
 def _normalised(values: list[float]) -> list[float]:
     total = math.fsum(values)
-    return [value / total for value in values]
+    return values if total == 1.0 else [value / total for value in values]

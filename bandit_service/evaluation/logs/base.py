@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import msgspec
 
 from bandit_service.evaluation.batch import Batch
 from bandit_service.events.entries import Entry, Position
+from bandit_service.outcomes.join import Outcome
 
-Watch = Callable[[Position, Entry], None]
+
+class Taken(NamedTuple):
+    """An entry of a log that has entries, and what it did there by the settings of the evaluation.
+
+    An entry that is left out is a tick: all it did was to let time pass.
+    """
+
+    position: Position
+    entry: Entry
+    key: int | None
+    """Of the row that may come of it, if it is a decision that opened a unit."""
+    closed: list[Outcome]
+    """The units that it closed, and that closed in the time before it."""
+
+
+Watch = Callable[[Taken], None]
 """Told every entry of a log that has entries, in order."""
 Progress = Callable[[int], None]
 """Told how many rows or entries were read since it was last told."""

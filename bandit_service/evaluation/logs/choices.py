@@ -88,14 +88,25 @@ class Listed:
         """See ``Chooses``."""
         counts, coded = chunk.texts(self._column, self._separator)
         arms = self._names.codes(coded.texts)[coded.codes]
-        rows = np.repeat(np.arange(len(chunk)), counts)
-        wrong = np.zeros(len(chunk), bool)
-        order = np.lexsort((arms, rows))
-        twice = (np.diff(rows[order]) == 0) & (np.diff(arms[order]) == 0)
-        wrong[rows[order][1:][twice]] = True
-        nameless = np.array([not text for text in coded.texts], bool)
-        wrong[rows[nameless[coded.codes]]] = True
+        wrong = _doubled(counts, arms)
+        if "" in coded.texts:
+            rows = np.repeat(np.arange(len(chunk)), counts)
+            wrong[rows[coded.codes == coded.texts.index("")]] = True
         return Choices(counts, arms, wrong)
+
+
+def _doubled(counts: Whole, arms: Whole) -> Mask:
+    """The rows that have an arm twice among their candidates."""
+    if len(counts) and counts[0] and (counts == counts[0]).all():
+        ordered = np.sort(arms.reshape(len(counts), -1), axis=1)
+        found: Mask = (ordered[:, 1:] == ordered[:, :-1]).any(axis=1)
+        return found
+    rows = np.repeat(np.arange(len(counts)), counts)
+    order = np.lexsort((arms, rows))
+    twice = (np.diff(rows[order]) == 0) & (np.diff(arms[order]) == 0)
+    doubled = np.zeros(len(counts), bool)
+    doubled[rows[order][1:][twice]] = True
+    return doubled
 
 
 def chosen_of(choices: Choices, shown: Whole) -> Whole:

@@ -21,7 +21,7 @@ from bandit_service.evaluation.batch import (
     Names,
     Vocabulary,
     Whole,
-    hash_of,
+    hashes_of,
     mixed,
 )
 from bandit_service.evaluation.logs.base import Blame, Violation
@@ -157,14 +157,9 @@ class Columns:
         columns = {column: chunk.text(column) for column in template.columns}
         if not columns:
             return np.full(len(chunk), names.code(template.filled({})), np.int64)
-        met, which = np.unique(
-            np.stack([coded.codes for coded in columns.values()]), axis=1, return_inverse=True
-        )
-        texts = [
-            template.filled({c: columns[c].texts[n] for c, n in zip(columns, codes, strict=True)})
-            for codes in met.T.tolist()
-        ]
-        return names.codes(texts)[which.reshape(-1)]
+        first, which = _met([*columns.values()])
+        texts = [template.filled({c: columns[c].at(row) for c in columns}) for row in first]
+        return names.codes(texts)[which]
 
     def _reward(self, chunk: Chunk, sound: _Sound) -> Floats:
         mapping = self._mapping.reward
@@ -269,12 +264,23 @@ def _recoded(coded: Coded, names: Names) -> Whole:
     return names.codes(coded.texts)[coded.codes]
 
 
+def _met(columns: list[Coded]) -> tuple[list[int], Whole]:
+    """A row with each combination of texts, and which of these combinations each row has."""
+    which = columns[0].codes
+    for coded in columns[1:]:  # renumbered at each step, so that no number gets too large
+        which = np.unique(which * len(coded.texts) + coded.codes, return_inverse=True)[1]
+    first = np.zeros(int(which.max(initial=-1)) + 1, np.int64)
+    first[which] = np.arange(len(which))
+    return first.tolist(), which
+
+
 def _picked(coded: Coded, rows: Whole) -> Coded:
     return Coded(coded.codes[rows], coded.texts)
 
 
 def _hashed(coded: Coded, instead: Hashes) -> Hashes:
     """A number for each text, and another where it is missing."""
-    hashes = np.fromiter(map(hash_of, coded.texts), np.uint64, len(coded.texts))
-    there = np.array([bool(text) for text in coded.texts], bool)
-    return np.where(there[coded.codes], hashes[coded.codes], instead)
+    hashes = hashes_of(coded.texts)[coded.codes]
+    if "" not in coded.texts:
+        return hashes
+    return np.where(coded.codes == coded.texts.index(""), instead, hashes)

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from bandit_service.archive.reading import Joined
 from bandit_service.evaluation.batch import hash_of
-from bandit_service.evaluation.logs.base import Blame, Violation
+from bandit_service.evaluation.logs.base import Blame, Taken, Violation
 from bandit_service.events.entries import Decision, Entry, Event, Position, Tick, came
 from bandit_service.events.identity import claimed_time
 from bandit_service.outcomes.join import JoinCounts, Outcome
@@ -30,6 +30,7 @@ class Recent:
 
     def __init__(self, count: int = REMEMBERED) -> None:
         self._ids: dict[int, int] = {}
+        self._order: deque[int] = deque()
         self._count = count
         self.forgot = False
         """Whether some had to be forgotten."""
@@ -39,8 +40,9 @@ class Recent:
         if number in self._ids:
             return False
         self._ids[number] = ms
+        self._order.append(number)
         if len(self._ids) > self._count:
-            del self._ids[next(iter(self._ids))]
+            del self._ids[self._order.popleft()]
             self.forgot = True
         return True
 
@@ -58,6 +60,13 @@ class _Early(NamedTuple):
     """When it came, by the log's clock."""
 
 
+class Opened(NamedTuple):
+    """A decision that opened a unit."""
+
+    place: str
+    key: int
+
+
 class Noticing:
     """Takes the entries of a log in order; gives what they close and says what is wrong."""
 
@@ -71,82 +80,85 @@ class Noticing:
         self._clock = 0
         self._recent = Recent()
         self._early: deque[_Early] = deque()
-        self._places: dict[str, str] = {}
-        """Where the open decisions are, by id."""
+        self._awaited: Counter[str] = Counter()
+        """How many of these events wait for each decision."""
+        self._opened: dict[str, Opened] = {}
+        """The open decisions, by id."""
 
-    def place(self, outcome: Outcome) -> str:
-        """Where the decision of an outcome is. May be asked once."""
-        return self._places.pop(outcome.decision.id)
+    def opened(self, outcome: Outcome) -> Opened:
+        """How the unit of an outcome was opened. May be asked once."""
+        return self._opened.pop(outcome.decision.id)
 
-    def apply(self, place: str, position: Position, entry: Entry) -> list[Outcome]:
-        """Take in the next entry; the outcomes that it closed."""
+    def apply(self, place: str, position: Position, entry: Entry) -> Taken:
+        """Take in the next entry; what it did."""
         self._clock = max(self._clock, came(position, entry).ms)
-        closed = self._expire(position, entry)
+        self._give_up()
         if isinstance(entry, Decision):
-            return closed + self._decision(place, position, entry)
+            return self._decision(place, position, entry)
         if isinstance(entry, Event):
-            return closed + self._event(place, position, entry)
-        return closed + self.joined.apply(position, entry)
+            return self._event(place, position, entry)
+        return Taken(position, entry, None, self.joined.apply(position, entry))
 
     def leave_out(self, kind: str, place: str, message: str) -> None:
         """Say what is wrong with an entry that is not taken in."""
         self.left_out[kind] += 1
         self._blame(Violation(kind, place, message))
 
-    def _expire(self, position: Position, entry: Entry) -> list[Outcome]:
-        """What the passing of time does, apart from what the entry does."""
-        counts = self.joined.join.counts
-        late = counts.late_events
-        clock = came(position, entry)
-        closed = self.joined.join.apply(clock, Tick(at=clock.ms))
-        for _ in range(counts.late_events - late):
-            self._late(self._early.popleft())
-        return closed
+    def _give_up(self) -> None:
+        """Judge the events that have waited too long for their decision."""
+        while self._early and self._early[0].ms < self._clock - self._window:
+            given_up = self._early.popleft()
+            self._awaited[given_up.decision] -= 1
+            self._late(given_up)
 
-    def _decision(self, place: str, position: Position, decision: Decision) -> list[Outcome]:
+    def _pass_time(self, position: Position, entry: Entry) -> Taken:
+        """What an entry does that is left out."""
+        position, tick = came(position, entry), Tick(at=self._clock)
+        return Taken(position, tick, None, self.joined.apply(position, tick))
+
+    def _decision(self, place: str, position: Position, decision: Decision) -> Taken:
         wrong = _wrong_with(decision)
         if wrong is not None:
             self.leave_out(*wrong[:1], place, wrong[1])
-            return []
-        if not self._recent.add(hash_of(decision.id), self._clock):
+            return self._pass_time(position, decision)
+        key = hash_of(decision.id)
+        if not self._recent.add(key, self._clock):
             self.leave_out("decision_twice", place, f"decision {decision.id} came before")
-            return []
+            return self._pass_time(position, decision)
         counts = self.joined.join.counts
-        known, twice, events = _other(counts), counts.duplicate_decisions, counts.duplicate_events
+        other, twice, events = _other(counts), counts.duplicate_decisions, counts.duplicate_events
         closed = self.joined.apply(position, decision)
+        opened = False
         if counts.duplicate_decisions > twice:  # still open, and yet too long ago for ``Recent``
             self._blame(Violation("decision_twice", place, f"decision {decision.id} came before"))
-        elif _other(counts) == known:
-            self._places[decision.id] = place
-        self._meet(decision, counts.duplicate_events - events)
-        return closed
+        elif _other(counts) == other:
+            opened = True
+            self._opened[decision.id] = Opened(place, key)
+        if self._awaited.pop(decision.id, 0):
+            self._meet(decision, counts.duplicate_events - events)
+        return Taken(position, decision, key if opened else None, closed)
 
     def _meet(self, decision: Decision, twice: int) -> None:
         """Forget the events that waited for a decision, of which so many were there twice."""
-        if not self._early:
-            return
         met = [early for early in self._early if early.decision == decision.id]
-        if met:
-            self._early = deque(early for early in self._early if early.decision != decision.id)
+        self._early = deque(early for early in self._early if early.decision != decision.id)
         for early in met[len(met) - twice :]:
             self._blame(_twice(early.place, early.decision))
 
-    def _event(self, place: str, position: Position, event: Event) -> list[Outcome]:
-        join = self.joined.join
-        late, twice, early = (
-            join.counts.late_events,
-            join.counts.duplicate_events,
-            join.early_events,
-        )
+    def _event(self, place: str, position: Position, event: Event) -> Taken:
+        join, counts = self.joined.join, self.joined.join.counts
+        late, twice, waiting = counts.late_events, counts.duplicate_events, join.early_events
         closed = self.joined.apply(position, event)
-        noticed = _Early(event.decision, place, self._clock)
-        if join.early_events > early:
-            self._early.append(noticed)
-        if join.counts.duplicate_events > twice:
+        waits = join.awaits_decision_of(event)
+        given_up = waiting + waits - join.early_events
+        if waits:
+            self._early.append(_Early(event.decision, place, self._clock))
+            self._awaited[event.decision] += 1
+        elif counts.duplicate_events > twice:
             self._blame(_twice(place, event.decision))
-        if join.counts.late_events > late:
-            self._late(noticed)
-        return closed
+        elif counts.late_events - late > given_up:
+            self._late(_Early(event.decision, place, self._clock))
+        return Taken(position, event, None, closed)
 
     def _late(self, event: _Early) -> None:
         """Say what is wrong with an event that the join counts as late, if anything is."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from bandit_service.evaluation.batch import Batch, Floats
-from bandit_service.events.entries import Entry, Position
+from bandit_service.evaluation.logs.base import Taken
 
 MAX_KEPT: Final = 50_000
 """Answers that a target keeps for rows with the same placement and candidates."""
@@ -27,7 +27,7 @@ class Target(Protocol):
     """Rows so far of which it says nothing, and which it left to the log's own policy (weight 1). A
     result must show it; where it is all rows, the target says nothing about this log."""
 
-    def watch(self, position: Position, entry: Entry) -> None:
+    def watch(self, taken: Taken) -> None:
         """See the next entry of a log that has entries, before any batch that it closes rows of.
 
         A row's probabilities are those at the moment of its decision, which is long before it
@@ -58,7 +58,7 @@ class Still:
         self.words = words
         self.as_logged = 0
 
-    def watch(self, position: Position, entry: Entry) -> None:
+    def watch(self, taken: Taken) -> None:
         """Nothing: a row is answered by itself."""
 
     def close(self) -> None:

@@ -17,9 +17,9 @@ import numpy as np
 
 from bandit_service.errors import EvaluationError
 from bandit_service.evaluation.batch import Batch, Floats, Mask
+from bandit_service.evaluation.logs.base import Taken
 from bandit_service.evaluation.targets.logged import left_as_logged
 from bandit_service.evaluation.targets.replay import Replay, blind_settings
-from bandit_service.events.entries import Entry, Position
 from bandit_service.policy.settings import PolicySettings, SiteSettings
 
 
@@ -66,10 +66,10 @@ class Learning:
         """How many outcomes it has learned from."""
         return self._replay.outcomes
 
-    def watch(self, position: Position, entry: Entry) -> None:
+    def watch(self, taken: Taken) -> None:
         """Predict at a decision; learn what the entry closed."""
         self._watched = True
-        self._replay.apply(position, entry)
+        self._replay.apply(taken)
 
     def probabilities(self, batch: Batch) -> Floats:
         """What it predicted of each row when it was decided.

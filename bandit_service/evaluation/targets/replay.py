@@ -1,14 +1,13 @@
 """The fold of a learning policy over a log that has entries, with a prediction at each decision.
 
     entry ──▶ catalog history
-          ├─▶ join of the evaluation ──opened──▶ prediction, kept until its row is asked for
-          │         └──closed──┐
-          └─▶ join of the policy ──outcomes──▶ trainer
+    what it opened by the settings of the evaluation ──▶ prediction, kept until its row is asked for
+    what it closed by the settings of the policy     ──▶ trainer
 
 A prediction is what the fold of all entries before the decision says, without the delay that
-publishing has live. The join of the evaluation says which decisions become rows. Where the policy
-has the same rewards, its outcomes are also what is learned from; else the policy has a join of its
-own. The model ends as ``folds.site`` would have it, to the byte, under the policy's settings.
+publishing has live. The reader of the log has joined it already, and says what an entry opened and
+closed. Where the policy has the same rewards, that is also what it learns from; else it has a join
+of its own. The model ends as that of ``folds.site``, to the byte, under the policy's settings.
 
 Memory: the probabilities of the open units, and of the last ``MAX_CLOSED`` that have closed.
 """
@@ -24,8 +23,9 @@ from typing import Final
 import msgspec
 
 from bandit_service.catalog.personas import UNKNOWN
-from bandit_service.evaluation.batch import Asked, hash_of
-from bandit_service.events.entries import Decision, Entry, Position
+from bandit_service.evaluation.batch import Asked
+from bandit_service.evaluation.logs.base import Taken
+from bandit_service.events.entries import Decision
 from bandit_service.folds.site import empty_history
 from bandit_service.learning.trainer import Trainer
 from bandit_service.outcomes.join import Join, Outcome
@@ -61,7 +61,6 @@ class Replay:
         self._others = tuple(others)
         self._history = empty_history(settings)
         self._candidates = LoggedCandidates(self._history)
-        self._rows = Join(evaluated.rewards)
         own = settings.rewards != evaluated.rewards
         self._lessons = Join(settings.rewards) if own else None
         self._model = ReplayModel(settings.policy, rewards=bool(others))
@@ -76,18 +75,14 @@ class Replay:
         self._closed: deque[int] = deque()
         """Keys of the units that closed last."""
 
-    def apply(self, position: Position, entry: Entry) -> None:
+    def apply(self, taken: Taken) -> None:
         """Take in the next entry: predict if it opens a row, then learn what it closed."""
-        if isinstance(entry, Decision):
-            if not _sound(entry):
-                return
-            if self._blind:
-                entry = blinded(entry)
+        position, entry, key, closed = taken
+        if self._blind and isinstance(entry, Decision):
+            entry = blinded(entry)
         self._history.apply(position, entry)
-        opened = self._units()
-        closed = self._rows.apply(position, entry)
-        if isinstance(entry, Decision) and self._units() > opened:
-            self._predict(entry)
+        if key is not None and isinstance(entry, Decision):
+            self._predict(key, entry)
         for outcome in closed:
             shared = self._close(outcome)
             if self._lessons is None:
@@ -125,13 +120,7 @@ class Replay:
         """Free the model."""
         self._trainer.close()
 
-    def _units(self) -> int:
-        """How many units have been opened."""
-        counts = self._rows.counts
-        return counts.decisions - counts.repeated_views - counts.switched_views
-
-    def _predict(self, decision: Decision) -> None:
-        key = hash_of(decision.id)
+    def _predict(self, key: int, decision: Decision) -> None:
         shared = shared_line(decision.persona, decision.traits, decision.context)
         candidates = self._candidates.asked(decision)
         self._open[decision.id] = key, shared
@@ -170,9 +159,3 @@ def blind_settings(settings: SiteSettings) -> SiteSettings:
     cross = tuple(name for name in settings.policy.cross if name not in ("persona", "traits"))
     policy = msgspec.structs.replace(settings.policy, cross=cross)
     return SiteSettings(rewards=settings.rewards, policy=policy)
-
-
-def _sound(decision: Decision) -> bool:
-    """Whether a decision chose among its candidates; readers leave out one that did not."""
-    count = len(decision.arms)
-    return len(decision.probabilities) == count and 0 <= decision.chosen < count

@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bandit_service.evaluation.batch import Batch
-from bandit_service.evaluation.logs.base import LoggedData, Violation
-from bandit_service.events.entries import Entry, Position
+from bandit_service.evaluation.logs.base import LoggedData, Taken, Violation
 
 
 class Read(NamedTuple):
@@ -17,7 +16,7 @@ class Read(NamedTuple):
     batches: list[Batch]
     violations: list[Violation]
     told: int
-    watched: list[tuple[Position, Entry]]
+    watched: list[Taken]
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -38,7 +37,7 @@ def read(log: LoggedData) -> Read:
         log.batches(
             blame=found.violations.append,
             progress=told.append,
-            watch=lambda position, entry: found.watched.append((position, entry)),
+            watch=found.watched.append,
         )
     )
     return found._replace(told=sum(told))

@@ -36,6 +36,7 @@ from bandit_service.evaluation.logs.sources import (
 from bandit_service.events.entries import (
     START,
     Decision,
+    Entry,
     Event,
     Position,
     Tick,
@@ -140,7 +141,7 @@ def test_the_live_site_its_archive_and_its_exports_give_the_same_rows(
     for source in sources:
         found = read(SiteLog(source, QUICK))
         assert found.rows == whole.rows, source.description
-        assert found.watched == entries
+        assert [(taken.position, taken.entry) for taken in found.watched] == entries
         assert found.violations == []
         assert found.told == len(rows)
 
@@ -205,7 +206,7 @@ def test_entries_are_watched_before_the_rows_that_they_close_are_given(
     batches = log.batches(
         blame=lambda _: None,
         progress=lambda _: None,
-        watch=lambda position, _: watched.add(str(position)),
+        watch=lambda taken: watched.add(str(taken.position)),
     )
 
     assert all(set(batch.places) <= watched for batch in batches)
@@ -321,6 +322,56 @@ def test_events_of_a_switched_view_are_nothing_wrong() -> None:
 
     assert found.violations == []
     assert [row["reward"] for row in found.rows] == [0.0]
+
+
+def test_a_click_that_came_before_its_switched_view_is_nothing_wrong() -> None:
+    world = World()
+    for _ in range(2):
+        world.pass_time(0.5)
+        world.decide(visitor="v")
+    (at, first), (later, second) = [
+        (position, entry) for position, entry in world.entries() if isinstance(entry, Decision)
+    ]
+    second = msgspec.structs.replace(second, chosen=1 - min(first.chosen, 1))
+    click = Event(decision=second.id, type="click", at=second.at, received=second.at)
+    end = later.ms + 60_000
+    log: list[tuple[Position, Entry]] = [
+        (at, first),
+        (Position(later.ms - 1, 0), click),
+        (later, second),
+        (Position(end, 0), Tick(at=end)),
+    ]
+
+    found = read(SiteLog(Listed([(place, encode(entry)) for place, entry in log]), QUICK))
+
+    assert [v.kind for v in found.violations] == ["candidates_unknown"]
+    assert [row["reward"] for row in found.rows] == [0.0]
+
+
+def test_what_watches_is_told_what_entries_opened_and_closed_and_no_more() -> None:
+    window = QUICK.rewards.window_ms
+    log = log_of(
+        [
+            (1, decided("d")),
+            (2, decided("d")),
+            (3, decided("wrong", chosen=7)),
+            (4, decided("e")),
+            (5, event("e")),
+            (window + 2, decided("wrong", chosen=7)),
+        ]
+    )
+
+    found = read(log).watched
+
+    assert [(type(t.entry), t.key, [o.decision.id for o in t.closed]) for t in found] == [
+        (Decision, hash_of("d"), []),
+        (Tick, None, []),
+        (Tick, None, []),
+        (Decision, hash_of("e"), []),
+        (Event, None, ["e"]),
+        (Tick, None, ["d"]),
+    ]
+    assert [t.position.ms for t in found] == [1, 2, 3, 4, 5, window + 2]
 
 
 def test_a_log_that_runs_backwards_is_named_where_it_does() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,10 +16,11 @@ from bandit_service.evaluation.logs.base import (
     Violation,
     Watch,
 )
+from bandit_service.evaluation.logs.noticing import Noticing
 from bandit_service.evaluation.logs.ours import SiteLog
 from bandit_service.evaluation.logs.sources import LiveSource
 from bandit_service.evaluation.targets.base import Target
-from bandit_service.events.entries import Tick, encode
+from bandit_service.events.entries import Entry, Position, Tick, encode
 from bandit_service.policy.settings import SiteSettings
 from tests.world import QUICK, World, busy_world
 
@@ -112,6 +113,15 @@ def closed_world(visits: int = 400, *, seed: int = 1, learn: bool = False) -> Wo
 def log_of(world: World, settings: SiteSettings = QUICK) -> SiteLog:
     """The world's log as rows."""
     return SiteLog(LiveSource(History(world.log, None), "main"), settings)
+
+
+def watch_all(
+    target: Target, entries: Iterable[tuple[Position, Entry]], settings: SiteSettings = QUICK
+) -> None:
+    """Show a target these entries, as a log has them that begins with them."""
+    reading = Noticing(settings, lambda _: None)
+    for position, entry in entries:
+        target.watch(reading.apply(str(position), position, entry))
 
 
 def run(target: Target, log: Any) -> list[tuple[Batch, Floats]]:

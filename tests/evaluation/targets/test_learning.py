@@ -20,7 +20,15 @@ from bandit_service.policy.chooser import Candidates, Chooser, ModelPolicy
 from bandit_service.policy.features import shared_line
 from bandit_service.policy.settings import PolicySettings, SiteSettings
 from bandit_service.policy.vowpal import VowpalModel
-from tests.evaluation.targets.rows import TableLog, a_batch, asked_of, closed_world, log_of, run
+from tests.evaluation.targets.rows import (
+    TableLog,
+    a_batch,
+    asked_of,
+    closed_world,
+    log_of,
+    run,
+    watch_all,
+)
 from tests.world import QUICK, World, a_decision
 
 SEEN = SiteSettings(
@@ -115,15 +123,11 @@ def test_an_event_that_came_before_its_decision_does_not_help_to_predict_it() ->
     made = [(p, e) for p, e in entries if isinstance(e, Decision)]
     others = [(p, e) for p, e in entries if isinstance(e, PlacementChanged)]
     target, blank = learning(), learning()
-    for position, entry in others:
-        target.watch(position, entry)
-        blank.watch(position, entry)
     position, decision = made[0]
     click = Event(decision=decision.id, type="click", at=decision.at, received=decision.at)
 
-    target.watch(position, click)
-    target.watch(position, decision)
-    blank.watch(position, decision)
+    watch_all(target, [*others, (position, click), (position, decision)])
+    watch_all(blank, [*others, (position, decision)])
 
     key = hash_of(decision.id)
     assert target.outcomes == 1
@@ -212,13 +216,16 @@ def test_rows_that_teach_nothing_or_are_not_described_stop_nothing() -> None:
 def test_decisions_that_did_not_choose_among_their_candidates_are_passed_over() -> None:
     world = closed_world(100)
     target, damaged = learning(), learning()
-    for position, entry in world.entries():
-        target.watch(position, entry)
-        damaged.watch(position, entry)
-        if isinstance(entry, Decision):
-            for wrong in ({"chosen": 7}, {"chosen": -1}, {"probabilities": [1.0]}):
-                broken = msgspec.structs.replace(entry, id=f"{entry.id}x", visitor=None, **wrong)
-                damaged.watch(position, broken)
+    entries = world.entries()
+    broken = [
+        (position, msgspec.structs.replace(entry, id=f"{entry.id}x", visitor=None, **wrong))
+        for position, entry in entries
+        if isinstance(entry, Decision)
+        for wrong in ({"chosen": 7}, {"chosen": -1}, {"probabilities": [1.0]})
+    ]
+
+    watch_all(target, entries)
+    watch_all(damaged, sorted([*entries, *broken], key=lambda row: row[0]))
 
     assert damaged.model() == target.model()
     target.close()
@@ -257,9 +264,13 @@ def test_a_blind_policy_is_the_policy_of_a_log_that_never_knew_personas_or_trait
     blind, uncrossed = learning(blind=True), learning(replay.blind_settings(QUICK))
 
     run(blind, log_of(world))
-    for position, entry in world.entries():
-        hidden = replay.blinded(entry) if isinstance(entry, Decision) else entry
-        uncrossed.watch(position, hidden)
+    watch_all(
+        uncrossed,
+        [
+            (position, replay.blinded(entry) if isinstance(entry, Decision) else entry)
+            for position, entry in world.entries()
+        ],
+    )
 
     assert blind.model() == uncrossed.model()
     assert replay.blind_settings(QUICK).policy.cross == ("visitor", "situation")
@@ -273,7 +284,7 @@ def test_a_row_that_was_not_seen_being_decided_is_refused() -> None:
         log_of(world).batches(blame=lambda _: None, progress=lambda _: None, watch=None)
     )
     target = learning()
-    target.watch(*world.entries()[0])
+    watch_all(target, world.entries()[:1])
 
     with pytest.raises(EvaluationError, match=f"row {batch.places[0]}") as refused:
         target.probabilities(batch)
@@ -286,10 +297,9 @@ def test_what_is_never_asked_for_is_let_go(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(replay, "MAX_CLOSED", 10)
     world = closed_world(300)
     target = learning()
-    for position, entry in world.entries():
-        target.watch(position, entry)
-    last = world.log.append(encode(Tick(at=world.now)))
-    target.watch(last, Tick(at=world.now))
+    world.log.append(encode(Tick(at=world.now)))
+
+    watch_all(target, world.entries())
 
     assert target.outcomes > 100
     assert len(target._replay._predicted) == 10
@@ -318,9 +328,8 @@ def test_a_row_is_the_same_however_the_log_is_cut() -> None:
 def test_candidates_that_the_log_does_not_describe_are_left_as_logged() -> None:
     world = closed_world(40)
     target = learning()
-    for position, entry in world.entries():
-        if not isinstance(entry, PlacementChanged):
-            target.watch(position, entry)
+    entries = [row for row in world.entries() if not isinstance(row[1], PlacementChanged)]
+    watch_all(target, entries)
     (batch,) = list(log_of(world).batches(blame=lambda _: None, progress=lambda _: None))
 
     given = target.probabilities(batch)
