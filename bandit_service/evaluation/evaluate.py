@@ -172,7 +172,7 @@ def policy_result(target: Target, scores: Scores, found: Survey, rules: Rules) -
     estimates = judged(scores, rules, earned=found.earned, sequence=sequence)
     whole = scores.estimates[CELLS_BY].get()
     headline = quoted(estimates, same=whole.same)
-    doubts = estimates[CELLS_BY].why
+    doubts = [] if whole.same else estimates[CELLS_BY].why
     gain = gain_over_log(
         scores.gained(), confidence=rules.confidence, seed=rules.seed, doubts=doubts
     )

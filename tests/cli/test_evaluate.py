@@ -122,7 +122,7 @@ def test_what_ran_earns_the_plain_mean_with_every_weight_exactly_1(
         assert (one["ess"], one["max_weight"]) == (400.0, 1.0)
     assert policy["weights"]["mean"] == policy["weights"]["maximum"] == 1.0
     assert policy["gain"]["value"] == 0.0
-    assert policy["verdict"] == "It does what the log did."
+    assert policy["verdict"] == "It does what was running."
 
 
 def test_estimates_come_near_the_truth(offline: Offline, table: Path) -> None:
