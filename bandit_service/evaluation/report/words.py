@@ -39,7 +39,7 @@ NO_DISTRIBUTIONS: Final = (
 
 
 GAIN: Final = "More than the log (DR)"
-"""The row of the difference between a policy and what the log did."""
+"""The row of the difference between a policy and what was running."""
 
 
 class Term(NamedTuple):
@@ -117,7 +117,8 @@ INTERVALS: Final = {
     "anytime": Term(
         "anytime-valid",
         "Holds at all moments at once: you may look every day and stop when you like. The price "
-        "is that it is wider than an interval that is looked at once.",
+        "is that it is wider than an interval that is looked at once. It needs each row to have "
+        "been drawn anew: not a log that repeats a visitor's first draw.",
     ),
 }
 """Kinds of interval by name."""
@@ -136,8 +137,14 @@ GLOSSARY: Final = (
     Term(
         "Interval",
         "The range in which the true value lies, as far as the log can tell. At 95%, about 1 "
-        "interval in 20 misses it where its assumptions hold. If two intervals overlap, do not "
-        "call either policy better.",
+        "interval in 20 misses it where its assumptions hold. Do not compare policies by whether "
+        "their intervals overlap: the difference has an interval of its own.",
+    ),
+    Term(
+        GAIN,
+        "What the policy would have earned per decision beyond what was running, by the doubly "
+        "robust estimates of both on the same rows. If its interval lies above 0 and is not grey, "
+        "the policy is better; if it holds 0, the log does not tell.",
     ),
     Term(
         "Propensity",
@@ -199,7 +206,10 @@ SUPPORT: Final = (
     "How much of a persona's traffic each variant gets: from the log, and from the policy. The "
     "mean reward is the log's, as measured; with few rows it says little."
 )
-CELLS: Final = "The quoted estimate within each part of the log; fewer rows, wider intervals."
+CELLS: Final = (
+    "The doubly robust estimate within each part of the log; fewer rows, wider intervals. Of many "
+    "parts some look good by chance: each interval is of one part by itself."
+)
 COVERAGE: Final = (
     "How often intervals of each kind held the true value in simulated logs where it is known. "
     "Where an interval makes no claim, it may miss."
