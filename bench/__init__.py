@@ -3,8 +3,10 @@
 ``decide`` and ``freshness`` run the real processes, ``fold``, ``evaluate`` and ``price`` the real
 code in this process. Figures of one run say little on a shared machine; ratios against the
 reference, measured in alternation, say more, and every ratio comes with its least and largest
-round. ``soak`` compares nothing and is run when asked for: it watches memory under twice the
+round. ``memory`` says what it takes to evaluate a long log, which must not depend on how long it
+is. ``soak`` compares nothing and is run when asked for: it watches memory under twice the
 sustainable load.
 
-    python -m bench [decide] [freshness] [fold] [evaluate] [price] [soak] [--quick] [--json FILE]
+    python -m bench [decide] [freshness] [fold] [evaluate] [memory] [price] [outage] [soak]
+                    [--quick] [--json FILE]
 """

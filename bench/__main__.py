@@ -18,7 +18,7 @@ from rich.console import Console
 
 from bandit_service.cli.processes import terminated_as_interrupt
 from bandit_service.logs import configure_logs
-from bench import decide, evaluate, fold, freshness, outage, price, soak
+from bench import decide, evaluate, fold, freshness, memory, outage, price, soak
 from bench.measures import QUICK, Scale, Table
 
 SECTIONS: Final[Mapping[str, Callable[[Scale], Table]]] = MappingProxyType(
@@ -27,12 +27,13 @@ SECTIONS: Final[Mapping[str, Callable[[Scale], Table]]] = MappingProxyType(
         "freshness": freshness.measure,
         "fold": fold.measure,
         "evaluate": evaluate.measure,
+        "memory": memory.measure,
         "price": price.measure,
         "outage": outage.measure,
         "soak": soak.measure,
     }
 )
-COMPARISONS: Final = ("decide", "freshness", "fold", "evaluate", "price", "outage")
+COMPARISONS: Final = ("decide", "freshness", "fold", "evaluate", "memory", "price", "outage")
 """What is run unless told otherwise: a soak compares nothing, and takes long."""
 
 _WIDTH: Final = 160

@@ -27,12 +27,20 @@ class Scale(msgspec.Struct, frozen=True, kw_only=True):
     """How long ``soak`` offers its load."""
     outcomes: int = 40_000
     """Decisions in the log that ``fold`` reads."""
+    rows: int = 10_000_000
+    """Rows of the table that ``memory`` evaluates."""
     price_seconds: float = 0.05
     """Length of one round of one line of ``price``."""
 
 
 QUICK: Final = Scale(
-    rounds=1, seconds=0.3, fresh_seconds=1.0, soak_seconds=3.0, outcomes=1_500, price_seconds=0.002
+    rounds=1,
+    seconds=0.3,
+    fresh_seconds=1.0,
+    soak_seconds=3.0,
+    outcomes=1_500,
+    rows=20_000,
+    price_seconds=0.002,
 )
 """Enough to see that everything runs; the figures mean nothing."""
 

@@ -32,6 +32,7 @@ ROWS = {
         "table, 34 candidates",
         "table, 80 candidates, alone",
     ),
+    "memory": ("a tenth of the log", "the log"),
     "outage": ("Redis well", "Redis hangs"),
     "price": ("draw", "distribution, kept", "append, the store", "append, redis-py"),
 }
