@@ -7,9 +7,10 @@ more with every estimator, the reward model and its reading included.
 
 *A policy that learns.* Outcomes a second, each predicted before it is learned. The reference is
 Vowpal Wabbit's own driver, which learns the same examples in the same order from a text file, under
-the same arguments: it predicts each too, and makes no policy of it. "Alone" is the policy without
-the reading of the log: entries decoded, rows in batches. Our own log is that of ``fold``; tables
-have as many candidates as the campaigns of the Open Bandit Dataset.
+the same arguments: it predicts each too, and makes no policy of it. "Alone" is without the reading
+of the log: entries are decoded and tables are batches before, and no rows are made of entries; the
+join is in it. Our own log is that of ``fold``; tables have as many candidates as the campaigns of
+the Open Bandit Dataset.
 """
 
 from __future__ import annotations

@@ -30,6 +30,7 @@ from bandit_service.folds.learner import stored_settings
 from bandit_service.opening import reached_redis
 from bandit_service.policy.settings import SiteSettings, read_settings
 from bandit_service.policy.snapshot import Snapshot, load_snapshot
+from bandit_service.runtime import spare_the_collector
 from bandit_service.services import Services, site_settings_of
 from bandit_service.storage.ports import SiteStore
 
@@ -110,6 +111,7 @@ def _opened(
     reward_range: tuple[float, float] | None,
     upto: Position | None = None,
 ) -> Iterator[Opened]:
+    spare_the_collector()
     if words:
         service = quiet_settings_from(options)
         settings = rewards or site_settings_of(service)

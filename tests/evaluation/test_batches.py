@@ -1,6 +1,6 @@
 import numpy as np
 
-from bandit_service.evaluation.batch import Vocabulary
+from bandit_service.evaluation.batch import Vocabulary, hash_of, hashes_of
 from tests.evaluation.batches import Row, a_batch, a_target, batch_of, cut
 
 
@@ -41,6 +41,13 @@ def test_rows_written_out_become_columns() -> None:
     assert batch.propensity[:2].tolist() == [0.75, 1.0]
     assert np.isnan(batch.propensity[2])
     assert batch.cluster[0] == batch.cluster[1] != batch.cluster[2] == batch.key[2]
+
+
+def test_texts_hashed_together_have_the_hashes_that_each_has() -> None:
+    texts = ["", "v1", "Ünïcode", "\ud800", "v" * 500]
+
+    assert hashes_of(texts).tolist() == [hash_of(text) for text in texts]
+    assert hashes_of([]).tolist() == []
 
 
 def test_a_batch_cut_in_parts_keeps_its_rows() -> None:

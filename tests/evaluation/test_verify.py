@@ -301,6 +301,12 @@ def test_repeated_rows_are_all_found_while_few_and_sampled_beyond_within_bounded
     assert 300 < many.merged(few)[1] <= 1000
 
 
+def test_a_row_that_is_repeated_within_a_batch_is_found_at_its_second_place() -> None:
+    keys = np.array([5, 6, 5, 7, 6, 5], np.uint64)
+
+    assert RepeatedRows().add(keys).tolist() == [2, 4, 5]
+
+
 # -- the fold
 
 

@@ -127,6 +127,16 @@ def test_rows_do_not_depend_on_where_the_table_is_cut(
     assert len(set(column(whole, "cluster"))) == 7
 
 
+def test_placements_are_made_of_several_columns(tmp_path: Path) -> None:
+    cells = [(site, slot) for site in ("x", "", "y") for slot in ("top", "side")] * 2
+    text = "arm,reward,p,site,slot\n" + "".join(f"a,1,0.5,{x},{y}\n" for x, y in cells)
+
+    found = read(table(tmp_path / "t.csv", text, placement="{site}/{slot}", persona="{slot}"))
+
+    assert column(found, "placement") == [f"{site}/{slot}" for site, slot in cells]
+    assert column(found, "persona") == [slot for _, slot in cells]
+
+
 @pytest.mark.parametrize(
     ("form", "texts", "ms"),
     [
@@ -413,6 +423,7 @@ def test_an_arm_that_is_no_candidate_stays_in_its_row(tmp_path: Path) -> None:
     [
         ("a,1,,0.5", "it has no candidates"),
         ("a,1,a a,0.5 0.5", "a candidate is there twice"),
+        ("a,1,a b a,0.5 0.25 0.25", "a candidate is there twice"),
         ("a,1,a  b,0.5 0.25 0.25", "without a name"),
         ("a,1,a b,0.5", "1 probabilities for 2 candidates"),
     ],
