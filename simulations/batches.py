@@ -101,7 +101,6 @@ def ratios_of(logs: Logs, num: Floats, den: Floats, weight: Floats) -> list[Rati
             group_num=by_group[1][log],
             group_den=by_group[2][log],
             clusters=clusters,
-            blocks=[],
         )
         for log in range(count)
     ]

@@ -1,7 +1,7 @@
 """An estimator within the parts of a log: by placement, by persona.
 
-Lighter than an ``EstimateFold``: no groups and no blocks, so that there can be many parts. Memory
-is that of the names that occur.
+Lighter than an ``EstimateFold``: no groups, so that there can be many parts. Memory is that of the
+names that occur.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class CellsFold:
         return msgspec.msgpack.encode([self._sums.encode(), sorted(self._largest.items())])
 
     def get(self) -> dict[str, Ratio]:
-        """The ratio of each part, without groups and blocks, in order of names.
+        """The ratio of each part, without groups, in order of names.
 
         Raises:
             EvaluationError: if a sum is beyond what a float64 can hold.
@@ -79,7 +79,6 @@ class CellsFold:
                 group_num=nothing,
                 group_den=nothing,
                 clusters=False,
-                blocks=[],
             )
             for key, row in zip(keys, table, strict=True)
         }

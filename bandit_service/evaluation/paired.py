@@ -54,7 +54,6 @@ def paired(one: Ratio, other: Ratio) -> Ratio:
         group_num=num,
         group_den=den,
         clusters=True,  # its rows are the groups
-        blocks=[],
     )
 
 

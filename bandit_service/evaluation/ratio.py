@@ -39,13 +39,6 @@ class Sums(NamedTuple):
         return max(0.0, self.num2 - 2.0 * value * self.cross + value * value * self.den2)
 
 
-class Block(NamedTuple):
-    """The sums of a stretch of time that begins at ``ms``."""
-
-    ms: int
-    sums: Sums
-
-
 class Ratio(NamedTuple):
     """What an ``EstimateFold`` gives."""
 
@@ -63,8 +56,6 @@ class Ratio(NamedTuple):
     """G: sums of den."""
     clusters: bool
     """Whether some cluster has several rows."""
-    blocks: list[Block]
-    """In order of time."""
 
     @property
     def value(self) -> float:

@@ -11,9 +11,9 @@ import numpy as np
 
 from bandit_service.evaluation.batch import Batch, Floats
 from bandit_service.evaluation.cells_fold import CellsFold
-from bandit_service.evaluation.estimate_fold import HOUR_MS, EstimateFold
+from bandit_service.evaluation.estimate_fold import EstimateFold
 from bandit_service.evaluation.estimators import Estimator
-from bandit_service.evaluation.intervals.sequence import SequenceFold
+from bandit_service.evaluation.intervals.sequence import HOUR_MS, SequenceFold
 from bandit_service.evaluation.ratio import Ratio
 from bandit_service.evaluation.shares_fold import SharesFold
 from bandit_service.evaluation.terms import Terms, filled, terms_of

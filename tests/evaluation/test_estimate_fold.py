@@ -9,9 +9,8 @@ from bandit_service.evaluation.estimate_fold import GROUPS, EstimateFold
 from bandit_service.evaluation.estimators import EstimatorSettings, estimators
 from bandit_service.evaluation.ratio import Ratio, Sums
 from bandit_service.evaluation.terms import Terms, terms_of
-from tests.evaluation.batches import START_MS, Row, a_batch, a_target, batch_of, changed
+from tests.evaluation.batches import Row, a_batch, a_target, batch_of, changed
 
-HOUR_MS = 3_600_000
 EVERY = estimators(EstimatorSettings())
 
 
@@ -57,10 +56,6 @@ def test_every_sum_is_that_of_its_rows(name: str) -> None:
         assert found.group_n[g] == len(rows)
         assert found.group_num[g] == math.fsum(num[rows])
         assert found.group_den[g] == math.fsum(den[rows])
-    hours = batch.ms // HOUR_MS
-    assert [block.ms for block in found.blocks] == [h * HOUR_MS for h in np.unique(hours).tolist()]
-    for block in found.blocks:
-        assert block.sums == sums(np.flatnonzero(hours == block.ms // HOUR_MS))
 
 
 def test_all_rows_of_a_visitor_are_in_one_group() -> None:
@@ -83,21 +78,7 @@ def test_no_rows_have_no_value(name: str) -> None:
     found = folded(name, terms_for(a_batch(0)))
 
     assert math.isnan(found.value)
-    assert (found.ess, found.max_weight, found.sums.n, found.blocks) == (0.0, 0.0, 0, [])
-
-
-def test_blocks_before_the_epoch_and_far_apart_are_in_order() -> None:
-    rows = [Row({"a": 1.0}, "a", ms=ms) for ms in (START_MS, -1, 0, START_MS + HOUR_MS, -1)]
-
-    found = folded("ips", terms_for(batch_of(rows)))
-
-    assert [block.ms for block in found.blocks] == [
-        -HOUR_MS,
-        0,
-        START_MS // HOUR_MS * HOUR_MS,
-        START_MS // HOUR_MS * HOUR_MS + HOUR_MS,
-    ]
-    assert [block.sums.n for block in found.blocks] == [2, 1, 1, 1]
+    assert (found.ess, found.max_weight, found.sums.n) == (0.0, 0.0, 0)
 
 
 @pytest.mark.parametrize(
@@ -119,13 +100,12 @@ def test_what_cannot_be_summed_up_is_refused_by_name(row: Row, named: str) -> No
     assert raised.value.hint is not None
 
 
-def test_folds_of_other_estimators_settings_or_blocks_are_not_merged() -> None:
+def test_folds_of_other_estimators_or_settings_are_not_merged() -> None:
     other = estimators(EstimatorSettings(clip=3.0))
 
     for a, b in (
         (EstimateFold(EVERY["ips"]), EstimateFold(EVERY["snips"])),
         (EstimateFold(EVERY["clipped-ips"]), EstimateFold(other["clipped-ips"])),
-        (EstimateFold(EVERY["ips"]), EstimateFold(EVERY["ips"], block_ms=1)),
     ):
         with pytest.raises(ValueError, match="cannot be merged"):
             a + b

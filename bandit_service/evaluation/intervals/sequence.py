@@ -41,6 +41,7 @@ EDGES: Final[Floats] = np.append(
 )
 """Upper edges of the classes of the largest weight a row could have had; a little above the round
 numbers, which division misses by a little. Beyond 128 a model of rewards hardly helps."""
+HOUR_MS: Final = 3_600_000
 COLUMNS: Final = 6
 """Sums kept: 1, w, w^2, w r, w^2 r, (w r)^2."""
 _MODEL_WEIGHT: Final = 1.0
@@ -114,7 +115,7 @@ def bounds(sums: SequenceSums, reward_range: tuple[float, float], confidence: fl
 class SequenceFold:
     """The sums of a log; parts add up to the same bytes as the whole, however it was cut."""
 
-    def __init__(self, *, block_ms: int = 3_600_000) -> None:
+    def __init__(self, *, block_ms: int = HOUR_MS) -> None:
         """Nothing yet; an interval is given at the end of each ``block_ms`` that has rows."""
         self.block_ms = block_ms
         self._cells: dict[tuple[int, int], ExactSums] = {}
