@@ -30,8 +30,8 @@ import pyarrow.parquet as pq
 
 from bandit_service.archive.history import History
 from bandit_service.evaluation.batch import Batch
-from bandit_service.evaluation.estimate_fold import EstimateFold
 from bandit_service.evaluation.estimators import EstimatorSettings, estimators
+from bandit_service.evaluation.folds.estimates import EstimateFold
 from bandit_service.evaluation.logs.base import LoggedData, Violation
 from bandit_service.evaluation.logs.foreign import TableLog
 from bandit_service.evaluation.logs.mapping import LogMapping

@@ -10,7 +10,8 @@ from typing import Final
 import numpy as np
 
 from bandit_service.evaluation.batch import Batch, Floats, Vocabulary, Whole, mixed
-from bandit_service.evaluation.estimate_fold import GROUPS
+from bandit_service.evaluation.folds.estimates import GROUPS
+from bandit_service.evaluation.folds.ratio import Ratio, Sums
 from bandit_service.evaluation.intervals.sequence import (
     COLUMNS,
     EDGES,
@@ -20,7 +21,6 @@ from bandit_service.evaluation.intervals.sequence import (
     classes,
     columns,
 )
-from bandit_service.evaluation.ratio import Ratio, Sums
 from bandit_service.evaluation.terms import Terms
 from simulations.worlds import ARMS, PERSONAS, Logs
 

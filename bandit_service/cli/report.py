@@ -18,7 +18,7 @@ from bandit_service.evaluation.report.sweep import document
 from bandit_service.evaluation.report.sweep_door import is_sweep, read_sweep, write_sweep
 from bandit_service.evaluation.report.twin import read_json, write_json
 from bandit_service.evaluation.results import Evaluation
-from bandit_service.evaluation.sweep_results import SweepResult
+from bandit_service.evaluation.sweeping.results import SweepResult
 
 Result = TypeVar("Result")
 Renderers = Mapping[str, Callable[[Result], bytes]]

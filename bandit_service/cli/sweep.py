@@ -18,14 +18,14 @@ from bandit_service.cli.processes import terminated_as_interrupt
 from bandit_service.cli.report import sweep_into
 from bandit_service.errors import InvalidInput
 from bandit_service.evaluation.evaluate import result
-from bandit_service.evaluation.grid import Plan, plan_of_files, plan_of_grid
 from bandit_service.evaluation.report.sections import terminal
 from bandit_service.evaluation.report.sweep import document
 from bandit_service.evaluation.report.sweep_door import write_sweep
 from bandit_service.evaluation.survey import check, survey
-from bandit_service.evaluation.sweep import HELD_OUT, SweepSettings, check_sweep
-from bandit_service.evaluation.sweep import sweep as sweep_over
-from bandit_service.evaluation.sweep_results import SweepResult
+from bandit_service.evaluation.sweeping.grid import Plan, plan_of_files, plan_of_grid
+from bandit_service.evaluation.sweeping.results import SweepResult
+from bandit_service.evaluation.sweeping.sweep import HELD_OUT, SweepSettings, check_sweep
+from bandit_service.evaluation.sweeping.sweep import sweep as sweep_over
 from bandit_service.policy.settings import SiteSettings
 from bandit_service.runtime import now_ms
 

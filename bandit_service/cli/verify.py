@@ -20,8 +20,8 @@ from bandit_service.errors import EvaluationError
 from bandit_service.evaluation.logs.base import LogDescription, Violation
 from bandit_service.evaluation.report.door import printable
 from bandit_service.evaluation.results import Finding, RatioTest, Verification
-from bandit_service.evaluation.sample_ratio import P_VALUE
-from bandit_service.evaluation.verify import Sink, verify_log
+from bandit_service.evaluation.verification.sample_ratio import P_VALUE
+from bandit_service.evaluation.verification.verify import Sink, verify_log
 
 _PLACES: Final = 3
 """Places of a finding that the table shows."""

@@ -1,14 +1,16 @@
 """Offline evaluation: what another policy would have earned on a log, and how far to trust that.
 
-    logs/  ──▶ Batch ──▶ verify ─────────────▶ Findings       may this log be believed?
-                 ├─────▶ reward_model ───────▶ RewardModel    cross-fitted, first reading
-                 └──┬──▶ targets/ ──▶ Terms ──▶ EstimateFold  second reading, one for each policy
-                    └──▶ reward_model ──┘           └──▶ intervals ──▶ results ──▶ report/
+    logs/ ──▶ Batch ──▶ verification/ ────────▶ may this log be believed?     first reading
+                ├─────▶ reward_model           (``survey`` has both)
+                └─────▶ targets/ ──▶ Terms ──▶ folds/  for each policy        second reading
+                                                 └──▶ intervals/ ──▶ judge ──▶ results ──▶ report/
+
+``evaluate`` runs the two readings; ``sweeping/`` does so for many policies.
 
 What everything here keeps to:
 
 - **One reading, bounded memory.** A log is a stream of batches; nothing is kept of a row but sums.
-- **Exact sums.** Every sum is exact (``sums``), so folds merge to the same bytes in any order and
+- **Exact sums.** Every sum is exact (``folds.sums``), so folds merge to the same bytes in any order and
   any partition. What is computed of a row depends on that row alone.
 - **The service's own code.** Rewards are those of ``outcomes.join``, probabilities those of
   ``policy.chooser``, learning that of ``learning.trainer``: there is no second copy here.

@@ -16,6 +16,7 @@ from bandit_service.errors import EvaluationError, InvalidInput
 from bandit_service.evaluation.batch import Batch
 from bandit_service.evaluation.coverage import coverage_table
 from bandit_service.evaluation.estimators import EstimatorSettings, estimators
+from bandit_service.evaluation.folds.weights import WeightsFound
 from bandit_service.evaluation.intervals.chooser import Rules
 from bandit_service.evaluation.intervals.normal import normal
 from bandit_service.evaluation.intervals.sequence import final
@@ -33,8 +34,7 @@ from bandit_service.evaluation.scores import CELLS_BY, Scores
 from bandit_service.evaluation.survey import Survey
 from bandit_service.evaluation.targets.base import Target
 from bandit_service.evaluation.verdicts import verdict
-from bandit_service.evaluation.verify import Verifier
-from bandit_service.evaluation.weights_fold import WeightsFound
+from bandit_service.evaluation.verification.verify import Verifier
 
 OURS: Final = frozenset({"site", "archive", "parquet", "jsonl"})
 """Formats of the logs of this program."""

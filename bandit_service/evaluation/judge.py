@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from bandit_service.evaluation.folds.ratio import Ratio
 from bandit_service.evaluation.intervals.chooser import (
     MIN_WORTH,
     Evidence,
@@ -23,7 +24,6 @@ from bandit_service.evaluation.intervals.chooser import (
     worth,
 )
 from bandit_service.evaluation.intervals.normal import normal
-from bandit_service.evaluation.ratio import Ratio
 from bandit_service.evaluation.results import Cell, Estimate, Interval, Status
 from bandit_service.evaluation.scores import CELLS_BY, Scores
 

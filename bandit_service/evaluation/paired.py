@@ -16,10 +16,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from bandit_service.evaluation.folds.ratio import Ratio, Sums
 from bandit_service.evaluation.intervals.bootstrap import TAIL, bootstrap
 from bandit_service.evaluation.intervals.normal import normal
 from bandit_service.evaluation.judge import FEW_ESS, LEAST_ESS
-from bandit_service.evaluation.ratio import Ratio, Sums
 from bandit_service.evaluation.results import Estimate, Interval
 from bandit_service.evaluation.scores import CELLS_BY
 

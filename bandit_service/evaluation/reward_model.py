@@ -29,8 +29,8 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from bandit_service.evaluation.batch import Batch, Floats, Whole, mixed
-from bandit_service.evaluation.cells import cells_of
-from bandit_service.evaluation.keyed_sums import Key, KeyedSums, Totals
+from bandit_service.evaluation.folds.cells import cells_of
+from bandit_service.evaluation.folds.keyed_sums import Key, KeyedSums, Totals
 
 PARTS: Final = 5
 """Into how many parts visitors are cut."""

@@ -10,14 +10,14 @@ import msgspec
 import numpy as np
 
 from bandit_service.evaluation.batch import Batch, Floats
-from bandit_service.evaluation.cells_fold import CellsFold
-from bandit_service.evaluation.estimate_fold import EstimateFold
 from bandit_service.evaluation.estimators import Estimator
+from bandit_service.evaluation.folds.estimates import EstimateFold
+from bandit_service.evaluation.folds.parts import CellsFold
+from bandit_service.evaluation.folds.ratio import Ratio
+from bandit_service.evaluation.folds.shares import SharesFold
+from bandit_service.evaluation.folds.weights import WeightsFold
 from bandit_service.evaluation.intervals.sequence import HOUR_MS, SequenceFold
-from bandit_service.evaluation.ratio import Ratio
-from bandit_service.evaluation.shares_fold import SharesFold
 from bandit_service.evaluation.terms import Terms, filled, terms_of
-from bandit_service.evaluation.weights_fold import WeightsFold
 
 CELLS_BY = "dr"
 """The estimator of parts of a log, and of the gain: unbiased as ``ips``, and steadier."""

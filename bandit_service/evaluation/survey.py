@@ -13,12 +13,12 @@ import numpy as np
 
 from bandit_service.errors import EvaluationError
 from bandit_service.evaluation.batch import Batch
+from bandit_service.evaluation.folds.sums import ExactSums
 from bandit_service.evaluation.logs.base import LoggedData, Progress, Violation
 from bandit_service.evaluation.results import Finding, Verification
 from bandit_service.evaluation.reward_model import RewardModel, RewardTable
-from bandit_service.evaluation.sums import ExactSums
 from bandit_service.evaluation.thinned import Thinned
-from bandit_service.evaluation.verify import Verifier
+from bandit_service.evaluation.verification.verify import Verifier
 
 MOMENTS: Final = 200
 """Moments at most, where the longest block allows it."""

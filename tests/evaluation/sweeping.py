@@ -13,14 +13,14 @@ import msgspec
 
 from bandit_service.archive.export import write_jsonl
 from bandit_service.evaluation.evaluate import EvaluationSettings, result
-from bandit_service.evaluation.grid import Plan, Point
 from bandit_service.evaluation.logs.base import LoggedData
 from bandit_service.evaluation.logs.ours import SiteLog
 from bandit_service.evaluation.logs.sources import LinesSource
-from bandit_service.evaluation.passes import OpenLog
 from bandit_service.evaluation.survey import Survey, survey
-from bandit_service.evaluation.sweep import SweepSettings, sweep
-from bandit_service.evaluation.sweep_results import SweepResult
+from bandit_service.evaluation.sweeping.grid import Plan, Point
+from bandit_service.evaluation.sweeping.passes import OpenLog
+from bandit_service.evaluation.sweeping.results import SweepResult
+from bandit_service.evaluation.sweeping.sweep import SweepSettings, sweep
 from bandit_service.outcomes.rewards import RewardSettings
 from bandit_service.policy.settings import PolicySettings, SiteSettings
 from tests.world import World

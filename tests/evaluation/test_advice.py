@@ -6,14 +6,14 @@ import msgspec
 import numpy as np
 import pytest
 
-from bandit_service.evaluation.advice import advice_of, advise
 from bandit_service.evaluation.batch import Batch, Floats
 from bandit_service.evaluation.estimators import EstimatorSettings
 from bandit_service.evaluation.evaluate import EvaluationSettings, rules_of
-from bandit_service.evaluation.grid import Point
 from bandit_service.evaluation.intervals.chooser import Rules
-from bandit_service.evaluation.options import WayFold, ways_of
-from bandit_service.evaluation.sweep_results import Advice, Option
+from bandit_service.evaluation.sweeping.advice import advice_of, advise
+from bandit_service.evaluation.sweeping.grid import Point
+from bandit_service.evaluation.sweeping.options import WayFold, ways_of
+from bandit_service.evaluation.sweeping.results import Advice, Option
 from bandit_service.evaluation.targets.learning import Learning
 from bandit_service.policy.settings import PolicySettings, SiteSettings
 from tests.evaluation.batches import a_batch, a_target, changed

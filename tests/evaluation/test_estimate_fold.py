@@ -5,9 +5,9 @@ import pytest
 
 from bandit_service.errors import EvaluationError
 from bandit_service.evaluation.batch import Batch, Whole, mixed
-from bandit_service.evaluation.estimate_fold import GROUPS, EstimateFold
 from bandit_service.evaluation.estimators import EstimatorSettings, estimators
-from bandit_service.evaluation.ratio import Ratio, Sums
+from bandit_service.evaluation.folds.estimates import GROUPS, EstimateFold
+from bandit_service.evaluation.folds.ratio import Ratio, Sums
 from bandit_service.evaluation.terms import Terms, terms_of
 from tests.evaluation.batches import Row, a_batch, a_target, batch_of, changed
 

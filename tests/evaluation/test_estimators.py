@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from bandit_service.errors import SettingsError
 from bandit_service.evaluation.batch import Batch, Floats
-from bandit_service.evaluation.estimate_fold import EstimateFold
 from bandit_service.evaluation.estimators import EstimatorSettings, estimators
-from bandit_service.evaluation.ratio import Ratio
+from bandit_service.evaluation.folds.estimates import EstimateFold
+from bandit_service.evaluation.folds.ratio import Ratio
 from bandit_service.evaluation.terms import Terms, terms_of
 from tests.evaluation.batches import (
     Row,

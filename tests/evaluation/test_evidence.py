@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from bandit_service.evaluation.evidence import average, evidence, p_value
+from bandit_service.evaluation.verification.evidence import average, evidence, p_value
 
 
 @pytest.mark.parametrize("p", [0.5, 0.1, 0.01])

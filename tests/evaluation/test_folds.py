@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bandit_service.evaluation.batch import Batch, Floats, Vocabulary
-from bandit_service.evaluation.estimate_fold import EstimateFold
 from bandit_service.evaluation.estimators import EstimatorSettings, estimators
+from bandit_service.evaluation.folds.estimates import EstimateFold
+from bandit_service.evaluation.folds.shares import SharesFold
+from bandit_service.evaluation.folds.weights import WeightsFold
 from bandit_service.evaluation.reward_model import RewardTable
-from bandit_service.evaluation.shares_fold import SharesFold
 from bandit_service.evaluation.terms import terms_of
-from bandit_service.evaluation.weights_fold import WeightsFold
 from tests.evaluation.batches import a_batch, a_target, changed
 
 HOUR_MS = 3_600_000

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bandit_service.errors import BanditError, InvalidInput, SettingsError
-from bandit_service.evaluation.grid import MOST_POINTS, Plan, plan_of_files, plan_of_grid
+from bandit_service.evaluation.sweeping.grid import MOST_POINTS, Plan, plan_of_files, plan_of_grid
 from bandit_service.policy.settings import PolicySettings, SiteSettings, read_settings
 
 PRESENT = SiteSettings(policy=PolicySettings(gamma=7.0))

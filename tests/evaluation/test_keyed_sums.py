@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bandit_service.evaluation.batch import Whole
-from bandit_service.evaluation.cells import cells_of
-from bandit_service.evaluation.keyed_sums import KeyedSums
+from bandit_service.evaluation.folds.cells import cells_of
+from bandit_service.evaluation.folds.keyed_sums import KeyedSums
 
 rows_of_cells = st.lists(
     st.tuples(st.integers(-9, 9), st.floats(-1e300, 1e300)), min_size=0, max_size=50

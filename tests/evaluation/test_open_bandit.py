@@ -21,7 +21,7 @@ from bandit_service.evaluation.reward_model import RewardTable
 from bandit_service.evaluation.scores import Scores
 from bandit_service.evaluation.targets.context import TargetContext
 from bandit_service.evaluation.targets.named import make_target
-from bandit_service.evaluation.verify import verify_log
+from bandit_service.evaluation.verification.verify import verify_log
 from bandit_service.policy.settings import SiteSettings
 from simulations.obd_offline import CAMPAIGNS, beside, evaluated, lines, table
 

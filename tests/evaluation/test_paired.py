@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from bandit_service.evaluation.batch import Batch, Floats
-from bandit_service.evaluation.estimate_fold import EstimateFold
 from bandit_service.evaluation.estimators import DoublyRobust, Snips
+from bandit_service.evaluation.folds.estimates import EstimateFold
+from bandit_service.evaluation.folds.ratio import Ratio
 from bandit_service.evaluation.intervals.normal import standard_error
 from bandit_service.evaluation.paired import difference, interval_of, paired
-from bandit_service.evaluation.ratio import Ratio
 from bandit_service.evaluation.terms import terms_of
 from tests.evaluation.batches import a_batch, a_target, changed
 

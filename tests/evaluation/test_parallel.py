@@ -13,7 +13,7 @@ import pytest
 
 from bandit_service.errors import EvaluationError, LogError
 from bandit_service.evaluation.logs.base import Progress
-from bandit_service.evaluation.parallel import spread
+from bandit_service.evaluation.sweeping.parallel import spread
 
 
 def squared(item: int, progress: Progress) -> int:

@@ -8,7 +8,6 @@ import pytest
 from rich.console import Console
 
 from bandit_service.errors import EvaluationError, InvalidInput
-from bandit_service.evaluation.grid import Plan, Point, Unreadable
 from bandit_service.evaluation.report.sections import markdown, page, terminal
 from bandit_service.evaluation.report.sweep import document
 from bandit_service.evaluation.report.sweep_door import (
@@ -17,7 +16,8 @@ from bandit_service.evaluation.report.sweep_door import (
     read_sweep,
     write_sweep,
 )
-from bandit_service.evaluation.sweep_results import SweepResult
+from bandit_service.evaluation.sweeping.grid import Plan, Point, Unreadable
+from bandit_service.evaluation.sweeping.results import SweepResult
 from tests.evaluation.evaluations import HOSTILE
 from tests.evaluation.sweeping import BASE, GOOD, a_log, swept
 

@@ -10,11 +10,11 @@ import pytest
 
 from bandit_service.datasets import load_obd
 from bandit_service.errors import DatasetError
-from bandit_service.evaluation import sample_ratio
 from bandit_service.evaluation.batch import Batch, Floats, Vocabulary
-from bandit_service.evaluation.ratio_cells import STATISTICS, inverses
 from bandit_service.evaluation.results import RatioTest
-from bandit_service.evaluation.sample_ratio import P_VALUE, SampleRatio
+from bandit_service.evaluation.verification import sample_ratio
+from bandit_service.evaluation.verification.ratio_cells import STATISTICS, inverses
+from bandit_service.evaluation.verification.sample_ratio import P_VALUE, SampleRatio
 from tests.evaluation.batches import a_batch, changed, cut, without_distributions
 from tests.evaluation.ratio_logs import as_logged, drawn_log, scored, softmax, the_best
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from bandit_service.evaluation.folds.shares import SharesFold
 from bandit_service.evaluation.results import Share
-from bandit_service.evaluation.shares_fold import SharesFold
 from tests.evaluation.batches import Row, a_batch, a_target, batch_of
 
 HALF = {"a": 0.5, "b": 0.5}

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bandit_service.errors import EvaluationError
 from bandit_service.evaluation.batch import Floats
-from bandit_service.evaluation.sums import LEFT_OUT, ExactSums
+from bandit_service.evaluation.folds.sums import LEFT_OUT, ExactSums
 
 TINY = 5e-324
 LARGEST = 1.7976931348623157e308

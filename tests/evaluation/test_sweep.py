@@ -13,12 +13,12 @@ import pytest
 
 from bandit_service.errors import EvaluationError, InvalidInput, LogError
 from bandit_service.evaluation.evaluate import EvaluationSettings, result
-from bandit_service.evaluation.grid import Plan, Point, Unreadable
 from bandit_service.evaluation.logs.base import LoggedData
-from bandit_service.evaluation.passes import Cut, usable_rows
 from bandit_service.evaluation.report.sweep_door import write_sweep
-from bandit_service.evaluation.sweep import SweepSettings, check_sweep, cut_of, sweep
-from bandit_service.evaluation.sweep_results import SweepResult
+from bandit_service.evaluation.sweeping.grid import Plan, Point, Unreadable
+from bandit_service.evaluation.sweeping.passes import Cut, usable_rows
+from bandit_service.evaluation.sweeping.results import SweepResult
+from bandit_service.evaluation.sweeping.sweep import SweepSettings, check_sweep, cut_of, sweep
 from bandit_service.evaluation.targets.learning import Learning
 from bandit_service.policy.settings import SiteSettings
 from tests.evaluation.batches import START_MS, a_batch

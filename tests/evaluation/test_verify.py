@@ -9,15 +9,21 @@ import pytest
 
 from bandit_service.archive.history import History
 from bandit_service.evaluation.batch import Batch
-from bandit_service.evaluation.kinds import KINDS
 from bandit_service.evaluation.logs.base import Violation
 from bandit_service.evaluation.logs.kinds import READING_KINDS
 from bandit_service.evaluation.logs.ours import SiteLog
 from bandit_service.evaluation.logs.sources import LiveSource
-from bandit_service.evaluation.repeated_rows import RepeatedRows
 from bandit_service.evaluation.results import Finding, Verification
-from bandit_service.evaluation.row_checks import BARRED
-from bandit_service.evaluation.verify import FIRST, TWO_PARTS, WHOLE, Verifier, verify_log
+from bandit_service.evaluation.verification.kinds import KINDS
+from bandit_service.evaluation.verification.repeated_rows import RepeatedRows
+from bandit_service.evaluation.verification.row_checks import BARRED
+from bandit_service.evaluation.verification.verify import (
+    FIRST,
+    TWO_PARTS,
+    WHOLE,
+    Verifier,
+    verify_log,
+)
 from tests.evaluation.batches import (
     Row,
     a_batch,

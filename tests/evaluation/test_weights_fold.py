@@ -3,8 +3,8 @@ import math
 import numpy as np
 import pytest
 
+from bandit_service.evaluation.folds.weights import EDGES, WeightsFold, WeightsFound
 from bandit_service.evaluation.terms import Terms, terms_of
-from bandit_service.evaluation.weights_fold import EDGES, WeightsFold, WeightsFound
 from tests.evaluation.batches import Row, a_batch, a_target, batch_of, without_distributions
 
 

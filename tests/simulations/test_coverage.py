@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from bandit_service.evaluation.coverage import decode_study
-from bandit_service.evaluation.estimate_fold import EstimateFold
 from bandit_service.evaluation.estimators import estimators
+from bandit_service.evaluation.folds.estimates import EstimateFold
 from bandit_service.evaluation.intervals.chooser import APPLIES
 from bandit_service.evaluation.intervals.sequence import SequenceFold
 from bandit_service.evaluation.terms import terms_of

@@ -26,7 +26,7 @@ from __future__ import annotations
 import math
 from typing import Final, NamedTuple
 
-from bandit_service.evaluation.ratio import Ratio
+from bandit_service.evaluation.folds.ratio import Ratio
 from bandit_service.evaluation.results import Interval
 
 _TAILS: Final = 3

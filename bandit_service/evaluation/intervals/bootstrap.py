@@ -29,8 +29,8 @@ from typing import Final
 import numpy as np
 
 from bandit_service.evaluation.batch import Floats
+from bandit_service.evaluation.folds.ratio import Ratio
 from bandit_service.evaluation.intervals.normal import standard_error
-from bandit_service.evaluation.ratio import Ratio
 from bandit_service.evaluation.results import Interval
 
 TAIL: Final = 0.01

@@ -14,11 +14,11 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from bandit_service.evaluation.estimators import EstimatorSettings
+from bandit_service.evaluation.folds.ratio import Ratio
 from bandit_service.evaluation.intervals.bernstein import empirical_bernstein
 from bandit_service.evaluation.intervals.bootstrap import TAIL, bootstrap
 from bandit_service.evaluation.intervals.clopper_pearson import clopper_pearson
 from bandit_service.evaluation.intervals.normal import normal
-from bandit_service.evaluation.ratio import Ratio
 from bandit_service.evaluation.results import Interval
 
 _USUAL: Final = ("bootstrap", "normal")

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from scipy.stats import beta
 
-from bandit_service.evaluation.ratio import Ratio
+from bandit_service.evaluation.folds.ratio import Ratio
 from bandit_service.evaluation.results import Interval
 
 _SAME = 1e-9

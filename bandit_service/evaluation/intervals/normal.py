@@ -15,7 +15,7 @@ import math
 import numpy as np
 from scipy.stats import norm
 
-from bandit_service.evaluation.ratio import Ratio
+from bandit_service.evaluation.folds.ratio import Ratio
 from bandit_service.evaluation.results import Interval
 
 

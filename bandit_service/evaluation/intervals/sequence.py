@@ -31,9 +31,9 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from bandit_service.evaluation.batch import Floats, Whole
+from bandit_service.evaluation.folds.sums import ExactSums
 from bandit_service.evaluation.intervals.wealth import Cells, lower_sums
 from bandit_service.evaluation.results import Interval, Moment
-from bandit_service.evaluation.sums import ExactSums
 from bandit_service.evaluation.terms import Terms
 
 EDGES: Final[Floats] = np.append(

@@ -14,14 +14,14 @@ from bandit_service.evaluation.report.table import numeric as numbers
 from bandit_service.evaluation.report.table import text as texts
 from bandit_service.evaluation.report.tables import ESTIMATE, estimate_row
 from bandit_service.evaluation.results import Estimate
-from bandit_service.evaluation.sweep_results import (
+from bandit_service.evaluation.sweeping.results import (
     Advice,
     HeldOut,
     Option,
     SweepResult,
     Tried,
 )
-from bandit_service.evaluation.sweep_verdict import leads
+from bandit_service.evaluation.sweeping.verdict import leads
 
 TITLE: Final = "Which policy to adopt"
 

@@ -9,7 +9,7 @@ import msgspec
 from bandit_service.errors import EvaluationError, InvalidInput
 from bandit_service.evaluation.report.door import admitted, check_estimate, cleaned, withheld
 from bandit_service.evaluation.results import Estimate
-from bandit_service.evaluation.sweep_results import FORMAT, HeldOut, SweepResult
+from bandit_service.evaluation.sweeping.results import FORMAT, HeldOut, SweepResult
 
 _HINT: Final = "give a file that bandit-service sweep --json or --report has written"
 _encoder: Final = msgspec.json.Encoder(order="deterministic")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from bandit_service.evaluation.batch import Batch, Floats
-from bandit_service.evaluation.estimate_fold import EstimateFold
 from bandit_service.evaluation.estimators import EstimatorSettings, estimators
-from bandit_service.evaluation.ratio import Ratio
+from bandit_service.evaluation.folds.estimates import EstimateFold
+from bandit_service.evaluation.folds.ratio import Ratio
 from bandit_service.evaluation.terms import Terms, terms_of
 from tests.evaluation.batches import a_batch, changed
 

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
+from bandit_service.evaluation.folds.ratio import Ratio
 from bandit_service.evaluation.intervals.bernstein import empirical_bernstein
-from bandit_service.evaluation.ratio import Ratio
 from tests.evaluation.intervals.summed import clicks, favourite_terms, own_terms, ratio_of
 
 CLIP = 20.0

@@ -31,8 +31,9 @@ from typing import Final, NamedTuple, TypeVar
 import numpy as np
 
 from bandit_service.evaluation.batch import Batch, Mask, Whole
-from bandit_service.evaluation.evidence import average, p_value
-from bandit_service.evaluation.ratio_cells import (
+from bandit_service.evaluation.results import RatioTest
+from bandit_service.evaluation.verification.evidence import average, p_value
+from bandit_service.evaluation.verification.ratio_cells import (
     ArmInverses,
     Count,
     Inverses,
@@ -42,7 +43,6 @@ from bandit_service.evaluation.ratio_cells import (
     most_probable,
     whole,
 )
-from bandit_service.evaluation.results import RatioTest
 
 P_VALUE: Final = 1e-4
 """Below this a log is blamed."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from bandit_service.evaluation.ranking import Ranking
 from bandit_service.evaluation.results import Estimate
-from bandit_service.evaluation.sweep_results import Advised, HeldOut
+from bandit_service.evaluation.sweeping.ranking import Ranking
+from bandit_service.evaluation.sweeping.results import Advised, HeldOut
 
 _NAMED: Final = 3
 """Of those that are not told from the winner, how many are named."""

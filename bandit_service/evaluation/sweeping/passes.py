@@ -15,17 +15,17 @@ from bandit_service.errors import BanditError, EvaluationError, LogError
 from bandit_service.evaluation.batch import Batch, Floats, Mask
 from bandit_service.evaluation.estimators import estimators
 from bandit_service.evaluation.evaluate import policy_result
-from bandit_service.evaluation.grid import Point
+from bandit_service.evaluation.folds.ratio import Ratio
+from bandit_service.evaluation.folds.sums import ExactSums
 from bandit_service.evaluation.intervals.chooser import Rules
 from bandit_service.evaluation.logs.base import LoggedData, Progress, Violation, Watch
-from bandit_service.evaluation.ratio import Ratio
 from bandit_service.evaluation.results import PolicyResult
 from bandit_service.evaluation.scores import CELLS_BY, Scores
-from bandit_service.evaluation.sums import ExactSums
 from bandit_service.evaluation.survey import Survey
+from bandit_service.evaluation.sweeping.grid import Point
 from bandit_service.evaluation.targets.base import Target
 from bandit_service.evaluation.targets.learning import Learning
-from bandit_service.evaluation.verify import Verifier
+from bandit_service.evaluation.verification.verify import Verifier
 from bandit_service.policy.settings import SiteSettings
 
 OpenLog = Callable[[], AbstractContextManager[LoggedData]]

@@ -25,12 +25,12 @@ import msgspec
 import numpy as np
 
 from bandit_service.evaluation.batch import Batch, Floats
-from bandit_service.evaluation.cells import cells_of
-from bandit_service.evaluation.estimate_fold import EstimateFold
 from bandit_service.evaluation.estimators import DoublyRobust
-from bandit_service.evaluation.keyed_sums import KeyedSums
-from bandit_service.evaluation.ratio import Ratio
-from bandit_service.evaluation.sums import ExactSums
+from bandit_service.evaluation.folds.cells import cells_of
+from bandit_service.evaluation.folds.estimates import EstimateFold
+from bandit_service.evaluation.folds.keyed_sums import KeyedSums
+from bandit_service.evaluation.folds.ratio import Ratio
+from bandit_service.evaluation.folds.sums import ExactSums
 from bandit_service.evaluation.terms import filled, terms_of
 from bandit_service.policy.settings import PolicySettings
 

@@ -12,13 +12,13 @@ from typing import NamedTuple
 
 import msgspec
 
-from bandit_service.evaluation.grid import Plan, Point
 from bandit_service.evaluation.intervals.chooser import Rules
 from bandit_service.evaluation.paired import difference, gain_over_log, paired
-from bandit_service.evaluation.passes import Failed, Part, Passed
 from bandit_service.evaluation.results import Estimate
 from bandit_service.evaluation.scores import CELLS_BY
-from bandit_service.evaluation.sweep_results import HeldOut, Tried
+from bandit_service.evaluation.sweeping.grid import Plan, Point
+from bandit_service.evaluation.sweeping.passes import Failed, Part, Passed
+from bandit_service.evaluation.sweeping.results import HeldOut, Tried
 from bandit_service.policy.settings import SiteSettings, differences
 
 

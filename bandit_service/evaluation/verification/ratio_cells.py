@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from bandit_service.evaluation.batch import Batch, Floats, Mask, Whole
-from bandit_service.evaluation.evidence import average, evidence
+from bandit_service.evaluation.verification.evidence import average, evidence
 
 UNIT: Final = 2.0**-32
 

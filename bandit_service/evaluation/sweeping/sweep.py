@@ -24,17 +24,17 @@ from typing import Final
 import msgspec
 
 from bandit_service.errors import EvaluationError, InvalidInput
-from bandit_service.evaluation.advice import advise
 from bandit_service.evaluation.evaluate import OURS, EvaluationSettings, check_evaluation, rules_of
-from bandit_service.evaluation.grid import Plan
 from bandit_service.evaluation.logs.base import LoggedData, Progress
-from bandit_service.evaluation.parallel import spread
-from bandit_service.evaluation.passes import Cut, OpenLog, Task, run
-from bandit_service.evaluation.ranking import ranking
 from bandit_service.evaluation.results import Evaluation
 from bandit_service.evaluation.survey import Survey
-from bandit_service.evaluation.sweep_results import SweepResult
-from bandit_service.evaluation.sweep_verdict import verdict
+from bandit_service.evaluation.sweeping.advice import advise
+from bandit_service.evaluation.sweeping.grid import Plan
+from bandit_service.evaluation.sweeping.parallel import spread
+from bandit_service.evaluation.sweeping.passes import Cut, OpenLog, Task, run
+from bandit_service.evaluation.sweeping.ranking import ranking
+from bandit_service.evaluation.sweeping.results import SweepResult
+from bandit_service.evaluation.sweeping.verdict import verdict
 from bandit_service.policy.settings import SiteSettings
 
 HELD_OUT: Final = 0.2

@@ -16,8 +16,8 @@ import msgspec
 import numpy as np
 
 from bandit_service.evaluation.estimators import Estimator
-from bandit_service.evaluation.ratio import Ratio, Sums
-from bandit_service.evaluation.sums import ExactSums
+from bandit_service.evaluation.folds.ratio import Ratio, Sums
+from bandit_service.evaluation.folds.sums import ExactSums
 from bandit_service.evaluation.terms import Terms
 
 GROUPS: Final = 1024

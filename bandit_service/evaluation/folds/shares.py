@@ -9,8 +9,8 @@ import msgspec
 import numpy as np
 
 from bandit_service.evaluation.batch import Batch, Floats, Whole
-from bandit_service.evaluation.cells import Cells, cells_of
-from bandit_service.evaluation.keyed_sums import KeyedSums
+from bandit_service.evaluation.folds.cells import Cells, cells_of
+from bandit_service.evaluation.folds.keyed_sums import KeyedSums
 from bandit_service.evaluation.results import Share
 
 Cell = tuple[str, str, str]

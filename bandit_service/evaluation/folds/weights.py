@@ -14,9 +14,9 @@ import msgspec
 import numpy as np
 
 from bandit_service.evaluation.batch import Floats, Whole
-from bandit_service.evaluation.estimate_fold import EstimateFold
-from bandit_service.evaluation.ratio import Ratio
-from bandit_service.evaluation.sums import ExactSums
+from bandit_service.evaluation.folds.estimates import EstimateFold
+from bandit_service.evaluation.folds.ratio import Ratio
+from bandit_service.evaluation.folds.sums import ExactSums
 from bandit_service.evaluation.terms import Terms
 
 EDGES: Final = (0.0, *(float(f"{digit}e{power}") for power in range(-3, 6) for digit in (1, 2, 5)))

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from bandit_service.evaluation.batch import Floats, Whole
-from bandit_service.evaluation.sums import LEFT_OUT, ExactSums
+from bandit_service.evaluation.folds.sums import LEFT_OUT, ExactSums
 
 Key = TypeVar("Key", bound=Hashable)
 NewKey = TypeVar("NewKey", bound=Hashable)

@@ -18,7 +18,6 @@ from typing import Final
 import numpy as np
 
 from bandit_service.evaluation.batch import Batch, Mask
-from bandit_service.evaluation.kinds import KINDS, Kind
 from bandit_service.evaluation.logs.base import (
     LoggedData,
     Progress,
@@ -26,10 +25,11 @@ from bandit_service.evaluation.logs.base import (
     Violation,
     Watch,
 )
-from bandit_service.evaluation.repeated_rows import RepeatedRows
 from bandit_service.evaluation.results import Finding, RatioTest, Verification
-from bandit_service.evaluation.row_checks import BARRED, Range, faults, words
-from bandit_service.evaluation.sample_ratio import ALL, P_VALUE, SampleRatio
+from bandit_service.evaluation.verification.kinds import KINDS, Kind
+from bandit_service.evaluation.verification.repeated_rows import RepeatedRows
+from bandit_service.evaluation.verification.row_checks import BARRED, Range, faults, words
+from bandit_service.evaluation.verification.sample_ratio import ALL, P_VALUE, SampleRatio
 
 __all__ = ["FIRST", "KINDS", "Kind", "Sink", "Verifier", "verify_log"]
 

@@ -10,10 +10,10 @@ import msgspec
 import numpy as np
 
 from bandit_service.evaluation.batch import Names, Whole
-from bandit_service.evaluation.cells import cells_of
 from bandit_service.evaluation.estimators import Estimator
-from bandit_service.evaluation.keyed_sums import KeyedSums
-from bandit_service.evaluation.ratio import Ratio, Sums
+from bandit_service.evaluation.folds.cells import cells_of
+from bandit_service.evaluation.folds.keyed_sums import KeyedSums
+from bandit_service.evaluation.folds.ratio import Ratio, Sums
 from bandit_service.evaluation.terms import Terms
 
 _COLUMNS = ("num", "den", "num2", "cross", "den2", "weight", "weight2")
