@@ -10,8 +10,8 @@
 What everything here keeps to:
 
 - **One reading, bounded memory.** A log is a stream of batches; nothing is kept of a row but sums.
-- **Exact sums.** Every sum is exact (``folds.sums``), so folds merge to the same bytes in any order and
-  any partition. What is computed of a row depends on that row alone.
+- **Exact sums.** Every sum is exact (``folds.sums``), so folds merge to the same bytes in any order
+  and any partition. What is computed of a row depends on that row alone.
 - **The service's own code.** Rewards are those of ``outcomes.join``, probabilities those of
   ``policy.chooser``, learning that of ``learning.trainer``: there is no second copy here.
 - **No number without its doubt.** A result has its rows, effective sample size, largest weight and

@@ -38,7 +38,7 @@ class Violation(msgspec.Struct, frozen=True):
     """One thing that is wrong, and where."""
 
     kind: str
-    """One of ``verify.KINDS``."""
+    """One of ``verification.kinds.KINDS``."""
     place: str
     """``file:line``, a position in the log, or the file as a whole."""
     message: str
