@@ -21,7 +21,7 @@ demo: $(VENV)/.installed ## start the service with simulated visitors and watch 
 	$(BIN)/bandit-service demo $(ARGS)
 
 test: $(VENV)/.installed ## run the tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup $(ARGS)
 
 fuzz: $(VENV)/.installed ## fuzz the API along its own description (ARGS='--seconds 600')
 	$(BIN)/python -m tests.web.fuzzing $(ARGS)

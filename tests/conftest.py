@@ -32,6 +32,19 @@ from bandit_service.storage.redis_binary import find_binary
 from bandit_service.storage.redis_store import RedisStore
 from bandit_service.web.app import create_app
 
+CROWDED: Final = ("e2e", "chaos", "simulations", "test_bench.py")
+"""Tests that start many processes; of those only one runs at a time."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where tests run on several cores, a file's are on one, and all that crowd it are on one."""
+    here = Path(__file__).parent
+    for item in items:
+        path = item.path.relative_to(here)
+        group = "crowded" if path.parts[0] in CROWDED else str(path)
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 hypothesis.register_profile("tests", deadline=None)  # a busy machine proves nothing
 hypothesis.load_profile("tests")
 
