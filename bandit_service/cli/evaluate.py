@@ -30,7 +30,7 @@ from bandit_service.evaluation.targets.named import KINDS, make_target
 from bandit_service.runtime import now_ms
 
 DEFAULT_POLICIES: Final = ("logged", "uniform")
-WIDTH: Final = 120
+WIDTH: Final = 140
 """Least width of what is printed to a file, in characters; a terminal has its own."""
 _KINDS: Final = "; ".join(KINDS)
 

@@ -33,7 +33,7 @@ from bandit_service.evaluation.results import (
 from bandit_service.evaluation.scores import CELLS_BY, Scores
 from bandit_service.evaluation.survey import Survey
 from bandit_service.evaluation.targets.base import Target
-from bandit_service.evaluation.verdicts import verdict
+from bandit_service.evaluation.verdicts import Unit, verdict
 from bandit_service.evaluation.verification.verify import Verifier
 
 OURS: Final = frozenset({"site", "archive", "parquet", "jsonl"})
@@ -186,7 +186,7 @@ def policy_result(target: Target, scores: Scores, found: Survey, rules: Rules) -
             estimates[headline],
             gain,
             found.mean_reward,
-            percent=in_percent(found.reward_range),
+            Unit(in_percent(found.reward_range)),
         ),
         gain=gain,
         as_logged=target.as_logged,

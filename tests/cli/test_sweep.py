@@ -81,14 +81,14 @@ def test_a_grid_is_ranked_confirmed_and_reported(
     result = run("sweep", log, "--grid", grid, "--processes", 2, "--report", tmp_path / "r")
 
     assert result.exit_code == 0, result.output
-    assert "Adopt policy.gamma=60 policy.floor=0: on the 400 held-out rows" in result.stdout
+    assert "Adopt gamma=60 floor=0: on the 400 held-out rows" in result.stdout
     assert "Recommended:" in result.stdout
     assert f"Wrote {tmp_path / 'r.html'}." in result.stdout
     kept = read_sweep((tmp_path / "r.json").read_bytes(), "r.json")
     assert [one.rank for one in kept.tried] == [1, 2, 3, 4]
-    assert kept.base == "policy.gamma=1 policy.floor=0"
+    assert kept.base == "gamma=1 floor=0"
     page, text = ((tmp_path / f"r.{kind}").read_text() for kind in ("html", "md"))
-    for name in ("policy.gamma=60 policy.floor=1", "floor 0.05, no holdout"):
+    for name in ("gamma=60 floor=1", "floor 0.05, no holdout"):
         assert name in page
         assert name in text
 

@@ -31,12 +31,12 @@ def test_a_grid_makes_every_combination_around_the_settings_in_force(tmp_path: P
 
     assert names(plan) == [
         "base",
-        "policy.gamma=10 policy.cross=persona",
-        "policy.gamma=10 policy.cross=persona+situation",
-        "policy.gamma=10 policy.cross=none",
-        "policy.gamma=40.5 policy.cross=persona",
-        "policy.gamma=40.5 policy.cross=persona+situation",
-        "policy.gamma=40.5 policy.cross=none",
+        "gamma=10 cross=persona",
+        "gamma=10 cross=persona+situation",
+        "gamma=10 cross=none",
+        "gamma=40.5 cross=persona",
+        "gamma=40.5 cross=persona+situation",
+        "gamma=40.5 cross=none",
     ]
     assert plan.points[0].settings == PRESENT
     assert plan.points[2].settings.policy.cross == ("persona", "situation")
@@ -49,7 +49,7 @@ def test_a_base_is_found_beside_the_grid_and_may_be_one_of_its_points(tmp_path: 
 
     plan = grid(tmp_path, 'base = "site.toml"\n[vary]\n"policy.gamma" = [10.0, 40.0]\n')
 
-    assert names(plan) == ["policy.gamma=40", "policy.gamma=10"]
+    assert names(plan) == ["gamma=40", "gamma=10"]
     assert all(point.settings.policy.floor == 0.1 for point in plan.points)
 
 
@@ -66,10 +66,10 @@ def test_every_point_has_a_blind_twin_but_for_those_that_would_do_the_same(tmp_p
 
     assert [(point.name, point.blind) for point in plan.points] == [
         ("base", False),
-        ("policy.cross=persona+situation", False),
-        ("policy.cross=traits+situation", False),
+        ("cross=persona+situation", False),
+        ("cross=traits+situation", False),
         ("base blind", True),
-        ("policy.cross=persona+situation blind", True),
+        ("cross=persona+situation blind", True),
     ]
 
 
@@ -81,8 +81,8 @@ def test_every_point_has_a_blind_twin_but_for_those_that_would_do_the_same(tmp_p
         ('[vary]\n"policy.gamma.x" = [1.0]\n', "policy.gamma.x"),
         ('[vary]\n"policy.floor" = [0.5, 1.5]\n', "policy.floor is 1.5"),
         ('[vary]\n"policy.gamma" = [nan]\n', "policy.gamma is nan"),
-        ('[vary]\n"policy.gamma" = ["high"]\n', "policy.gamma=high"),
-        ('[vary]\n"policy.bits" = [18.5]\n', "policy.bits=18.5"),
+        ('[vary]\n"policy.gamma" = ["high"]\n', "gamma=high"),
+        ('[vary]\n"policy.bits" = [18.5]\n', "bits=18.5"),
         ('[vary]\n"policy.cross" = [["persna"]]\n', "persna"),
         ('[vary]\n"rewards.window_seconds" = [0.1]\n', "rewards.window_seconds is 0.1"),
         ('[vary]\n"policy.gamma" = []\n', "policy.gamma has no values"),

@@ -13,7 +13,7 @@ from bandit_service.evaluation.paired import difference
 from bandit_service.evaluation.results import Estimate, Interval, Status
 from bandit_service.evaluation.reward_model import RewardTable
 from bandit_service.evaluation.scores import Scores
-from bandit_service.evaluation.verdicts import verdict
+from bandit_service.evaluation.verdicts import Unit, verdict
 from tests.evaluation.batches import Row, a_batch, batch_of
 
 SETTINGS = EstimatorSettings()
@@ -139,7 +139,7 @@ def test_the_verdict_compares_with_what_the_log_earned(arm: int, said: str) -> N
     gain = difference(scores.gain.get(), confidence=0.95, seed=1)
 
     # then
-    assert said in verdict(found, gain, earned / 4000, percent=True)
+    assert said in verdict(found, gain, earned / 4000, Unit(percent=True))
 
 
 def test_a_part_with_few_rewards_is_greyed() -> None:
@@ -175,21 +175,21 @@ def test_a_greyed_difference_is_never_told_as_one() -> None:
     quoted_one = a_difference("ok", 0.1, 0.3)
 
     # then
-    said = verdict(quoted_one, a_difference("weak", 0.01, 0.03), 0.1, percent=True)
+    said = verdict(quoted_one, a_difference("weak", 0.01, 0.03), 0.1, Unit(percent=True))
     assert said == "The log cannot tell it from what was running. Too few rewards."
     said = verdict(
-        a_difference("weak", 0.1, 0.3), a_difference("ok", 0.01, 0.03), 0.1, percent=True
+        a_difference("weak", 0.1, 0.3), a_difference("ok", 0.01, 0.03), 0.1, Unit(percent=True)
     )
     assert said == "Do not decide by this: Too few rewards."
 
 
 def test_a_difference_is_in_the_unit_of_the_report() -> None:
     sound, gain = a_difference("ok", 0.1, 0.3), a_difference("ok", 0.01, 0.03)
-    assert verdict(sound, gain, 0.1, percent=True) == (
+    assert verdict(sound, gain, 0.1, Unit(percent=True)) == (
         "It would have earned more than what was running: +2 points a decision, +20.0% of the "
         "log's mean (95% interval: +1 to +3 points)."
     )
-    assert verdict(sound, gain, -1.0, percent=False) == (
+    assert verdict(sound, gain, -1.0, Unit(percent=False)) == (
         "It would have earned more than what was running: +0.02 a decision "
         "(95% interval: +0.01 to +0.03)."
     )

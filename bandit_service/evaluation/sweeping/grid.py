@@ -170,7 +170,8 @@ def _check_axis(path: Path, tree: Mapping[str, Any], key: str, values: object) -
 
 
 def _point(path: Path, tree: Mapping[str, Any], chosen: Mapping[str, Any]) -> Point:
-    name = " ".join(f"{key}={_shown(value)}" for key, value in chosen.items())
+    known = {key: key.removeprefix("policy.") for key in chosen}  # most are of the policy
+    name = " ".join(f"{known[key]}={_shown(value)}" for key, value in chosen.items())
     try:
         changed = msgspec.to_builtins(tree)  # a copy, all the way down
         for key, value in chosen.items():

@@ -26,7 +26,7 @@ import msgspec
 from bandit_service.errors import EvaluationError, InvalidInput
 from bandit_service.evaluation.evaluate import OURS, EvaluationSettings, check_evaluation, rules_of
 from bandit_service.evaluation.logs.base import LoggedData, Progress
-from bandit_service.evaluation.results import Evaluation
+from bandit_service.evaluation.results import Evaluation, in_percent
 from bandit_service.evaluation.survey import Survey
 from bandit_service.evaluation.sweeping.advice import advise
 from bandit_service.evaluation.sweeping.grid import Plan
@@ -35,6 +35,7 @@ from bandit_service.evaluation.sweeping.passes import Cut, OpenLog, Task, run
 from bandit_service.evaluation.sweeping.ranking import ranking
 from bandit_service.evaluation.sweeping.results import SweepResult
 from bandit_service.evaluation.sweeping.verdict import verdict
+from bandit_service.evaluation.verdicts import Unit
 from bandit_service.policy.settings import SiteSettings
 
 HELD_OUT: Final = 0.2
@@ -103,7 +104,7 @@ def sweep(
     work = partial(run, task)
     outcomes = spread(work, plan.points, processes=settings.processes, progress=progress)
     ranks = ranking(plan, outcomes, rules)
-    advised, said = verdict(ranks)
+    advised, said = verdict(ranks, Unit(in_percent(found.reward_range)))
     return SweepResult(
         log=whole,
         base=ranks.base,

@@ -8,13 +8,14 @@ from typing import Final
 from bandit_service.evaluation.results import Estimate
 from bandit_service.evaluation.sweeping.ranking import Ranking
 from bandit_service.evaluation.sweeping.results import Advised, HeldOut
+from bandit_service.evaluation.verdicts import Unit
 
 _NAMED: Final = 3
 """Of those that are not told from the winner, how many are named."""
 
 
-def verdict(ranks: Ranking) -> tuple[Advised, list[str]]:
-    """What to do, and the sentences that say so, the one to quote first."""
+def verdict(ranks: Ranking, unit: Unit) -> tuple[Advised, list[str]]:
+    """What to do, and the sentences that say so, the one to quote first; amounts in ``unit``."""
     held = ranks.held_out
     if held is None or ranks.winner is None:
         return "untold", [
@@ -24,13 +25,13 @@ def verdict(ranks: Ranking) -> tuple[Advised, list[str]]:
     winner, base = ranks.winner.name, ranks.base
     if winner == base:
         said = f"Keep {base}: of {ranks.compared} others none was ranked above it."
-        return "base", [said, *_on_held_out(base, held), *_close(ranks), _many(ranks)]
-    advised, first = _compared(winner, base, held)
-    rest = [*_on_held_out(winner, held), *_optimism(held), *_close(ranks), _many(ranks)]
+        return "base", [said, *_on_held_out(base, held, unit), *_close(ranks), _many(ranks)]
+    advised, first = _compared(winner, base, held, unit)
+    rest = [*_on_held_out(winner, held, unit), *_optimism(held, unit), *_close(ranks), _many(ranks)]
     return advised, [first, *rest]
 
 
-def _compared(winner: str, base: str, held: HeldOut) -> tuple[Advised, str]:
+def _compared(winner: str, base: str, held: HeldOut, unit: Unit) -> tuple[Advised, str]:
     lead = held.over_base
     if held.base is None or lead is None:
         return "untold", f"{winner} was ranked first, but {base} could not be scored beside it."
@@ -43,7 +44,10 @@ def _compared(winner: str, base: str, held: HeldOut) -> tuple[Advised, str]:
         )
     low, high = lead.intervals[0].low, lead.intervals[0].high
     part = f" ({lead.value / held.base.value:+.1%})" if held.base.value else ""
-    amount = f"{lead.value:+.2g} a decision{part}, between {low:+.2g} and {high:+.2g}"
+    amount = (
+        f"{unit.change(lead.value)} a decision{part}, between {unit.bare(low)} and "
+        f"{unit.change(high)}"
+    )
     rows = f"the {held.rows:,} held-out rows"
     if low > 0:
         return "adopt", f"Adopt {winner}: on {rows} it earned more than {base}, by {amount}."
@@ -57,40 +61,41 @@ def _compared(winner: str, base: str, held: HeldOut) -> tuple[Advised, str]:
     )
 
 
-def _on_held_out(name: str, held: HeldOut) -> Iterator[str]:
+def _on_held_out(name: str, held: HeldOut, unit: Unit) -> Iterator[str]:
     if held.winner.value is None or held.logged is None:
         return
     low, high = held.winner.intervals[0].low, held.winner.intervals[0].high
     yield (
-        f"On the held-out rows {name} earned {held.winner.value:.4g} a decision, between "
-        f"{low:.4g} and {high:.4g}; the log earned {held.logged:.4g} there."
+        f"On the held-out rows {name} earned {unit.level(held.winner.value)} a decision, between "
+        f"{unit.level(low)} and {unit.level(high)}; the log earned {unit.level(held.logged)} there."
     )
     if held.over_log.value is not None:
         over = held.over_log.intervals[0]
         yield (
-            f"Against what the log did there: {held.over_log.value:+.2g}, between {over.low:+.2g} "
-            f"and {over.high:+.2g}."
+            f"Against what the log did there: {unit.change(held.over_log.value)}, between "
+            f"{unit.bare(over.low)} and {unit.change(over.high)}."
         )
 
 
-def _optimism(held: HeldOut) -> Iterator[str]:
+def _optimism(held: HeldOut, unit: Unit) -> Iterator[str]:
     ranked, over = held.lead_ranked, held.over_base
     if ranked is None or over is None or ranked.value is None or over.value is None:
         return
     yield (
-        f"On the rows that it was chosen by it was ahead by {ranked.value:+.2g}, on the others by "
-        f"{over.value:+.2g}: {_apart(ranked.value - over.value)}."
+        f"On the rows that it was chosen by it was ahead by {unit.change(ranked.value)}, on the "
+        f"others by {unit.change(over.value)}: {_apart(ranked.value - over.value, unit)}."
     )
     if held.winner.value is not None and held.ranked.value is not None:
         yield (
-            f"Its own estimate was {held.ranked.value:.4g} and became {held.winner.value:.4g}; in "
-            "that is also what it learned meanwhile, and how visitors changed."
+            f"Its own estimate was {unit.level(held.ranked.value)} and became "
+            f"{unit.level(held.winner.value)}; in that is also what it learned meanwhile, and how "
+            "visitors changed."
         )
 
 
-def _apart(optimism: float) -> str:
+def _apart(optimism: float, unit: Unit) -> str:
     if optimism > 0:
-        return f"choosing made it look better by {optimism:.2g}"
+        return f"choosing made it look better by {unit.change(optimism)}"
     return "choosing did not make it look better"
 
 
