@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import click
-from rich.console import Console
 
 from bandit_service.cli.logged import Opened, log_options, opened_log
+from bandit_service.cli.offline import (
+    evaluation_options,
+    evaluation_settings,
+    output_options,
+    put_out,
+)
 from bandit_service.cli.options import progress_bar
 from bandit_service.cli.report import report_into
-from bandit_service.evaluation.estimators import EstimatorSettings
-from bandit_service.evaluation.evaluate import (
-    EvaluationSettings,
-    check_evaluation,
-    result,
-    score,
-)
+from bandit_service.evaluation.evaluate import EvaluationSettings, result, score
 from bandit_service.evaluation.report.terminal import rendered
 from bandit_service.evaluation.report.twin import write_json
 from bandit_service.evaluation.results import Evaluation
@@ -30,44 +28,7 @@ from bandit_service.evaluation.targets.named import KINDS, make_target
 from bandit_service.runtime import now_ms
 
 DEFAULT_POLICIES: Final = ("logged", "uniform")
-WIDTH: Final = 140
-"""Least width of what is printed to a file, in characters; a terminal has its own."""
 _KINDS: Final = "; ".join(KINDS)
-
-Command = TypeVar("Command", bound=Callable[..., Any])
-_BIAS: Final = ("clip", "switch", "shrinkage")
-
-
-def evaluation_options(command: Command) -> Command:
-    """How to estimate; call ``evaluation_settings`` with what they give."""
-    usual = EvaluationSettings()
-    for name, default, told in (
-        ("seed", usual.seed, "Of the bootstrap."),
-        ("shrinkage", usual.estimators.shrinkage, "dr-os: lambda, the square of a large weight."),
-        (
-            "switch",
-            usual.estimators.switch,
-            "switch-dr: larger weights are left to the model.",
-        ),
-        ("clip", usual.estimators.clip, "clipped-ips: larger weights count as this."),
-        ("confidence", usual.confidence, "Of intervals."),
-    ):
-        option = click.option(
-            f"--{name}", type=type(default), default=default, show_default=True, help=told
-        )
-        command = option(command)
-    return command
-
-
-def evaluation_settings(options: dict[str, Any]) -> EvaluationSettings:
-    """Take the options of ``evaluation_options`` out of all options.
-
-    Raises:
-        InvalidInput, SettingsError: if one cannot be used.
-    """
-    bias = EstimatorSettings(**{name: options.pop(name) for name in _BIAS})
-    seed, confidence = options.pop("seed"), options.pop("confidence")
-    return check_evaluation(EvaluationSettings(confidence=confidence, estimators=bias, seed=seed))
 
 
 @click.command()
@@ -80,19 +41,7 @@ def evaluation_settings(options: dict[str, Any]) -> EvaluationSettings:
     help=f"A policy to evaluate, repeatable: {_KINDS}. Default: logged and uniform.",
 )
 @evaluation_options
-@click.option(
-    "--report",
-    "out",
-    type=click.Path(path_type=Path),
-    metavar="NAME",
-    help="Write NAME.html, NAME.md and NAME.json.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-@click.option(
-    "--force",
-    is_flag=True,
-    help="Evaluate a log that must not be believed, and mark the result; overwrite reports.",
-)
+@output_options
 def evaluate(
     log: tuple[str, ...],
     policies: tuple[str, ...],
@@ -116,14 +65,7 @@ def evaluate(
         opened = stack.enter_context(opened_log(log, options))
         found = _evaluation(opened, policies or DEFAULT_POLICIES, settings, force=force)
         written = [] if write is None else write(found)
-    if as_json:
-        click.echo(write_json(found))
-    else:
-        console = Console()
-        wide = max(console.width, WIDTH) if not console.is_terminal else console.width
-        Console(width=wide).print(rendered(found))
-    for path in written:
-        click.echo(f"Wrote {path}.", err=as_json)
+    put_out(write_json(found) if as_json else rendered(found), written)
 
 
 def _evaluation(

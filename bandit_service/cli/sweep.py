@@ -9,10 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
-from bandit_service.cli.evaluate import WIDTH, evaluation_options, evaluation_settings
 from bandit_service.cli.logged import Opened, log_options, opened_log
+from bandit_service.cli.offline import (
+    evaluation_options,
+    evaluation_settings,
+    output_options,
+    put_out,
+)
 from bandit_service.cli.options import progress_bar
 from bandit_service.cli.processes import terminated_as_interrupt
 from bandit_service.cli.report import sweep_into
@@ -61,19 +65,7 @@ from bandit_service.runtime import now_ms
     help="The part of the rows, the last, that takes no part in choosing.",
 )
 @evaluation_options
-@click.option(
-    "--report",
-    "out",
-    type=click.Path(path_type=Path),
-    metavar="NAME",
-    help="Write NAME.html, NAME.md and NAME.json.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-@click.option(
-    "--force",
-    is_flag=True,
-    help="Sweep over a log that must not be believed, and mark the result; overwrite reports.",
-)
+@output_options
 def sweep(
     log: tuple[str, ...],
     policies: tuple[Path, ...],
@@ -109,14 +101,7 @@ def sweep(
         plan = _plan(policies, grid, opened.settings, blind=blind)
         found = _swept(opened, plan, settings, force=force)
         written = [] if write is None else write(found)
-    if as_json:
-        click.echo(write_sweep(found))
-    else:
-        console = Console()
-        wide = max(console.width, WIDTH) if not console.is_terminal else console.width
-        Console(width=wide).print(terminal(document(found)))
-    for path in written:
-        click.echo(f"Wrote {path}.", err=as_json)
+    put_out(write_sweep(found) if as_json else terminal(document(found)), written)
 
 
 def _given(processes: int | None) -> int:

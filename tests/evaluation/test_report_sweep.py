@@ -69,8 +69,8 @@ def test_what_is_written_is_read_back(found: SweepResult) -> None:
     ("change", "said"),
     [
         ({"format": 9}, "has format 9; this version reads 1"),
-        ({"tried": 1}, "is not a result of a sweep"),
-        ({"advised": "maybe"}, "is not a result of a sweep"),
+        ({"tried": 1}, "is not a result of sweep"),
+        ({"advised": "maybe"}, "is not a result of sweep"),
     ],
 )
 def test_another_version_or_a_damaged_file_is_refused(

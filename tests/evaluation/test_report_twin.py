@@ -51,7 +51,7 @@ def test_another_format_is_refused_with_the_name_of_the_file() -> None:
     "data", [b"", b"{}", b"[]", b"\xff", b"[" * 100_000, b'{"format": 1}', SMALL[:-5]]
 )
 def test_what_is_no_result_is_refused_with_the_name_of_the_file(data: bytes) -> None:
-    with pytest.raises(InvalidInput, match=r"^r\.json is not a result: ") as refusal:
+    with pytest.raises(InvalidInput, match=r"^r\.json is not a result of evaluate: ") as refusal:
         read_json(data, "r.json")
     assert refusal.value.hint
 

@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import msgspec
 
-from bandit_service.errors import EvaluationError, InvalidInput
 from bandit_service.evaluation.report.door import admitted, check_estimate, cleaned, withheld
+from bandit_service.evaluation.report.twin import Head, decoded, encoded
 from bandit_service.evaluation.results import Estimate
 from bandit_service.evaluation.sweeping.results import FORMAT, HeldOut, SweepResult
-
-_HINT: Final = "give a file that bandit-service sweep --json or --report has written"
-_encoder: Final = msgspec.json.Encoder(order="deterministic")
-
-
-class _Head(msgspec.Struct):
-    """What every version of a result has."""
-
-    format: int = 0
-    kind: str = "evaluation"
 
 
 def admitted_sweep(result: SweepResult) -> SweepResult:
@@ -45,7 +33,7 @@ def admitted_sweep(result: SweepResult) -> SweepResult:
 def is_sweep(data: bytes) -> bool:
     """Whether a file says that it is the result of a sweep."""
     try:
-        return msgspec.json.decode(data, type=_Head).kind == "sweep"
+        return msgspec.json.decode(data, type=Head).kind == "sweep"
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return False
 
@@ -56,7 +44,7 @@ def write_sweep(result: SweepResult) -> bytes:
     Raises:
         EvaluationError: if it must not be reported.
     """
-    return msgspec.json.format(_encoder.encode(admitted_sweep(result)), indent=1) + b"\n"
+    return encoded(admitted_sweep(result))
 
 
 def read_sweep(data: bytes, name: str) -> SweepResult:
@@ -65,18 +53,7 @@ def read_sweep(data: bytes, name: str) -> SweepResult:
     Raises:
         InvalidInput: if it is not one, is of another version, or holds what cannot be reported.
     """
-    try:
-        head = msgspec.json.decode(data, type=_Head)
-        if head.format != FORMAT:
-            raise InvalidInput(
-                f"{name} has format {head.format}; this version reads {FORMAT}",
-                hint="sweep the log again with this version",
-            )
-        return admitted_sweep(msgspec.json.decode(data, type=SweepResult))
-    except EvaluationError as exc:
-        raise InvalidInput(f"{name}: {exc.message}", hint=_HINT) from exc
-    except (msgspec.MsgspecError, ValueError, RecursionError) as exc:
-        raise InvalidInput(f"{name} is not a result of a sweep: {exc}", hint=_HINT) from exc
+    return decoded(data, name, SweepResult, admitted_sweep, version=FORMAT, command="sweep")
 
 
 def _held(held: HeldOut) -> HeldOut:

@@ -6,7 +6,8 @@ reader refuses any other format than its own rather than guess what a field mean
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -14,14 +15,15 @@ from bandit_service.errors import EvaluationError, InvalidInput
 from bandit_service.evaluation.report.door import admitted
 from bandit_service.evaluation.results import FORMAT, Evaluation
 
-_HINT: Final = "give a file that bandit-service evaluate --json or --report has written"
+Result = TypeVar("Result", bound=msgspec.Struct)
 _encoder: Final = msgspec.json.Encoder(order="deterministic")
 
 
-class _Head(msgspec.Struct):
-    """What every version of the file has."""
+class Head(msgspec.Struct):
+    """What every result says of itself, whichever version wrote it."""
 
     format: int
+    kind: str = "evaluation"
 
 
 def write_json(evaluation: Evaluation) -> bytes:
@@ -30,7 +32,7 @@ def write_json(evaluation: Evaluation) -> bytes:
     Raises:
         EvaluationError: if it must not be reported; see ``door``.
     """
-    return msgspec.json.format(_encoder.encode(admitted(evaluation)), indent=1) + b"\n"
+    return encoded(admitted(evaluation))
 
 
 def read_json(data: bytes, name: str) -> Evaluation:
@@ -39,15 +41,38 @@ def read_json(data: bytes, name: str) -> Evaluation:
     Raises:
         InvalidInput: if it is not one, is of another version, or holds what cannot be reported.
     """
+    return decoded(data, name, Evaluation, admitted, version=FORMAT, command="evaluate")
+
+
+def encoded(result: msgspec.Struct) -> bytes:
+    """A result that was admitted, as indented JSON."""
+    return msgspec.json.format(_encoder.encode(result), indent=1) + b"\n"
+
+
+def decoded(
+    data: bytes,
+    name: str,
+    kind: type[Result],
+    admit: Callable[[Result], Result],
+    *,
+    version: int,
+    command: str,
+) -> Result:
+    """The result of this kind and version, which ``command`` wrote, as ``admit`` lets it in.
+
+    Raises:
+        InvalidInput: if it is not one, is of another version, or holds what cannot be reported.
+    """
+    hint = f"give a file that bandit-service {command} --json or --report has written"
     try:
-        head = msgspec.json.decode(data, type=_Head)
-        if head.format != FORMAT:
+        head = msgspec.json.decode(data, type=Head)
+        if head.format != version:
             raise InvalidInput(
-                f"{name} has format {head.format}; this version reads {FORMAT}",
-                hint="evaluate the log again with this version",
+                f"{name} has format {head.format}; this version reads {version}",
+                hint=f"{command} the log again with this version",
             )
-        return admitted(msgspec.json.decode(data, type=Evaluation))
+        return admit(msgspec.json.decode(data, type=kind))
     except EvaluationError as exc:
-        raise InvalidInput(f"{name}: {exc.message}", hint=_HINT) from exc
+        raise InvalidInput(f"{name}: {exc.message}", hint=hint) from exc
     except (msgspec.MsgspecError, ValueError, RecursionError) as exc:
-        raise InvalidInput(f"{name} is not a result: {exc}", hint=_HINT) from exc
+        raise InvalidInput(f"{name} is not a result of {command}: {exc}", hint=hint) from exc
