@@ -434,7 +434,7 @@ def test_a_result_that_is_cut_short_is_not_rendered(offline: Offline, table: Pat
     whole = offline("evaluate", table, *MAPPED, *policies("logged"), "--json").stdout
     path = offline.file("cut.json", whole[: len(whole) // 2])
 
-    offline.refused(2, "cut.json is not a result of evaluate: Input data was truncated", "report", path)
+    offline.refused(2, "cut.json is not a result of evaluate: Input data", "report", path)
     offline.refused(2, "log.parquet is not a result", "report", table)
     offline.refused(2, "config cannot be read: Is a directory", "report", "config")
     shutil.copy(path, offline.folder / "config" / "cut.json")
