@@ -23,6 +23,8 @@ from tests.evaluation.reading import Seen, seen
 BROWSER = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
+PATIENCE_MS = (10_000, 60_000, 300_000)
+"""How much of its own time the browser gets to draw."""
 ADDRESSES = ("src", "href", "action", "data", "poster", "srcset", "formaction", "background")
 
 
@@ -198,18 +200,21 @@ def test_a_browser_draws_the_charts_from_a_disk_under_the_pages_own_policy(
     where = tmp_path / "report.html"
     where.write_text(page(evaluation(hostile=hostile, placements=12)), encoding="utf-8")
 
-    done = subprocess.run(
-        [
-            *(str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"),
-            *("--enable-logging=stderr", "--virtual-time-budget=10000"),
-            *("--window-size=1280,4000", f"--user-data-dir={tmp_path / 'profile'}"),
-            where.as_uri(),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
+    for budget in PATIENCE_MS:  # a busy machine has drawn less of it in the same time
+        done = subprocess.run(
+            [
+                *(str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"),
+                *("--enable-logging=stderr", f"--virtual-time-budget={budget}"),
+                *("--window-size=1280,4000", f"--user-data-dir={tmp_path / 'profile'}"),
+                where.as_uri(),
+            ],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
+        )
+        if 'class="main-svg"' in done.stdout:
+            break
 
     assert 'class="main-svg"' in done.stdout
     assert "4.12%" in done.stdout
