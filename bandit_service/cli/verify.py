@@ -18,10 +18,10 @@ from bandit_service.cli.logged import log_options, opened_log
 from bandit_service.cli.options import progress_bar
 from bandit_service.errors import EvaluationError
 from bandit_service.evaluation.logs.base import LogDescription, Violation
-from bandit_service.evaluation.report.door import printable
 from bandit_service.evaluation.results import Finding, RatioTest, Verification
 from bandit_service.evaluation.verification.sample_ratio import P_VALUE
 from bandit_service.evaluation.verification.verify import Sink, verify_log
+from bandit_service.printable import printable
 
 _PLACES: Final = 3
 """Places of a finding that the table shows."""

@@ -8,12 +8,13 @@ import msgspec
 import pytest
 
 from bandit_service.errors import EvaluationError
-from bandit_service.evaluation.report.door import NO_INTERVAL, admitted, printable
+from bandit_service.evaluation.report.door import NO_INTERVAL, admitted
 from bandit_service.evaluation.report.markdown import markdown
 from bandit_service.evaluation.report.page import page
 from bandit_service.evaluation.report.terminal import rendered
 from bandit_service.evaluation.report.twin import write_json
 from bandit_service.evaluation.results import Cell, Estimate, Evaluation, PolicyResult
+from bandit_service.printable import printable
 from tests.evaluation.evaluations import estimate, evaluation, interval
 
 replaced = msgspec.structs.replace

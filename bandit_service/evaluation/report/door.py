@@ -7,8 +7,7 @@
   withheld, so are those over time.
 - A number that is not finite, or a part that does not fit another, is a mistake in whoever made
   the evaluation, and is refused.
-- Names come from outside. Control characters, lone surrogates and marks that turn the direction
-  of writing become U+FFFD: none of them can be seen, and a terminal or page would obey them.
+- Names come from outside, and are shown as ``printable``.
 
 The twin in JSON is written and read through the same door, so what is shown is what is kept.
 """
@@ -16,7 +15,6 @@ The twin in JSON is written and read through the same door, so what is shown is 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -32,15 +30,12 @@ from bandit_service.evaluation.results import (
     PolicyResult,
     Weights,
 )
+from bandit_service.printable import printable
 
 NO_INTERVAL: Final = "No interval could be made for it, so its value is not shown."
 LATEST_MS: Final = 253_402_300_799_999
 """The last ms of the year 9999, which is as far as times can be written."""
 
-_BREAKS: Final = re.compile(r"[\t\n\r\x0b\x0c\x85\u2028\u2029]+")
-_UNSEEN: Final = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]"
-)
 _HINT: Final = "this is a mistake in what made the evaluation: make it again and report it"
 
 
@@ -54,11 +49,6 @@ def admitted(evaluation: Evaluation) -> Evaluation:
     clean = msgspec.convert(tree, Evaluation)
     _check(clean)
     return msgspec.structs.replace(clean, policies=[_policy(p) for p in clean.policies])
-
-
-def printable(text: str) -> str:
-    """One line of text in which nothing acts on a terminal or page."""
-    return _UNSEEN.sub("\N{REPLACEMENT CHARACTER}", _BREAKS.sub(" ", text))
 
 
 def cleaned(value: Any, where: str) -> Any:
