@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,11 +17,10 @@ from bandit_service.cli.offline import (
 )
 from bandit_service.cli.options import progress_bar
 from bandit_service.cli.report import report_into
-from bandit_service.evaluation.evaluate import EvaluationSettings, result, score
+from bandit_service.evaluation.evaluate import EvaluationSettings, evaluated
 from bandit_service.evaluation.report.terminal import rendered
 from bandit_service.evaluation.report.twin import write_json
 from bandit_service.evaluation.results import Evaluation
-from bandit_service.evaluation.survey import check, survey
 from bandit_service.evaluation.targets.context import TargetContext
 from bandit_service.evaluation.targets.named import KINDS, make_target
 from bandit_service.runtime import now_ms
@@ -71,7 +69,6 @@ def evaluate(
 def _evaluation(
     opened: Opened, policies: tuple[str, ...], settings: EvaluationSettings, *, force: bool
 ) -> Evaluation:
-    data = opened.data
     context = TargetContext(
         settings=opened.settings,
         snapshot=opened.snapshot,
@@ -82,18 +79,6 @@ def _evaluation(
         targets = [make_target(words, context) for words in dict.fromkeys(policies)]
         for target in targets:
             stack.callback(target.close)
-        with progress_bar("verifying the log", data.size) as progress:
-            found = survey(data, progress=progress)
-        forced = check(found, name=data.description.name, force=force)
-        with progress_bar(f"scoring {len(targets)} policies", data.size) as progress:
-            scores = score(data, targets, found, settings, progress=progress)
-        return result(
-            data,
-            targets,
-            found,
-            scores,
-            settings,
-            forced=forced,
-            now_ms=now_ms(),
-            version=version("bandit-service"),
+        return evaluated(
+            opened.data, targets, settings, force=force, phase=progress_bar, now_ms=now_ms()
         )

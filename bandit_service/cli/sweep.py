@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -129,16 +128,7 @@ def _swept(opened: Opened, plan: Plan, settings: SweepSettings, *, force: bool) 
     with progress_bar("verifying the log", data.size) as progress:
         found = survey(data, progress=progress)
     forced = check(found, name=data.description.name, force=force)
-    whole = result(
-        data,
-        [],
-        found,
-        [],
-        settings.evaluation,
-        forced=forced,
-        now_ms=now_ms(),
-        version=version("bandit-service"),
-    )
+    whole = result(data, [], found, [], settings.evaluation, forced=forced, now_ms=now_ms())
     readings = len(plan.points) + 1
     total = None if data.size is None else readings * data.size
     with progress_bar(f"reading the log {readings} times", total) as progress:

@@ -6,14 +6,15 @@ All targets are scored in one reading. Those that learn answer for a row before 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from importlib.metadata import version
 from typing import Final
 
 import msgspec
 
 from bandit_service.archive.times import readable
 from bandit_service.errors import EvaluationError, InvalidInput
-from bandit_service.evaluation.batch import Batch
 from bandit_service.evaluation.coverage import coverage_table
 from bandit_service.evaluation.estimators import EstimatorSettings, estimators
 from bandit_service.evaluation.folds.weights import WeightsFound
@@ -21,7 +22,7 @@ from bandit_service.evaluation.intervals.chooser import Rules
 from bandit_service.evaluation.intervals.normal import normal
 from bandit_service.evaluation.intervals.sequence import final
 from bandit_service.evaluation.judge import judged, parts, quoted
-from bandit_service.evaluation.logs.base import LoggedData, Progress, Taken, Violation
+from bandit_service.evaluation.logs.base import LoggedData, Progress, Taken
 from bandit_service.evaluation.paired import gain_over_log
 from bandit_service.evaluation.results import (
     Evaluation,
@@ -31,11 +32,12 @@ from bandit_service.evaluation.results import (
     in_percent,
 )
 from bandit_service.evaluation.scores import CELLS_BY, Scores
-from bandit_service.evaluation.survey import Survey
+from bandit_service.evaluation.survey import Survey, check, survey, usable_rows
 from bandit_service.evaluation.targets.base import Target
 from bandit_service.evaluation.verdicts import Unit, verdict
-from bandit_service.evaluation.verification.verify import Verifier
 
+Phase = Callable[[str, int | None], AbstractContextManager[Progress]]
+"""Of a label and a number of rows or entries: where to tell of progress."""
 OURS: Final = frozenset({"site", "archive", "parquet", "jsonl"})
 """Formats of the logs of this program."""
 LEARNED: Final = OURS | {"dsjson"}
@@ -73,6 +75,37 @@ def check_evaluation(settings: EvaluationSettings) -> EvaluationSettings:
     return settings
 
 
+def evaluated(
+    log: LoggedData,
+    targets: Sequence[Target],
+    settings: EvaluationSettings,
+    *,
+    force: bool,
+    phase: Phase,
+    now_ms: int,
+) -> Evaluation:
+    """Read a log twice, and say what the targets would have earned.
+
+    Args:
+        log: What to read.
+        targets: Policies that have not read it yet.
+        settings: How to evaluate.
+        force: Whether to go on with a log that must not be believed.
+        phase: Shows how far a reading has come.
+        now_ms: When this is.
+
+    Raises:
+        LogError: if the log cannot be read.
+        EvaluationError: if it must not be believed, or a target cannot answer.
+    """
+    with phase("verifying the log", log.size) as progress:
+        found = survey(log, progress=progress)
+    forced = check(found, name=log.description.name, force=force)
+    with phase(f"scoring {len(targets)} policies", log.size) as progress:
+        scores = score(log, targets, found, settings, progress=progress)
+    return result(log, targets, found, scores, settings, forced=forced, now_ms=now_ms)
+
+
 def score(
     log: LoggedData,
     targets: Sequence[Target],
@@ -84,7 +117,7 @@ def score(
     """Read a log once for all targets; the scores of each.
 
     Raises:
-        LogError: if the log cannot be read.
+        LogError: if the log cannot be read, or is not the one that was surveyed.
         EvaluationError: if a target cannot answer for a row, or says nothing about any.
     """
     kinds = estimators(settings.estimators)
@@ -94,10 +127,10 @@ def score(
         for target in targets:
             target.watch(taken)
 
-    for batch in log.batches(blame=_known, progress=progress, watch=watch):
-        rows = Verifier.usable(batch)
-        if len(rows):
-            _add(rows, targets, scores, found)
+    for _, rows in usable_rows(log, found.rows, watch=watch, progress=progress):
+        predictions = found.model.predict(rows)
+        for target, each in zip(targets, scores, strict=True):
+            each.add(rows, target.probabilities(rows), predictions)
     for target in targets:
         if found.rows and target.as_logged == found.rows:
             raise EvaluationError(
@@ -116,13 +149,12 @@ def result(
     *,
     forced: bool,
     now_ms: int,
-    version: str,
 ) -> Evaluation:
     """What was found, as it is reported."""
     rules = rules_of(log, found, settings)
     return Evaluation(
         made=readable(now_ms),
-        version=version,
+        version=version("bandit-service"),
         log=log.description,
         since=found.since,
         until=found.until,
@@ -196,16 +228,6 @@ def policy_result(target: Target, scores: Scores, found: Survey, rules: Rules) -
         by_persona=parts(scores.by_persona.get(), whole, rules),
         shares=scores.shares.get(),
     )
-
-
-def _add(rows: Batch, targets: Sequence[Target], scores: Sequence[Scores], found: Survey) -> None:
-    predictions = found.model.predict(rows)
-    for target, each in zip(targets, scores, strict=True):
-        each.add(rows, target.probabilities(rows), predictions)
-
-
-def _known(violation: Violation) -> None:
-    """What is wrong with the log was told at the first reading."""
 
 
 def _weights(found: WeightsFound, confidence: float) -> Weights:

@@ -6,15 +6,15 @@ reward model, the counts.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 import numpy as np
 
-from bandit_service.errors import EvaluationError
+from bandit_service.errors import EvaluationError, LogError
 from bandit_service.evaluation.batch import Batch
 from bandit_service.evaluation.folds.sums import ExactSums
-from bandit_service.evaluation.logs.base import LoggedData, Progress, Violation
+from bandit_service.evaluation.logs.base import LoggedData, Progress, Violation, Watch
 from bandit_service.evaluation.results import Finding, Verification
 from bandit_service.evaluation.reward_model import RewardModel, RewardTable
 from bandit_service.evaluation.thinned import Thinned
@@ -65,27 +65,26 @@ class Survey(NamedTuple):
         return self.earned / self.rows if self.rows else None
 
 
-class _Counts:
-    """What is counted of the rows."""
+class Counts:
+    """What is counted of rows, of the whole log or of a part."""
 
     def __init__(self) -> None:
+        """Of no rows."""
         self.rows = self.clicks = 0
-        self.rewards = ExactSums()
-        self.decided = Thinned()
+        self.rewards = ExactSums(of="reward")
         self.since: int | None = None
+        """The first decision, ms since the epoch."""
         self.until: int | None = None
-        self.low, self.high = 0.0, 1.0
+        """The last."""
 
     def add(self, batch: Batch) -> None:
+        """Count rows, of which there is at least one."""
         self.rows += len(batch)
         self.clicks += int(np.count_nonzero(batch.reward > 0))
         self.rewards.add(batch.reward)
-        self.decided.add(batch.ms)
         first, last = int(batch.ms.min()), int(batch.ms.max())
         self.since = first if self.since is None else min(self.since, first)
         self.until = last if self.until is None else max(self.until, last)
-        self.low = min(self.low, float(batch.reward.min()))
-        self.high = max(self.high, float(batch.reward.max()))
 
 
 def survey(
@@ -101,16 +100,19 @@ def survey(
     Raises:
         LogError: if the log cannot be read.
     """
-    table, counts = RewardTable(), _Counts()
+    table, counts, decided = RewardTable(), Counts(), Thinned()
+    low, high = 0.0, 1.0
     verifier = Verifier(
         reward_range=log.reward_range, propensities=log.description.propensities, sink=sink
     )
     for batch in log.batches(blame=verifier.blame, progress=progress):
-        verifier.add(batch)
-        rows = Verifier.usable(batch)
+        rows = verifier.add(batch)
         if len(rows):
             table.add(rows)
             counts.add(rows)
+            decided.add(rows.ms)
+            low = min(low, float(rows.reward.min()))
+            high = max(high, float(rows.reward.max()))
     return Survey(
         verification=verifier.get(),
         model=table.fit(),
@@ -119,11 +121,32 @@ def survey(
         earned=counts.rewards.total(),
         since=counts.since,
         until=counts.until,
-        decided=counts.decided.kept,
+        decided=decided.kept,
         excluded={**log.excluded, **verifier.excluded},
-        reward_range=log.reward_range or (counts.low, counts.high),
+        reward_range=log.reward_range or (low, high),
         range_known=log.reward_range is not None,
     )
+
+
+def usable_rows(
+    log: LoggedData, count: int, *, watch: Watch, progress: Progress
+) -> Iterator[tuple[int, Batch]]:
+    """The rows that were surveyed, once more: each batch with how many came before it.
+
+    Raises:
+        LogError: if there are not as many as ``count``, which were there before.
+    """
+    came = 0
+    for batch in log.batches(blame=_known, progress=progress, watch=watch):
+        rows = Verifier.usable(batch)
+        if len(rows):
+            yield came, rows
+            came += len(rows)
+    if came != count:
+        raise LogError(
+            f"the log had {count:,} rows when it was read first, and has {came:,} now",
+            hint="was a visitor forgotten, or a file replaced or added meanwhile? start again",
+        )
 
 
 def check(found: Survey, *, name: str, force: bool) -> bool:
@@ -144,6 +167,10 @@ def check(found: Survey, *, name: str, force: bool) -> bool:
             hint="bandit-service verify says more; --force evaluates it all the same, and says so",
         )
     return bool(fatal)
+
+
+def _known(violation: Violation) -> None:
+    """What is wrong with the log was told when it was surveyed."""
 
 
 def _because(fatal: list[Finding]) -> str:

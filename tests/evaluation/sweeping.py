@@ -109,7 +109,5 @@ def swept(path: Path, *points: Point, plan: Plan | None = None, **changes: objec
             open_log=opener(path),
             evaluated=BASE,
             progress=lambda _: None,
-            whole=result(
-                log, [], found, [], EvaluationSettings(), forced=False, now_ms=0, version="test"
-            ),
+            whole=result(log, [], found, [], EvaluationSettings(), forced=False, now_ms=0),
         )

@@ -23,7 +23,7 @@ from bandit_service.evaluation.targets.context import TargetContext
 from bandit_service.evaluation.targets.named import make_target
 from bandit_service.evaluation.verification.verify import verify_log
 from bandit_service.policy.settings import SiteSettings
-from simulations.obd_offline import CAMPAIGNS, beside, evaluated, lines, table
+from simulations.obd_offline import CAMPAIGNS, beside, lines, read, table
 
 CONFIG = Path(__file__).parents[2] / "config"
 LEARNED = CONFIG / "demo" / "obd.toml"
@@ -60,7 +60,7 @@ def opened(cache_dir: Path | None) -> partial:  # type: ignore[type-arg]
 
 @cache
 def found(log: str, cache_dir: Path | None, *policies: str) -> Evaluation:
-    return evaluated(log, policies, opened(cache_dir))
+    return read(log, policies, opened(cache_dir))
 
 
 def of(evaluation: Evaluation, policy: str) -> PolicyResult:

@@ -15,8 +15,9 @@ from bandit_service.errors import EvaluationError, InvalidInput, LogError
 from bandit_service.evaluation.evaluate import EvaluationSettings, result
 from bandit_service.evaluation.logs.base import LoggedData
 from bandit_service.evaluation.report.sweep_door import write_sweep
+from bandit_service.evaluation.survey import usable_rows
 from bandit_service.evaluation.sweeping.grid import Plan, Point, Unreadable
-from bandit_service.evaluation.sweeping.passes import Cut, usable_rows
+from bandit_service.evaluation.sweeping.passes import Cut
 from bandit_service.evaluation.sweeping.results import SweepResult
 from bandit_service.evaluation.sweeping.sweep import SweepSettings, check_sweep, cut_of, sweep
 from bandit_service.evaluation.targets.learning import Learning
@@ -230,9 +231,7 @@ def swept_by(
             open_log=open_log,  # type: ignore[arg-type]
             evaluated=BASE,
             progress=lambda _: None,
-            whole=result(
-                log, [], found, [], EvaluationSettings(), forced=False, now_ms=0, version="test"
-            ),
+            whole=result(log, [], found, [], EvaluationSettings(), forced=False, now_ms=0),
         )
 
 

@@ -20,10 +20,9 @@ from bandit_service.evaluation.intervals.chooser import Rules
 from bandit_service.evaluation.judge import FEW_ESS, poor
 from bandit_service.evaluation.logs.base import LoggedData, Progress
 from bandit_service.evaluation.paired import difference, paired
-from bandit_service.evaluation.survey import Survey
+from bandit_service.evaluation.survey import Survey, usable_rows
 from bandit_service.evaluation.sweeping.grid import Point
 from bandit_service.evaluation.sweeping.options import Bought, Way, WayFold, ways_of
-from bandit_service.evaluation.sweeping.passes import usable_rows
 from bandit_service.evaluation.sweeping.results import Advice, Option
 from bandit_service.evaluation.targets.learning import Learning
 from bandit_service.policy.settings import SiteSettings

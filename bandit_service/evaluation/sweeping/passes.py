@@ -5,7 +5,7 @@ The policy learns all along, as it would live; only the sums are kept apart.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager, closing
 from typing import NamedTuple
 
@@ -16,16 +16,14 @@ from bandit_service.evaluation.batch import Batch, Floats, Mask
 from bandit_service.evaluation.estimators import estimators
 from bandit_service.evaluation.evaluate import policy_result
 from bandit_service.evaluation.folds.ratio import Ratio
-from bandit_service.evaluation.folds.sums import ExactSums
 from bandit_service.evaluation.intervals.chooser import Rules
-from bandit_service.evaluation.logs.base import LoggedData, Progress, Violation, Watch
+from bandit_service.evaluation.logs.base import LoggedData, Progress
 from bandit_service.evaluation.results import PolicyResult
 from bandit_service.evaluation.scores import CELLS_BY, Scores
-from bandit_service.evaluation.survey import Survey
+from bandit_service.evaluation.survey import Counts, Survey, usable_rows
 from bandit_service.evaluation.sweeping.grid import Point
 from bandit_service.evaluation.targets.base import Target
 from bandit_service.evaluation.targets.learning import Learning
-from bandit_service.evaluation.verification.verify import Verifier
 from bandit_service.policy.settings import SiteSettings
 
 OpenLog = Callable[[], AbstractContextManager[LoggedData]]
@@ -112,27 +110,6 @@ def run(task: Task, point: Point, progress: Progress) -> Passed | Failed:
         return Failed(exc if isinstance(exc, BanditError) else _too_large(point))
 
 
-def usable_rows(
-    log: LoggedData, count: int, *, watch: Watch, progress: Progress
-) -> Iterator[tuple[int, Batch]]:
-    """The rows that can be evaluated, each batch with how many came before it.
-
-    Raises:
-        LogError: if there are not as many as ``count``, which were there before.
-    """
-    came = 0
-    for batch in log.batches(blame=_known, progress=progress, watch=watch):
-        rows = Verifier.usable(batch)
-        if len(rows):
-            yield came, rows
-            came += len(rows)
-    if came != count:
-        raise LogError(
-            f"the log had {count:,} rows when it was read first, and has {came:,} now",
-            hint="was a visitor forgotten, or a file replaced or added meanwhile? start again",
-        )
-
-
 def _scored(task: Task, point: Point, log: LoggedData, progress: Progress) -> Passed:
     target = Learning(point.name, point.settings, evaluated=task.evaluated, blind=point.blind)
     ranked, held = _Rows(task), _Rows(task)
@@ -163,10 +140,7 @@ class _Rows:
         self._task = task
         kinds = estimators(task.rules.settings)
         self.scores = Scores(kinds, block_ms=task.found.block_ms)
-        self.rewards = ExactSums(of="reward")
-        self.n = self.clicks = 0
-        self.since: int | None = None
-        self.until: int | None = None
+        self.counts = Counts()
 
     def add(self, whole: Batch, mine: Mask, given: Floats, expected: Floats) -> None:
         """Add some rows of a batch."""
@@ -174,30 +148,20 @@ class _Rows:
             return
         batch, candidates = whole.take(np.flatnonzero(mine)), mine[whole.rows]
         self.scores.add(batch, given[candidates], expected[candidates])
-        self.rewards.add(batch.reward)
-        self.n += len(batch)
-        self.clicks += int(np.count_nonzero(batch.reward > 0))
-        first, last = int(batch.ms.min()), int(batch.ms.max())
-        self.since = first if self.since is None else min(self.since, first)
-        self.until = last if self.until is None else max(self.until, last)
+        self.counts.add(batch)
 
     def found(self, target: Target) -> Part:
-        found, rules = self._task.found, self._task.rules
-        earned = self.rewards.total()
-        counts = found._replace(rows=self.n, clicks=self.clicks, earned=earned)
+        counts, earned = self.counts, self.counts.rewards.total()
+        mine = self._task.found._replace(rows=counts.rows, clicks=counts.clicks, earned=earned)
         return Part(
-            result=policy_result(target, self.scores, counts, rules),
+            result=policy_result(target, self.scores, mine, self._task.rules),
             earned=self.scores.estimates[CELLS_BY].get(),
             gain=self.scores.gained(),
-            rows=self.n,
-            logged=counts.mean_reward,
-            since=self.since,
-            until=self.until,
+            rows=counts.rows,
+            logged=mine.mean_reward,
+            since=counts.since,
+            until=counts.until,
         )
-
-
-def _known(violation: Violation) -> None:
-    """What is wrong with the log was told at the first reading."""
 
 
 def _too_large(point: Point) -> EvaluationError:

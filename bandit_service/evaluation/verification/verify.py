@@ -79,8 +79,8 @@ class Verifier:
         if self._sink is not None:
             self._sink(violation)
 
-    def add(self, batch: Batch) -> None:
-        """Check the rows of a batch."""
+    def add(self, batch: Batch) -> Batch:
+        """Check the rows of a batch; those of them that are ``usable``."""
         found = faults(batch, self._reward_range)
         for kind, mask in found.items():
             for row in np.flatnonzero(mask).tolist():
@@ -92,6 +92,7 @@ class Verifier:
         self._tally(batch)
         wrong = np.any([mask for kind, mask in found.items() if kind != "reward_range"], axis=0)
         self._ratio.add(batch.where(~wrong))
+        return _usable(batch, found)
 
     def __add__(self, other: Verifier) -> Verifier:
         """Both parts together; the places of ``self`` come first."""
@@ -144,9 +145,7 @@ class Verifier:
         They have a propensity above 0, what was shown is among their candidates, their
         probabilities are probabilities, and their reward is a finite number.
         """
-        found = faults(batch)
-        wrong = np.any([found[kind] for kind in BARRED], axis=0)
-        return batch.where(~wrong)
+        return _usable(batch, faults(batch))
 
     # -- inside
 
@@ -210,6 +209,11 @@ def verify_log(
         for violation in verifier.whole():
             sink(violation)
     return verifier
+
+
+def _usable(batch: Batch, found: dict[str, Mask]) -> Batch:
+    """The rows of a batch in which nothing was found that bars them."""
+    return batch.where(~np.any([found[kind] for kind in BARRED], axis=0))
 
 
 def _barred(found: dict[str, Mask]) -> Counter[str]:
