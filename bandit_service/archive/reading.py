@@ -7,7 +7,7 @@ history that learning has, so that an outcome here is the outcome that was learn
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final
+from typing import Final, TypeVar
 
 from bandit_service.errors import LogError
 from bandit_service.events.catalog_history import CatalogHistory
@@ -20,6 +20,8 @@ from bandit_service.policy.settings import SiteSettings, canonical
 
 LogRow = tuple[Position, bytes]
 """A place in the log and the entry there. (``schema`` has the same, and loads pyarrow.)"""
+
+Item = TypeVar("Item")
 
 _SLACK_MS: Final = 86_400_000
 """How far behind the catalog a decision may reach the log, in ms: more than learning allows."""
@@ -79,7 +81,7 @@ def decoded(rows: Iterable[LogRow]) -> Iterator[tuple[Position, bytes, Entry]]:
         yield position, data, entry
 
 
-def told(rows: Iterable[LogRow], progress: Callable[[int], None]) -> Iterator[LogRow]:
+def told(rows: Iterable[Item], progress: Callable[[int], None]) -> Iterator[Item]:
     """The rows as they are; ``progress`` is told how many passed since it was last told."""
     passed = 0
     for row in rows:

@@ -23,6 +23,7 @@ from typing import Final
 
 import msgspec
 
+from bandit_service.archive.reading import told
 from bandit_service.errors import LogError
 from bandit_service.evaluation.batch import Batch, Vocabulary, hash_of
 from bandit_service.evaluation.logs.actions import Actions, asked_of, persona_of
@@ -34,12 +35,10 @@ from bandit_service.evaluation.logs.base import (
     Watch,
 )
 from bandit_service.evaluation.logs.examples import Example, Features, Item, Shown, Slot
-from bandit_service.evaluation.logs.files import fingerprint, lines_of
+from bandit_service.evaluation.logs.files import Line, fingerprint, lines_of
 from bandit_service.evaluation.logs.noticing import Recent
 from bandit_service.evaluation.logs.rows import Row, Rows
 
-_TOLD_EVERY: Final = 1_000
-"""Lines between two words on the progress."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -79,24 +78,24 @@ class DsjsonLog:
         left_out: Counter[str] = Counter()
         rows: Rows[Item] = Rows(Vocabulary(), asked_of)
         reading = _Reading(self._actions, left_out, blame)
-        passed = 0
-        for path in self._once(blame):
-            number = hash_of(self._prints[path])
-            for line in lines_of(path):
-                for row in reading.rows(line.data, path, line.number, number, ended=line.ended):
-                    rows.add(row)
-                if rows.full:
-                    yield rows.batch()
-                passed += 1
-                if passed % _TOLD_EVERY == 0:
-                    progress(_TOLD_EVERY)
+        for path, number, line in told(self._lines(blame), progress):
+            for row in reading.rows(line.data, path, line.number, number, ended=line.ended):
+                rows.add(row)
+            if rows.full:
+                yield rows.batch()
         if rows:
             yield rows.batch()
-        progress(passed % _TOLD_EVERY)
         self.excluded = dict(left_out)
 
     def close(self) -> None:
         """See ``LoggedData``."""
+
+    def _lines(self, blame: Blame) -> Iterator[tuple[Path, int, Line]]:
+        """Every line, with its file and what stands for that in the keys of rows."""
+        for path in self._once(blame):
+            number = hash_of(self._prints[path])
+            for line in lines_of(path):
+                yield path, number, line
 
     def _once(self, blame: Blame) -> Iterator[Path]:
         seen: dict[str, Path] = {}

@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from bandit_service.archive.reading import told
 from bandit_service.errors import LogError
 from bandit_service.evaluation.batch import Asked, Batch, Vocabulary, hash_of
 from bandit_service.evaluation.logs.base import Blame, Progress, Violation, Watch
@@ -32,8 +33,6 @@ from bandit_service.policy.chooser import Candidates
 from bandit_service.policy.features import shared_line
 from bandit_service.policy.settings import SiteSettings
 
-_TOLD_EVERY: Final = 1_000
-"""Entries between two words on the progress."""
 _COUNTED: Final = (
     "repeated_views",
     "switched_views",
@@ -69,7 +68,7 @@ class SiteLog:
         """See ``LoggedData``."""
         reading = Noticing(self._settings, blame)
         rows: Rows[_Seen] = Rows(Vocabulary(), _asked)
-        for found, entry in _told(self._entries(reading, blame), progress):
+        for found, entry in told(self._entries(reading, blame), progress):
             if entry is None:
                 continue
             taken = reading.apply(found.place, found.position, entry)
@@ -110,37 +109,23 @@ class SiteLog:
         repeating: set[str] = set()
         """Files of which something is said already, among them those that cover what was read."""
 
-        def told(violation: Violation) -> None:
+        def repeated(violation: Violation) -> None:
             repeating.add(violation.place)
             blame(violation)
 
-        for found in self._source.entries(told):
+        for found in self._source.entries(repeated):
             if last is not None and found.position <= last.position:
                 if found.file == last.file and found.file not in repeating:
                     message = f"the log had come to {last.position}"
                     reading.leave_out("time_backwards", found.place, message)
                 else:
                     if found.file not in repeating:
-                        told(overlapping(found, last))
+                        repeated(overlapping(found, last))
                     reading.left_out["partition_overlaps"] += 1
                 yield found, None
                 continue
             last = found
             yield found, _decoded(found, reading)
-
-
-def _told(
-    entries: Iterator[tuple[Found, Entry | None]], progress: Progress
-) -> Iterator[tuple[Found, Entry | None]]:
-    passed = 0
-    for entry in entries:
-        yield entry
-        passed += 1
-        if passed == _TOLD_EVERY:
-            progress(passed)
-            passed = 0
-    if passed:
-        progress(passed)
 
 
 def _decoded(found: Found, reading: Noticing) -> Entry | None:
