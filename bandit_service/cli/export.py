@@ -18,16 +18,17 @@ from bandit_service.archive.reading import LogRow, told
 from bandit_service.archive.times import Span, span_of
 from bandit_service.cli.archive import missing_lines
 from bandit_service.cli.options import progress_bar, services_from, shared_options, site_option
-from bandit_service.errors import InvalidInput, NotFound
+from bandit_service.cli.sites import known_site, read_site_settings, serving_settings
+from bandit_service.errors import InvalidInput
 from bandit_service.events.entries import START, Position
 from bandit_service.events.identity import SiteSecret
-from bandit_service.folds.learner import stored_settings
-from bandit_service.policy.settings import SiteSettings, read_settings
+from bandit_service.policy.settings import SiteSettings
 from bandit_service.services import Services
-from bandit_service.storage.ports import Log, SiteStore, entries_of
+from bandit_service.storage.ports import Log, entries_of
 
 Format = Literal["parquet", "jsonl", "dsjson"]
 FORMATS: Final = ("parquet", "jsonl", "dsjson")
+NO_SITE: Final = "name one with --site; a site begins with its first key or catalog"
 STANDARD_OUTPUT: Final = Path("-")
 
 
@@ -75,7 +76,7 @@ def export(
     """
     span = span_of(since, until)
     _check(kind, out, settings_file)
-    rewards = None if settings_file is None else _read(settings_file)
+    rewards = None if settings_file is None else read_site_settings(settings_file)
     with services_from(options) as services:
         tally = _export(kind, services, out, span, rewards, force=force)
         lacking = list(missing_lines(services.history(services.settings.site)))
@@ -106,7 +107,7 @@ def reveal(visitor: str, out: Path, *, force: bool, **options: Any) -> None:
     Example: bandit-service reveal your-id-of-the-visitor --out visitor.json
     """
     with services_from(options) as services, _stream(out, force=force) as stream:
-        store = _known_site(services)
+        store = known_site(services, hint=NO_SITE)
         log = services.history(store.site)
         pseudonym = SiteSecret(store.secret()).pseudonym(visitor)
         with progress_bar("reading the log", log.length()) as progress:
@@ -114,7 +115,7 @@ def reveal(visitor: str, out: Path, *, force: bool, **options: Any) -> None:
                 log,
                 store.visits(pseudonym),
                 pseudonym=pseudonym,
-                settings=_serving(services, store),
+                settings=serving_settings(services, store),
                 progress=progress,
             )
         stream.write(revealing.document(found))
@@ -134,30 +135,6 @@ def _check(kind: Format, out: Path, settings_file: Path | None) -> None:
         )
 
 
-def _read(file: Path) -> SiteSettings:
-    try:
-        return read_settings(file.read_bytes(), name=str(file))
-    except OSError as exc:
-        raise InvalidInput(
-            f"{file} cannot be read: {exc.strerror}", hint="is the path right?"
-        ) from exc
-
-
-def _known_site(services: Services) -> SiteStore:
-    site = services.settings.site
-    if site not in services.store.sites():
-        raise NotFound(
-            f"there is no site {site!r} in {services.store.describe()}",
-            hint="name one with --site; a site begins with its first key or catalog",
-        )
-    return services.store.site(site)
-
-
-def _serving(services: Services, store: SiteStore) -> SiteSettings:
-    head = store.head()
-    return services.site_settings if head is None else stored_settings(store, head.name)
-
-
 def _log(log: Log, progress: Callable[[int], None], after: Position = START) -> Iterator[LogRow]:
     """The log as it stands now; what is appended meanwhile is left for another time."""
     return told(entries_of(log, after=after, upto=log.tail()), progress)
@@ -173,11 +150,11 @@ def _export(
     force: bool,
 ) -> Tally:
     tally = Tally()
-    store = _known_site(services)
+    store = known_site(services, hint=NO_SITE)
     log = services.history(store.site)
     with progress_bar("reading the log", log.length()) as progress:
         if kind == "dsjson":
-            settings = rewards or _serving(services, store)
+            settings = rewards or serving_settings(services, store)
             with _stream(out, force=force) as stream:
                 exporting.write_examples(_log(log, progress), stream, settings, span, tally)
             return tally

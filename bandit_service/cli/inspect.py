@@ -11,11 +11,12 @@ from rich.console import Console
 
 from bandit_service.cli.archive import missing_lines
 from bandit_service.cli.options import progress_bar, services_from, shared_options, site_option
-from bandit_service.errors import InvalidInput, SnapshotError
+from bandit_service.cli.sites import read_site_settings
+from bandit_service.errors import SnapshotError
 from bandit_service.folds import explain as explaining
 from bandit_service.folds import rebuild as rebuilding
 from bandit_service.folds.learner import stored_settings
-from bandit_service.policy.settings import SiteSettings, differences, read_settings
+from bandit_service.policy.settings import SiteSettings, differences
 from bandit_service.runtime import spare_the_collector
 from bandit_service.services import Services
 
@@ -89,10 +90,7 @@ def _present(services: Services) -> SiteSettings | None:
 
 def _wanted(services: Services, file: Path | None, same: SiteSettings | None) -> SiteSettings:
     if file is not None:
-        try:
-            return read_settings(file.read_bytes(), name=str(file))
-        except OSError as exc:
-            raise InvalidInput(f"{file} cannot be read: {exc.strerror}") from exc
+        return read_site_settings(file)
     return same or services.site_settings
 
 

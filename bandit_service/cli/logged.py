@@ -21,17 +21,17 @@ from bandit_service.cli.options import (
     shared_options,
     site_option,
 )
+from bandit_service.cli.sites import known_site, read_site_settings, serving_settings
 from bandit_service.errors import InvalidInput, NotFound
 from bandit_service.evaluation.logs.base import LoggedData
 from bandit_service.evaluation.logs.named import open_log
 from bandit_service.evaluation.targets.context import no_snapshots
 from bandit_service.events.entries import Position
-from bandit_service.folds.learner import stored_settings
 from bandit_service.opening import reached_redis
-from bandit_service.policy.settings import SiteSettings, read_settings
+from bandit_service.policy.settings import SiteSettings
 from bandit_service.policy.snapshot import Snapshot, load_snapshot
 from bandit_service.runtime import spare_the_collector
-from bandit_service.services import Services, site_settings_of
+from bandit_service.services import site_settings_of
 from bandit_service.storage.ports import SiteStore
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -132,11 +132,12 @@ def _opened(
         reached_redis(quiet_settings_from(options)) as url,
         services_from({**options, "redis_url": url}) as services,
     ):
-        site = _site(services)
-        settings, history = rewards or _serving(services), services.history(site)
+        store = known_site(services, hint="name one with --site, or a file with a log")
+        settings = rewards or serving_settings(services, store)
+        history = services.history(store.site)
         config = services.settings.config_path
         another = partial(open_log, settings=settings, config_path=config)
-        find = partial(_snapshot, services.store.site(site))
+        find = partial(_snapshot, store)
         at = {**options, "redis_url": url}
         end = history.tail() if upto is None else upto
         again = partial(_again, words, at, mapping, settings, reward_range, end)
@@ -156,21 +157,6 @@ def _again(
 ) -> Iterator[LoggedData]:
     with _opened(words, options, mapping, settings, reward_range, upto) as opened:
         yield opened.data
-
-
-def read_site_settings(file: Path) -> SiteSettings:
-    """The rewards and the policy in a file.
-
-    Raises:
-        InvalidInput: if it cannot be read.
-        SettingsError: if it is wrong.
-    """
-    try:
-        return read_settings(file.read_bytes(), name=str(file))
-    except OSError as exc:
-        raise InvalidInput(
-            f"{file} cannot be read: {exc.strerror}", hint="is the path right?"
-        ) from exc
 
 
 def _limit(log: LoggedData, reward_range: tuple[float, float] | None) -> None:
@@ -198,19 +184,3 @@ def _snapshot(store: SiteStore, name: str) -> Snapshot:
             hint="the store keeps the last few hundred; a file with one may be named instead",
         )
     return load_snapshot(data, name=name)
-
-
-def _site(services: Services) -> str:
-    site = services.settings.site
-    if site not in services.store.sites():
-        raise NotFound(
-            f"there is no site {site!r} in {services.store.describe()}",
-            hint="name one with --site, or a file with a log",
-        )
-    return site
-
-
-def _serving(services: Services) -> SiteSettings:
-    store = services.store.site(_site(services))
-    head = store.head()
-    return services.site_settings if head is None else stored_settings(store, head.name)
