@@ -9,7 +9,7 @@ import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgspec
 import pytest
@@ -21,7 +21,8 @@ from werkzeug.test import TestResponse
 
 from bandit_service.access import ROLES
 from bandit_service.catalog.document import CatalogDocument
-from bandit_service.errors import StorageError
+from bandit_service.datasets import Behaviour, Campaign, fetch_obd, obd_file
+from bandit_service.errors import DatasetError, StorageError
 from bandit_service.events.entries import START, Entry, decode
 from bandit_service.policy.settings import SiteSettings
 from bandit_service.services import Services
@@ -177,6 +178,20 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         pytest.skip(exc.message)
     with EmbeddedRedis(data_dir=tmp_path_factory.mktemp("redis")) as embedded:
         yield embedded.url
+
+
+@pytest.fixture(scope="session")
+def real_cache(tmp_path_factory: pytest.TempPathFactory) -> Path | None:
+    """Where the Open Bandit Dataset is: the user's cache (None); in CI it is fetched."""
+    if os.environ.get("CI"):
+        return fetch_obd(tmp_path_factory.mktemp("obd"), progress=lambda step: None)
+    try:
+        for campaign in get_args(Campaign):
+            for behaviour in get_args(Behaviour):
+                obd_file(campaign, behaviour)
+    except DatasetError:
+        pytest.skip("the Open Bandit Dataset is not cached: run `bandit-service data obd`")
+    return None
 
 
 @pytest.fixture

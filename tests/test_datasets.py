@@ -446,19 +446,6 @@ LOGS: tuple[tuple[Campaign, Behaviour, int, int], ...] = (
 )
 
 
-@pytest.fixture(scope="module")
-def real_cache(tmp_path_factory: pytest.TempPathFactory) -> Path | None:
-    """The user's cache (None) where it has the data; in CI they are fetched."""
-    if os.environ.get("CI"):
-        return fetch_obd(tmp_path_factory.mktemp("obd"), progress=silent)
-    try:
-        for campaign, behaviour, _, _ in LOGS:
-            load_obd(campaign, behaviour)
-    except DatasetError:
-        pytest.skip("the Open Bandit Dataset is not cached: run `bandit-service data obd`")
-    return None
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(("campaign", "behaviour", "items", "clicks"), LOGS)
 def test_the_real_logs_hold_the_known_items_rows_and_clicks(

@@ -6,6 +6,7 @@ import ast
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +17,11 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from bandit_service.errors import StorageError
+from bandit_service.evaluation.evaluate import EvaluationSettings, evaluated
+from bandit_service.evaluation.targets.base import Target
+from bandit_service.evaluation.targets.fixed import Fixed
+from bandit_service.evaluation.targets.learning import Learning
+from bandit_service.evaluation.targets.logged import Logged, Uniform
 from bandit_service.events.entries import Decision, decode, encode
 from bandit_service.folds.explain import explain
 from bandit_service.folds.rebuild import rebuild
@@ -27,6 +33,7 @@ from bandit_service.reporting.counters import Row, by_persona, by_variant
 from bandit_service.storage.memory import MemorySite
 from bandit_service.storage.outbox import Outbox
 from bandit_service.storage.spool import Spool
+from tests.evaluation.targets.rows import closed_world, log_of, run
 from tests.world import QUICK, World, busy_world
 
 ROOT = Path(__file__).parent.parent
@@ -250,6 +257,22 @@ def test_6_a_fold_offline_has_the_policy_that_served_live() -> None:
     offline.close()
 
 
+def test_6_a_policy_that_is_evaluated_learns_what_the_service_would_have() -> None:
+    world = closed_world(300)
+    policy = Learning("policy", QUICK, evaluated=QUICK)
+    fold = SiteFold(QUICK)
+    for position, entry in world.entries():
+        fold.apply(position, entry)
+
+    rows = sum(len(batch) for batch, _ in run(policy, log_of(world)))
+
+    assert rows > 50
+    assert policy.outcomes == fold.trainer.outcomes > 50
+    assert policy.model() == fold.snapshot().model
+    policy.close()
+    fold.close()
+
+
 # -- 7: layers
 
 
@@ -316,6 +339,26 @@ def test_9_every_rate_in_a_report_comes_with_what_one_needs_to_doubt_it() -> Non
             assert estimate.effective_n == estimate.n
             assert estimate.largest_weight == 1.0
     fold.close()
+
+
+def test_9_every_estimate_of_an_evaluation_comes_with_what_one_needs_to_doubt_it() -> None:
+    log = log_of(closed_world(300))
+    targets: list[Target] = [Logged("logged"), Uniform("uniform"), Fixed("fixed:h0", "h0")]
+    unseen = nullcontext(lambda _: None)
+
+    found = evaluated(
+        log, targets, EvaluationSettings(), force=False, phase=lambda *_: unseen, now_ms=0
+    )
+
+    shown = [one for policy in found.policies for one in (*policy.estimates, policy.gain)]
+    cells = [cell.estimate for policy in found.policies for cell in policy.by_persona]
+    assert any(estimate.value is not None for estimate in shown)
+    for estimate in (*shown, *cells):
+        assert (estimate.value is None) == (not estimate.intervals)
+        assert estimate.value is not None or estimate.why
+        assert estimate.n == found.rows or estimate in cells
+        assert 0.0 <= estimate.ess <= estimate.n * (1 + 1e-12)
+        assert estimate.max_weight >= 0.0
 
 
 def _imports(path: Path) -> set[str]:

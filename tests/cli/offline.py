@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from click.testing import CliRunner, Result
 
 from bandit_service.archive.export import Tally, write_examples, write_jsonl, write_parquet
@@ -27,6 +28,20 @@ TRUTH: Final = world(1, placements=3, click_rate=0.2)
 TABLE: Final = next(tables(TRUTH, 400, 1))
 """A sound table, for the mapping ``simulated``."""
 Row = dict[str, Any]
+
+
+Run = Callable[..., Result]
+"""Runs a command and returns what came of it."""
+
+
+def runner(monkeypatch: pytest.MonkeyPatch, folder: Path, site_toml: str) -> Run:
+    """What runs commands whose data and configuration are in a folder of their own."""
+    monkeypatch.setenv("BANDIT_DATA_DIR", str(folder / "data"))
+    monkeypatch.setenv("BANDIT_CONFIG_DIR", str(folder / "config"))
+    monkeypatch.setenv("COLUMNS", "200")
+    (folder / "config").mkdir()
+    (folder / "config" / "site.toml").write_text(site_toml)
+    return lambda *words: CliRunner().invoke(main, [str(word) for word in words])
 
 
 class Offline:

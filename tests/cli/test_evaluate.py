@@ -11,13 +11,11 @@ import msgspec
 import pytest
 
 from bandit_service.evaluation.report.twin import read_json
-from bandit_service.folds.learner import SiteLearner
 from bandit_service.storage.redis_site import RedisSite
 from bandit_service.storage.redis_store import RedisStore
 from tests.cli.offline import MAPPED, TABLE, TRUTH, Offline, exports
-from tests.cli.test_export import fill
 from tests.cli.test_verify import REWARDS, exported
-from tests.world import QUICK, World
+from tests.world import World
 
 SETTINGS = f"{REWARDS}[policy]\ntypical_reward = 0.2\nlearning_rate = 0.05\nslot_seconds = 10.0\n"
 PYTHON = """
@@ -61,20 +59,6 @@ def table(offline: Offline) -> Path:
 def log(offline: Offline, closed_world: World) -> Path:
     """A sound log of this program."""
     return exported(closed_world, offline.folder / "log.jsonl")
-
-
-@pytest.fixture
-def site(
-    redis_store: RedisStore, redis_url: str, closed_world: World, monkeypatch: pytest.MonkeyPatch
-) -> RedisSite:
-    """The world's log in a Redis, learned there."""
-    monkeypatch.setenv("REDIS_URL", redis_url)
-    there = fill(redis_store, closed_world)
-    learner = SiteLearner(there, QUICK, clock=lambda: closed_world.now / 1000, publish_seconds=0.0)
-    while learner.step():
-        pass
-    learner.finish()
-    return there
 
 
 def estimate(policy: dict[str, Any], name: str = "ips") -> dict[str, Any]:

@@ -7,22 +7,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from bandit_service.cli import main
 from bandit_service.evaluation.report.sweep_door import read_sweep
 from bandit_service.storage.redis_store import RedisStore
+from tests.cli.offline import Run, runner
 from tests.cli.test_export import fill, refused
 from tests.evaluation.sweeping import BASE, a_log
 from tests.world import QUICK, busy_world
 
-Run = Callable[..., Result]
 SITE = """
 [rewards]
 window_seconds = 5.0
@@ -39,16 +37,7 @@ GRID = '[vary]\n"policy.gamma" = [1.0, 60.0]\n"policy.floor" = [0.0, 1.0]\n'
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
-    monkeypatch.setenv("BANDIT_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.setenv("BANDIT_CONFIG_DIR", str(tmp_path / "config"))
-    monkeypatch.setenv("COLUMNS", "200")
-    (tmp_path / "config").mkdir()
-    (tmp_path / "config" / "site.toml").write_text(SITE)
-
-    def call(*words: str | Path) -> Result:
-        return CliRunner().invoke(main, [str(word) for word in words])
-
-    return call
+    return runner(monkeypatch, tmp_path, SITE)
 
 
 @pytest.fixture

@@ -8,57 +8,21 @@ from typing import Any
 
 import msgspec
 import pytest
-from click.testing import CliRunner, Result
 
-from bandit_service.cli import main
 from bandit_service.evaluation.logs.base import Violation
 from bandit_service.events.entries import Decision, Event
-from bandit_service.folds.learner import SiteLearner
 from bandit_service.storage.redis_site import RedisSite
-from bandit_service.storage.redis_store import RedisStore
-from tests.cli.test_export import fill, refused
-from tests.world import QUICK, World, busy_world
+from tests.cli.offline import Run, runner
+from tests.cli.test_export import refused
+from tests.world import QUICK, World
 
-Run = Callable[..., Result]
 REWARDS = f"[rewards]\nwindow_seconds = {QUICK.rewards.window_seconds}\n"
 Change = Callable[[dict[str, Any]], None]
 
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
-    monkeypatch.setenv("BANDIT_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.setenv("BANDIT_CONFIG_DIR", str(tmp_path / "config"))
-    monkeypatch.setenv("COLUMNS", "200")
-    (tmp_path / "config").mkdir()
-    (tmp_path / "config" / "site.toml").write_text(REWARDS)
-
-    def call(*words: str | Path) -> Result:
-        return CliRunner().invoke(main, [str(word) for word in words])
-
-    return call
-
-
-@pytest.fixture(scope="module")
-def world() -> World:
-    """A site whose reward windows have all ended."""
-    world = busy_world(300)
-    world.pass_time(60.0)
-    world.decide()
-    return world
-
-
-@pytest.fixture
-def site(
-    redis_store: RedisStore, redis_url: str, world: World, monkeypatch: pytest.MonkeyPatch
-) -> RedisSite:
-    """The world's log in a Redis, learned there."""
-    monkeypatch.setenv("REDIS_URL", redis_url)
-    there = fill(redis_store, world)
-    learner = SiteLearner(there, QUICK, clock=lambda: world.now / 1000, publish_seconds=0.0)
-    while learner.step():
-        pass
-    learner.finish()
-    return there
+    return runner(monkeypatch, tmp_path, REWARDS)
 
 
 def exported(world: World, path: Path, *, every: int = 0, change: Change | None = None) -> Path:
@@ -90,9 +54,9 @@ def test_a_sites_own_log_is_verified_without_naming_it(run: Run, site: RedisSite
 
 
 def test_a_sound_export_is_believed_and_said_so_in_json(
-    run: Run, world: World, tmp_path: Path
+    run: Run, closed_world: World, tmp_path: Path
 ) -> None:
-    result = run("verify", exported(world, tmp_path / "log.jsonl"), "--json")
+    result = run("verify", exported(closed_world, tmp_path / "log.jsonl"), "--json")
 
     assert result.exit_code == 0, result.output
     found = msgspec.json.decode(result.stdout)
@@ -104,9 +68,9 @@ def test_a_sound_export_is_believed_and_said_so_in_json(
 
 
 def test_what_is_wrong_is_shown_and_all_of_it_written_to_a_file(
-    run: Run, world: World, tmp_path: Path
+    run: Run, closed_world: World, tmp_path: Path
 ) -> None:
-    log = exported(world, tmp_path / "log.jsonl", every=2, change=loses_mass)
+    log = exported(closed_world, tmp_path / "log.jsonl", every=2, change=loses_mass)
     every = tmp_path / "wrong.jsonl"
 
     result = run("verify", log, "--all", every)
@@ -124,7 +88,7 @@ def test_what_is_wrong_is_shown_and_all_of_it_written_to_a_file(
 
 
 def test_what_is_wrong_with_the_log_as_a_whole_is_in_the_file_too(
-    run: Run, world: World, tmp_path: Path
+    run: Run, closed_world: World, tmp_path: Path
 ) -> None:
     quiet = World(QUICK, variants=1)
     for _ in range(20):
@@ -143,9 +107,9 @@ def test_what_is_wrong_with_the_log_as_a_whole_is_in_the_file_too(
 
 
 def test_rewards_come_from_the_settings_that_are_named(
-    run: Run, world: World, tmp_path: Path
+    run: Run, closed_world: World, tmp_path: Path
 ) -> None:
-    log, settings = exported(world, tmp_path / "log.jsonl"), tmp_path / "other.toml"
+    log, settings = exported(closed_world, tmp_path / "log.jsonl"), tmp_path / "other.toml"
     settings.write_text(f"{REWARDS}worth = {{}}\n")
 
     assert "no_rewards" not in run("verify", log).output
@@ -175,9 +139,9 @@ def test_an_unknown_site_is_not_found(run: Run, site: RedisSite) -> None:
 
 
 def test_a_file_of_violations_is_not_overwritten_unasked_and_not_left_half_written(
-    run: Run, world: World, tmp_path: Path
+    run: Run, closed_world: World, tmp_path: Path
 ) -> None:
-    log, every = exported(world, tmp_path / "log.jsonl"), tmp_path / "wrong.jsonl"
+    log, every = exported(closed_world, tmp_path / "log.jsonl"), tmp_path / "wrong.jsonl"
     every.write_text("mine")
 
     refused(run("verify", log, "--all", every), 2, "exists")
@@ -204,9 +168,11 @@ def test_replay_agrees_with_what_was_learned_live(run: Run, site: RedisSite) -> 
 @pytest.mark.redis
 @pytest.mark.parametrize("kind", [Decision, Event])
 def test_replay_finds_an_entry_that_is_gone(
-    run: Run, site: RedisSite, world: World, kind: type[Decision | Event]
+    run: Run, site: RedisSite, closed_world: World, kind: type[Decision | Event]
 ) -> None:
-    position = next(position for position, entry in world.entries() if isinstance(entry, kind))
+    position = next(
+        position for position, entry in closed_world.entries() if isinstance(entry, kind)
+    )
     site.remove([position])
 
     result = run("replay", "--snapshots", "2")

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from bandit_service.datasets import fetch_obd, load_obd
-from bandit_service.errors import DatasetError
 from bandit_service.evaluation.batch import Batch
 from bandit_service.evaluation.estimators import EstimatorSettings, estimators
 from bandit_service.evaluation.logs.base import Violation
@@ -39,19 +36,6 @@ RATES = {
 MODELLED = "dm"
 """The one estimator that claims no interval."""
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def real_cache(tmp_path_factory: pytest.TempPathFactory) -> Path | None:
-    """The user's cache (None) where it has the data; in CI they are fetched."""
-    if os.environ.get("CI"):
-        return fetch_obd(tmp_path_factory.mktemp("obd"), progress=lambda step: None)
-    try:
-        load_obd("men", "random")
-        load_obd("women", "bts")
-    except DatasetError:
-        pytest.skip("the Open Bandit Dataset is not cached: run `bandit-service data obd`")
-    return None
 
 
 def opened(cache_dir: Path | None) -> partial:  # type: ignore[type-arg]

@@ -4,12 +4,12 @@ import math
 from collections.abc import Iterator
 from functools import reduce
 from operator import add
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from bandit_service.datasets import load_obd
-from bandit_service.errors import DatasetError
+from bandit_service.datasets import Behaviour, Campaign, load_obd
 from bandit_service.evaluation.batch import Batch, Floats, Vocabulary
 from bandit_service.evaluation.results import RatioTest
 from bandit_service.evaluation.verification import sample_ratio
@@ -78,12 +78,9 @@ def test_rare_arms_and_tiny_propensities_are_no_reason_for_blame() -> None:
 @pytest.mark.parametrize("campaign", ["all", "men", "women"])
 @pytest.mark.parametrize("behaviour", ["bts", "random"])
 def test_the_real_logs_of_the_open_bandit_dataset_are_not_blamed(
-    campaign: str, behaviour: str
+    campaign: Campaign, behaviour: Behaviour, real_cache: Path | None
 ) -> None:
-    try:
-        log = load_obd(campaign, behaviour)  # type: ignore[arg-type]
-    except DatasetError:
-        pytest.skip("the Open Bandit Dataset is not cached: run `bandit-service data obd`")
+    log = load_obd(campaign, behaviour, real_cache)
     k, n = len(log.items), len(log.impressions)
     at = {item.id: index for index, item in enumerate(log.items)}
     chosen = np.array([at[shown.item] for shown in log.impressions])

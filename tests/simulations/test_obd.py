@@ -3,7 +3,6 @@ from __future__ import annotations
 import io
 import json
 import math
-import os
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ import pytest
 from rich.console import Console
 from scipy.stats import binomtest
 
-from bandit_service.datasets import ObdImpression, ObdItem, ObdLog, fetch_obd, load_obd
+from bandit_service.datasets import ObdImpression, ObdItem, ObdLog, load_obd
 from bandit_service.errors import DatasetError
 from simulations.obd import (
     ATTEMPTS,
@@ -453,19 +452,6 @@ def test_a_run_compares_the_service_with_both_logs(monkeypatch: pytest.MonkeyPat
     assert summary.visitors == 8
     assert summary.drive.matched == Rate(1, 3)
     assert (summary.random, summary.bts) == (Rate(3, 12), Rate(10, 40))
-
-
-@pytest.fixture(scope="module")
-def real_cache(tmp_path_factory: pytest.TempPathFactory) -> Path | None:
-    """The user's cache (None) where it has the data; in CI they are fetched."""
-    if os.environ.get("CI"):
-        return fetch_obd(tmp_path_factory.mktemp("obd"), progress=lambda step: None)
-    try:
-        load_obd("men", "random")
-        load_obd("men", "bts")
-    except DatasetError:
-        pytest.skip("the Open Bandit Dataset is not cached: run `bandit-service data obd`")
-    return None
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bandit_service.datasets import load_obd
-from bandit_service.errors import BanditError, DatasetError, LogError, SettingsError
+from bandit_service.errors import BanditError, LogError, SettingsError
 from bandit_service.evaluation.logs import csv_blocks, foreign
 from bandit_service.evaluation.logs.foreign import TableLog
 from bandit_service.evaluation.logs.mapping import LogMapping, find_mapping, read_mapping
@@ -691,13 +691,13 @@ def test_a_table_damaged_at_will_is_read_or_refused(
 
 
 @pytest.mark.parametrize("behaviour", ["random", "bts"])
-def test_the_open_bandit_data_are_read_as_the_loader_of_the_demo_reads_them(behaviour: Any) -> None:
-    try:
-        expected = load_obd("men", behaviour)
-    except DatasetError:
-        pytest.skip("the Open Bandit Dataset is not cached: run `bandit-service data obd`")
+def test_the_open_bandit_data_are_read_as_the_loader_of_the_demo_reads_them(
+    behaviour: Any, real_cache: Path | None
+) -> None:
+    expected = load_obd("men", behaviour, real_cache)
+    words = [f"obd:{behaviour}/men"]
 
-    log = open_log([f"obd:{behaviour}/men"], settings=SiteSettings(), config_path=CONFIG)
+    log = open_log(words, settings=SiteSettings(), config_path=CONFIG, cache_dir=real_cache)
     found = read(log)
 
     assert found.violations == []

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bandit_service.errors import DatasetError, EvaluationError, InvalidInput, LogError
+from bandit_service.errors import EvaluationError, InvalidInput, LogError
 from bandit_service.evaluation.batch import Batch, Vocabulary
 from bandit_service.evaluation.logs.base import LoggedData
 from bandit_service.evaluation.logs.named import open_log
@@ -106,14 +106,13 @@ def test_a_log_that_cannot_be_opened_says_so() -> None:
 CONFIG = Path(__file__).parents[3] / "config"
 
 
-def obd(words: str) -> LoggedData:
-    try:
-        return open_log([words], settings=SiteSettings(), config_path=CONFIG)
-    except DatasetError as exc:
-        pytest.skip(f"run `bandit-service data obd`: {exc}")
+def test_frequencies_of_the_open_bandit_dataset_are_those_of_item_and_position(
+    real_cache: Path | None,
+) -> None:
+    def obd(words: str) -> LoggedData:
+        settings = SiteSettings()
+        return open_log([words], settings=settings, config_path=CONFIG, cache_dir=real_cache)
 
-
-def test_frequencies_of_the_open_bandit_dataset_are_those_of_item_and_position() -> None:
     target = make_target("frequencies:obd:bts/men", TargetContext(open_log=obd))
     bts: Counter[tuple[str, str]] = Counter()
     for batch, _ in run(make_target("logged", TargetContext()), obd("obd:bts/men")):
