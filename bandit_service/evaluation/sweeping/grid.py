@@ -225,12 +225,7 @@ def _shown(value: object) -> str:
 
 
 def _settings(path: Path) -> SiteSettings:
-    try:
-        return read_settings(_text(path).encode(), name=str(path))
-    except SettingsError as exc:
-        if exc.message.startswith(f"{path}"):
-            raise
-        raise SettingsError(f"{path}: {exc.message}", field=exc.field, hint=exc.hint) from exc
+    return read_settings(_text(path).encode(), name=str(path))
 
 
 def _text(path: Path) -> str:
