@@ -17,14 +17,13 @@ after it starts or a variant joins it. All three are the same visitors with the 
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
 
-from bandit_service.errors import InvalidInput
 from simulations.bandits.base import Arm, Batch, Floats, Spot
+from simulations.bandits.worlds.entry import Entry, Setup, none_of
 from simulations.bandits.worlds.traffic import (
     DAY_MS,
     HOUR_MS,
@@ -69,6 +68,7 @@ _JOIN = 1.2
 _LEAVE = 0.25
 """Share of the variants, but for the first two, that are taken away at some time."""
 _DELAYS = Delays(window_ms=10 * MINUTE_MS)
+_FORM = "catalogue[:new|:cold]"
 _REPORTS = {
     "": "",
     "new": "; counted: placements that start in the second half",
@@ -106,8 +106,11 @@ class Catalogue:
     keys: tuple[str, ...] = ()
     window_ms = _DELAYS.window_ms
 
-    def __init__(self, seed: int, *, titles: int, impressions: int, report: str = "") -> None:
-        self.name = f"catalogue:{report}" if report else "catalogue"
+    def __init__(
+        self, name: str, *, titles: int, impressions: int, report: str = "", seed: int
+    ) -> None:
+        """``report`` is one of ``_REPORTS``; ``name`` is as the command line calls it."""
+        self.name = name
         self.words = (
             f"{titles} placements of unequal traffic, variants that come and go, tags that mean "
             f"the same everywhere{_REPORTS[report]}"
@@ -123,6 +126,7 @@ class Catalogue:
         """All impressions, in the order of time."""
         rng = np.random.default_rng([self._seed, 2])
         ages = [_Age() for _ in self._titles]
+        spots: dict[Spot, Spot] = {}
         for place, at in visits(rng, self._expected, slice_ms=_SLICE_MS):
             title = self._titles[place]
             offers = title.live(int(at[0]))
@@ -134,6 +138,7 @@ class Catalogue:
             )
             persona = picked(rng, _SHARES, len(at))
             truth = np.array([offer.rates for offer in offers]).T[persona]
+            spot = spots.setdefault(spot, spot)  # one that did not change stays the same
             yield made(rng, spot, at, truth, persona=persona, delays=_DELAYS)
 
     def _reported(self, title: _Title, *, cold: bool) -> bool:
@@ -205,15 +210,13 @@ def _traffic(rng: np.random.Generator, titles: list[_Title], impressions: int) -
     return expected
 
 
-def catalogue(seed: int, *, quick: bool, params: str) -> Catalogue:
-    """The world by its parameters.
+def _make(name: str, parameters: Sequence[str], setup: Setup) -> Catalogue:
+    report = parameters[0] if parameters and parameters[0] in _REPORTS else ""
+    none_of(name, parameters[bool(report) :], _FORM)
+    titles, impressions = (60, 24_000) if setup.quick else (300, 500_000)
+    return Catalogue(name, titles=titles, impressions=impressions, report=report, seed=setup.seed)
 
-    Raises:
-        InvalidInput: if ``params`` is none of ``new`` and ``cold``, and not empty.
-    """
-    if params not in _REPORTS:
-        raise InvalidInput(
-            f"catalogue has no {params!r}", hint="use catalogue, catalogue:new or catalogue:cold"
-        )
-    titles, impressions = (60, 24_000) if quick else (300, 500_000)
-    return Catalogue(seed, titles=titles, impressions=impressions, report=params)
+
+ENTRY: Final = Entry(
+    _FORM, "hundreds of placements, most of them small; variants come and go; tags help", _make
+)

@@ -18,12 +18,13 @@ when, ``broken`` which variant breaks; ``claims`` reads both.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from bandit_service.errors import InvalidInput
 from simulations.bandits.base import Arm, Batch, Floats, Spot, Whole
+from simulations.bandits.worlds.entry import Entry, Setup, none_of
 from simulations.bandits.worlds.traffic import (
     DAY_MS,
     HOUR_MS,
@@ -143,6 +144,7 @@ KINDS: Mapping[str, _Kind] = {
     "novelty": _Kind("variants join, with a bonus that wears off", _novelty, joined=_JOIN),
 }
 """Every kind of change by its name."""
+_FORM = f"drift:{'|'.join(KINDS)}"
 
 
 class Drift:
@@ -151,8 +153,11 @@ class Drift:
     personas = PERSONAS
     window_ms = _DELAYS.window_ms
 
-    def __init__(self, seed: int, kind: str, *, placements: int, impressions: int) -> None:
-        self.name = f"drift:{kind}"
+    def __init__(
+        self, name: str, kind: str, *, placements: int, impressions: int, seed: int
+    ) -> None:
+        """``kind`` is one of ``KINDS``; ``name`` is as the command line calls it."""
+        self.name = name
         self.keys = ("band", "weekend") if kind == "season" else ()
         self._kind = KINDS[kind]
         self.words = f"{placements} placements; {self._kind.words}"
@@ -174,14 +179,16 @@ class Drift:
     def batches(self) -> Iterator[Batch]:
         """All impressions, in the order of time."""
         rng = np.random.default_rng([self._seed, 2])
+        spots: dict[Spot, Spot] = {}
         for place, at in visits(rng, self._expected, slice_ms=HOUR_MS):
             mine = self._spots[place]
             live = self._live(mine, int(at[0]))
             persona = picked(rng, _SHARES, len(at))
             truth = np.minimum(np.exp(self._kind.log_rates(mine, persona, at)), _MOST_LIKELY)
+            spot = Spot(mine.id, tuple(_arm(index) for index in live))
             yield made(
                 rng,
-                Spot(mine.id, tuple(_arm(index) for index in live)),
+                spots.setdefault(spot, spot),  # one that did not change stays the same
                 at,
                 truth[:, : len(live)],
                 persona=persona,
@@ -253,16 +260,15 @@ def _is_weekend(at: Whole) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
     return weekend
 
 
-def drift(seed: int, *, quick: bool, params: str) -> Drift:
-    """The world by its kind.
-
-    Raises:
-        InvalidInput: if ``params`` names no kind.
-    """
-    if params not in KINDS:
+def _make(name: str, parameters: Sequence[str], setup: Setup) -> Drift:
+    kind = parameters[0] if parameters else ""
+    if kind not in KINDS:
         raise InvalidInput(
-            f"drift has no kind {params!r}",
-            hint=f"use one of {', '.join(f'drift:{kind}' for kind in KINDS)}",
+            f"{name!r} does not say what changes", field="worlds", hint=f"write it as {_FORM}"
         )
-    placements, impressions = (3, 24_000) if quick else (12, 360_000)
-    return Drift(seed, params, placements=placements, impressions=impressions)
+    none_of(name, parameters[1:], _FORM)
+    placements, impressions = (3, 24_000) if setup.quick else (12, 360_000)
+    return Drift(name, kind, placements=placements, impressions=impressions, seed=setup.seed)
+
+
+ENTRY: Final = Entry(_FORM, "the same few placements with and without changes of truth", _make)

@@ -23,6 +23,8 @@ HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
 MOST = 64
 """Most impressions of a batch: whoever serves learns no more seldom than that."""
+_CUT = 0.9
+"""Share of the window after which no reward comes: nobody is told "none" of what comes later."""
 _LEAST = 2.0**-54
 """Least random number: 0 itself is left out."""
 
@@ -31,7 +33,7 @@ class Delays(NamedTuple):
     """How late rewards become known."""
 
     window_ms: int
-    """What is not known by then counts as none."""
+    """When what is not known counts as none."""
     median_ms: float = MINUTE_MS / 2
     spread: float = 1.0
     """Standard deviation of the logarithm."""
@@ -39,10 +41,11 @@ class Delays(NamedTuple):
     """Share of outcomes that nobody is ever told, rewarded or not."""
 
     def drawn(self, rng: np.random.Generator, n: int) -> Whole:
-        """``n`` delays in ms, at most the window; NEVER for those that are lost."""
-        late = self.median_ms * np.exp(self.spread * rng.standard_normal(n))
+        """``n`` delays in ms, from 1 to ``_CUT`` of the window; NEVER for those that are lost."""
+        late = np.ceil(self.median_ms * np.exp(self.spread * rng.standard_normal(n)))
         lost = rng.random(n) < self.lost
-        delays: Whole = np.where(lost, NEVER, np.minimum(late, self.window_ms)).astype(np.int64)
+        cut = np.clip(late, 1, int(_CUT * self.window_ms))
+        delays: Whole = np.where(lost, NEVER, cut).astype(np.int64)
         return delays
 
 

@@ -4,14 +4,15 @@ A page has ``_SLOTS`` placements that one visitor sees at the same moment. At a 
 visitors open the same page, so that a batch is one slot of that page for each of them, and the
 batches of its other slots follow at the same time.
 
-A visitor has a persona, tastes of their own for what variants show (tags), and is more or less ready
-to click at all; none of it ever changes. What is reported as persona starts as ``unknown`` and
-becomes, after some pages that differ from visitor to visitor, what the site took them for; it is
-mistaken in ``MISTAKEN`` of all visitors. Some declare themselves, and are known from their first
-page on.
+A visitor has a persona, tastes of their own for what variants show (tags), and is more or less
+ready to click at all; none of it ever changes. The best variant is that of the very visitor, so
+only who learns people, not personas, could capture all of the headroom. What is reported as persona
+starts as ``unknown`` and becomes, after some pages that differ from visitor to visitor, what the
+site took them for; it is mistaken in ``MISTAKEN`` of all visitors. Some declare themselves, and are
+known from their first page on.
 
 Rewards become known after minutes to days: log-normal, with a median of ``_MEDIAN_MINUTES`` and cut
-at the window of two days. That there was none is known at the window's end. ``LOST`` of all
+before the window of two days ends. That there was none is known at its end. ``LOST`` of all
 outcomes are never told.
 
 Left out: that a variant earns less from who has often seen it. The truth of an impression is known
@@ -20,13 +21,13 @@ before anyone chooses (see ``base``), so it cannot depend on what was chosen bef
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
 
-from bandit_service.errors import InvalidInput
 from simulations.bandits.base import Arm, Batch, Floats, Spot, Whole
+from simulations.bandits.worlds.entry import Entry, Setup, none_of
 from simulations.bandits.worlds.traffic import (
     DAY_MS,
     MINUTE_MS,
@@ -48,9 +49,7 @@ _PAGES_UNTIL_KNOWN = 4.0
 LOST = 0.1
 """Share of outcomes that nobody is ever told."""
 _MEDIAN_MINUTES = 5.0
-_DELAYS = Delays(
-    window_ms=2 * DAY_MS, median_ms=_MEDIAN_MINUTES * MINUTE_MS, spread=2.0, lost=LOST
-)
+_DELAYS = Delays(window_ms=2 * DAY_MS, median_ms=_MEDIAN_MINUTES * MINUTE_MS, spread=2.0, lost=LOST)
 _DAYS = 28
 _SLOTS = 3
 _TOGETHER = 8
@@ -58,7 +57,18 @@ _PAGES = 8
 """Kinds of pages, each with placements of its own."""
 _ACTIVITY = 0.5
 """How unequal visitors are: the number of pages falls as 1 / rank to this power."""
-_TAGS = ("couple", "portrait", "group", "city", "night", "laughing", "chase", "animal", "quote", "you")
+_TAGS = (
+    "couple",
+    "portrait",
+    "group",
+    "city",
+    "night",
+    "laughing",
+    "chase",
+    "animal",
+    "quote",
+    "you",
+)
 _TAGS_EACH = 2
 _ARMS = (3, 6)
 """Least and most variants of a placement."""
@@ -102,12 +112,13 @@ class _People(NamedTuple):
 class Visitors:
     """The world; its people are made once, their visits anew whenever it is gone through."""
 
-    name = "visitors"
     personas = ("unknown", *TRUE_PERSONAS)
     keys: tuple[str, ...] = ()
     window_ms = _DELAYS.window_ms
 
-    def __init__(self, seed: int, *, people: int, moments: int) -> None:
+    def __init__(self, name: str, *, people: int, moments: int, seed: int) -> None:
+        """``moments`` at which pages are opened; ``name`` is as the command line calls it."""
+        self.name = name
         self.words = (
             f"{people:,} people who return, pages of {_SLOTS} slots, personas that become known, "
             f"outcomes after minutes to days, {LOST:.0%} of them lost"
@@ -140,9 +151,14 @@ class Visitors:
                 )
 
     def _who(self, rng: np.random.Generator) -> Whole:
-        """Different visitors, the active ones more often."""
+        """Different visitors, in the order of their numbers; the active ones come more often.
+
+        Drawn one after the other by their shares of who is left. Source: P. S. Efraimidis, P. G.
+        Spirakis, "Weighted random sampling with a reservoir", Information Processing Letters 97
+        (2006), 181-185.
+        """
         keys = rng.exponential(size=len(self._people.shares)) / self._people.shares
-        return np.argpartition(keys, _TOGETHER)[:_TOGETHER]
+        return np.sort(np.argpartition(keys, _TOGETHER)[:_TOGETHER])
 
     def _reported(self, who: Whole, opened: Whole) -> Whole:
         known = opened >= self._people.known_after[who]
@@ -188,13 +204,12 @@ def _arm(index: int, shows: Floats) -> Arm:
     return Arm(f"v{index + 1}", headline=f"{index + 1}: {' '.join(tags)}", tags=tags)
 
 
-def visitors(seed: int, *, quick: bool, params: str) -> Visitors:
-    """The world; it has no parameters.
+def _make(name: str, parameters: Sequence[str], setup: Setup) -> Visitors:
+    none_of(name, parameters, "visitors")
+    people, moments = (400, 1_000) if setup.quick else (4_000, 10_000)
+    return Visitors(name, people=people, moments=moments, seed=setup.seed)
 
-    Raises:
-        InvalidInput: if ``params`` is not empty.
-    """
-    if params:
-        raise InvalidInput(f"visitors has no parameter {params!r}", hint="use visitors")
-    people, moments = (400, 1_000) if quick else (4_000, 10_000)
-    return Visitors(seed, people=people, moments=moments)
+
+ENTRY: Final = Entry(
+    "visitors", "people who return, several slots a page, outcomes late or lost", _make
+)
