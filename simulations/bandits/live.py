@@ -175,7 +175,8 @@ class _Service:
         }
         self._connection = HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
         # The same process id, less what it tells the terminal: that belongs to the study.
-        quiet = ["/bin/sh", "-c", 'exec "$0" "$@" >/dev/null', *_command("serve")]
+        with_us = ("--parent", str(os.getpid()))  # and ends if this process is killed
+        quiet = ["/bin/sh", "-c", 'exec "$0" "$@" >/dev/null', *_command("serve", *with_us)]
         self._child = Child(quiet, environ=self._environ)
         try:
             wait_until_ready(f"http://127.0.0.1:{port}/readyz", self._child)

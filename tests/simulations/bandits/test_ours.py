@@ -33,7 +33,7 @@ class Kept(Ours):
         super().__init__(*args, **kwargs)
         self.chosen: list[int] = []
 
-    def choose(self, batch: Batch) -> np.ndarray:  # type: ignore[type-arg]
+    def choose(self, batch: Batch) -> np.ndarray:
         chosen = super().choose(batch)
         self.chosen += chosen.tolist()
         return chosen
