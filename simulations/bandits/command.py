@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Final, ParamSpec
 
@@ -20,7 +20,7 @@ from simulations.bandits.policies import FORMS
 from simulations.bandits.results import Study
 from simulations.bandits.rivals import RIVALS
 from simulations.bandits.study import Plan, described, run, study, tasks
-from simulations.bandits.table import LEGEND, in_terminal, markdown
+from simulations.bandits.table import LEGEND, in_terminal, markdown, size, title
 from simulations.bandits.worlds import WORLDS, archive
 
 MAX_SEEDS: Final = 1_000
@@ -162,6 +162,7 @@ def show_command(*, files: Sequence[Path], out: Path | None, against: str) -> No
 def _show(console: Console, done: Study, against: str, folder: Path | None) -> None:
     found = tables(done, against=against)
     for table in found:
+        console.print(f"{title(table)}\n{size(table)}", soft_wrap=True)
         console.print(in_terminal(table))
     console.print(LEGEND, soft_wrap=True)
     if folder is not None:
@@ -208,15 +209,16 @@ def _default_worlds(console: Console, upworthy: Path | None, quick: bool) -> tup
 def _list(console: Console) -> None:
     console.print("Worlds:")
     for world in WORLDS.values():
-        console.print(f"  {world.form}: {world.words}", soft_wrap=True, markup=False)
+        console.print(f"  {world.form}: {world.words}", soft_wrap=True)
     console.print("Policies:")
     for form, words in FORMS.items():
-        console.print(f"  {form}: {words}", soft_wrap=True, markup=False)
+        console.print(f"  {form}: {words}", soft_wrap=True)
     for name, rival in RIVALS.items():
         needs = f" (needs {rival.package})" if rival.package else ""
-        console.print(f"  {name}: {rival.words}{needs}", soft_wrap=True, markup=False)
+        console.print(f"  {name}: {rival.words}{needs}", soft_wrap=True)
 
 
 def _console() -> Console:
-    console = Console(highlight=False)
-    return Console(width=max(console.width, WIDTH), highlight=False)
+    # Names are no markup: "newsroom:100:" would have a hundred points for an emoji.
+    console = partial(Console, highlight=False, markup=False, emoji=False)
+    return console(width=max(console().width, WIDTH))

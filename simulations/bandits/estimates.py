@@ -58,8 +58,9 @@ class Line(NamedTuple):
     against: Estimate | None
     """Headroom less that of the reference, at the last horizon; None for itself and without one."""
     mark: Mark
-    least: float
-    """Smallest share that any live variant had in any stretch, relative to an even one."""
+    least: float | None
+    """Smallest share that any live variant had in any stretch, relative to an even one; None where
+    no stretch was long enough to say."""
     microseconds: float
     """Processor time of an impression."""
     curve: tuple[float | None, ...]
@@ -185,7 +186,7 @@ def _line(
 ) -> Line:
     at = [_gains(units, runs, horizon) for horizon in horizons]
     difference = _difference(units, runs, reference)
-    least, there = units.wide(runs, "least")
+    shares = [share for run in runs for share in run.least if share is not None]
     return Line(
         policy=runs[0].policy,
         seeds=len(runs),
@@ -194,7 +195,7 @@ def _line(
         regret=_certain(at[-1].regret),
         against=difference,
         mark=_mark(difference),
-        least=float(least[(units.n > 0) & (there[:, None] > 0)].min()),
+        least=min(shares, default=None),
         microseconds=1e6 * float(np.mean([run.seconds for run in runs])),
         curve=_curve(units, runs, ends),
     )

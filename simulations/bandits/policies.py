@@ -13,6 +13,7 @@ import msgspec
 from bandit_service.errors import InvalidInput
 from bandit_service.policy.settings import SiteSettings, read_settings
 from simulations.bandits.base import Player, World
+from simulations.bandits.live import Live
 from simulations.bandits.ours import Ours
 from simulations.bandits.rivals import RIVALS
 from simulations.bandits.rivals.entry import Make, Rival
@@ -20,8 +21,10 @@ from simulations.bandits.rivals.entry import Make, Rival
 FORMS: Final[Mapping[str, str]] = {
     "ours[:FILE.toml]": "this service under its default settings or those of a file, no holdout",
     "ours-shipped[:FILE.toml]": "the same, as it is shipped: with the holdout",
+    "live[:FILE.toml]": "as ours, over HTTP and Redis, in processes of its own; for the world duel",
 }
 """Policies of which there are as many as there are settings."""
+_OWN: Final = ("ours", "ours-shipped", "live")
 
 
 def make(name: str) -> Make:
@@ -32,9 +35,10 @@ def make(name: str) -> Make:
         SettingsError: if the file of its settings cannot be used.
     """
     kind, _, rest = name.partition(":")
-    if kind in ("ours", "ours-shipped"):
+    if kind in _OWN:
         settings = _settings(rest)
-        return partial(_ours, settings if kind == "ours-shipped" else without_holdout(settings))
+        settings = settings if kind == "ours-shipped" else without_holdout(settings)
+        return partial(_own, Live if kind == "live" else Ours, settings)
     rival = RIVALS.get(name)
     if rival is None:
         raise InvalidInput(
@@ -74,5 +78,5 @@ def _settings(file: str) -> SiteSettings:
         ) from exc
 
 
-def _ours(settings: SiteSettings, world: World, seed: int) -> Player:
-    return Ours(world, settings, seed=seed)
+def _own(kind: type[Ours] | type[Live], settings: SiteSettings, world: World, seed: int) -> Player:
+    return kind(world, settings, seed=seed)

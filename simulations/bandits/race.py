@@ -117,8 +117,8 @@ class _Place:
         self.sums: Floats = np.zeros((len(EDGES) + 1, 5))
         """Impressions, and expected rewards of uniform choice, of the best, of the chosen, and
         rewards."""
-        self.least: Floats = np.ones(len(EDGES) + 1)
-        """Least share that a live variant had, relative to an even one; 1 where none was taken."""
+        self.least: float | None = None
+        """Least share that a live variant had in a stretch, relative to an even one."""
         self._live: tuple[object, int] = ((), -1)
         self._counts: Whole = np.zeros(0, np.int64)
 
@@ -151,7 +151,8 @@ class _Place:
         shown = int(self._counts.sum())
         even = shown / len(spot.arms)
         if even >= _ENOUGH:
-            self.least[stretch] = min(self.least[stretch], self._counts.min() / even)
+            share = float(self._counts.min() / even)
+            self.least = share if self.least is None else min(self.least, share)
 
 
 class Tally:
@@ -180,14 +181,13 @@ class Tally:
 
     def run(self, world: str, policy: str, seed: int, seconds: float) -> Run:
         """What the player made of it."""
-        least = [place.least[: self._reached(place)].tolist() for place in self._places.values()]
         return Run(
             world=world,
             policy=policy,
             seed=seed,
             earned=self._column(3),
             rewards=self._column(4),
-            least=least,
+            least=[place.least for place in self._places.values()],
             seconds=seconds,
         )
 

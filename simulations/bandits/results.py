@@ -46,9 +46,9 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """Expected reward of what was shown."""
     rewards: Table
     """What visitors really did."""
-    least: Table
-    """Least share that any live variant had, relative to an even one; 1 where too few impressions
-    were of the same variants."""
+    least: list[float | None]
+    """Least share that any live variant had in a stretch, relative to an even one, by placement;
+    None where too few impressions were of the same variants."""
     seconds: float
     """Processor time of the player per impression; the only number that differs from run to run."""
 
@@ -111,8 +111,9 @@ def checked(study: Study, name: str) -> Study:
         if ground is None:
             raise InvalidInput(f"{who} does not say what there was to earn", hint=_HINT)
         shape = [len(row) for row in ground.impressions]
-        parts = (ground.uniform, ground.best, run.earned, run.rewards, run.least)
-        if len(ground.placements) != len(shape) or any(
+        parts = (ground.uniform, ground.best, run.earned, run.rewards)
+        rows = (ground.placements, run.least)
+        if any(len(part) != len(shape) for part in rows) or any(
             [len(row) for row in part] != shape for part in parts
         ):
             raise InvalidInput(f"{who} has numbers missing", hint=_HINT)

@@ -13,6 +13,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -81,11 +82,12 @@ def described(plan: Plan) -> list[results.World]:
 def play(task: Task) -> Played:
     """Run one task."""
     place = world(task.world, task.setup)
-    player = policies.make(task.policy)(place, task.setup.seed)
-    try:
-        return race(place, player, policy=task.policy, seed=task.setup.seed)
-    finally:
-        player.close()
+    with _in_memory():
+        player = policies.make(task.policy)(place, task.setup.seed)
+        try:
+            return race(place, player, policy=task.policy, seed=task.setup.seed)
+        finally:
+            player.close()
 
 
 def run(parts: Sequence[Task], *, processes: int) -> Iterator[Played]:
@@ -100,7 +102,7 @@ def run(parts: Sequence[Task], *, processes: int) -> Iterator[Played]:
         return
     # Spawned, not forked: a fork would copy the threads of the progress bar as they stand.
     fresh = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(processes, mp_context=fresh, initializer=_prepare)
+    pool = ProcessPoolExecutor(processes, mp_context=fresh)
     try:
         futures = {pool.submit(play, task): task for task in parts}
         for done in as_completed(futures):
@@ -131,10 +133,16 @@ def study(plan: Plan, worlds: list[results.World], played: Sequence[Played]) -> 
     )
 
 
-def _prepare() -> None:
-    """In a process that is the study's own."""
+@contextmanager
+def _in_memory() -> Iterator[None]:
+    """Have temporary files in memory, where there is a folder for that."""
+    before = tempfile.tempdir
     if MEMORY.is_dir() and os.access(MEMORY, os.W_OK):
         tempfile.tempdir = str(MEMORY)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
 
 
 def _played(task: Task) -> Played:

@@ -36,7 +36,7 @@ def cells(line: Line, seeds: int) -> list[str]:
         number(line.regret),
         points(line.against),
         line.mark,
-        f"{line.least:.0%}",
+        NOTHING if line.least is None else f"{line.least:.0%}",
         f"{line.microseconds:.0f}" if line.microseconds >= 1 else "< 1",
     ]
 
@@ -55,7 +55,7 @@ def size(table: WorldTable) -> str:
 
 def in_terminal(table: WorldTable) -> Table:
     """The table for the terminal."""
-    shown = Table(title=f"{title(table)}\n{size(table)}", title_justify="left")
+    shown = Table()
     for number_of, head in enumerate(columns(table)):
         shown.add_column(head, justify="right" if number_of else "left")
     for line in table.lines:

@@ -1,4 +1,4 @@
-"""The worlds that are always the same in kind: the newsroom, with personas or without, and A/A."""
+"""Worlds of real tests, with personas or without, of tests without a difference, and the least."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Final
 from bandit_service.errors import InvalidInput
 from simulations.bandits.base import World
 from simulations.bandits.worlds import archive
+from simulations.bandits.worlds.duel import Duel
 from simulations.bandits.worlds.entry import Entry, Setup, none_of, whole
 from simulations.bandits.worlds.newsroom import Audience, Everyone, Newsroom, Plan
 from simulations.bandits.worlds.null import Null
@@ -16,13 +17,15 @@ from simulations.bandits.worlds.personas import Personas
 QUICK_TESTS: Final = 24
 QUICK_HORIZON: Final = 1_000
 NULL_IMPRESSIONS: Final = 5_000
-QUICK_NULL_IMPRESSIONS: Final = 500
+DUEL_IMPRESSIONS: Final = 1_000
+QUICK_IMPRESSIONS: Final = 500
 MAX_HORIZON: Final = 1_000_000
 MAX_HISTORY: Final = 10_000
 MAX_STRENGTH: Final = 2.0
 _NEWSROOM = "newsroom[:H][:tune][:history=N]"
 _PERSONAS = "personas:S[:H][:tune][:history=N]"
 _NULL = "null[:H]"
+_DUEL = "duel[:H]"
 
 
 def _newsroom(name: str, parameters: Sequence[str], setup: Setup) -> World:
@@ -45,11 +48,22 @@ def _personas(name: str, parameters: Sequence[str], setup: Setup) -> World:
 
 
 def _null(name: str, parameters: Sequence[str], setup: Setup) -> World:
-    impressions = QUICK_NULL_IMPRESSIONS if setup.quick else NULL_IMPRESSIONS
-    if parameters:
-        impressions = whole(name, parameters[0], least=1, most=MAX_HORIZON)
+    impressions = _impressions(name, parameters, setup, NULL_IMPRESSIONS)
     none_of(name, parameters[1:], _NULL)
     return Null(name, impressions=impressions, seed=setup.seed)
+
+
+def _duel(name: str, parameters: Sequence[str], setup: Setup) -> World:
+    impressions = _impressions(name, parameters, setup, DUEL_IMPRESSIONS)
+    none_of(name, parameters[1:], _DUEL)
+    return Duel(name, impressions=impressions, seed=setup.seed)
+
+
+def _impressions(name: str, parameters: Sequence[str], setup: Setup, usual: int) -> int:
+    """How many each placement has, where that is the only parameter."""
+    if parameters:
+        return whole(name, parameters[0], least=1, most=MAX_HORIZON)
+    return QUICK_IMPRESSIONS if setup.quick else usual
 
 
 def _plan(name: str, parameters: Sequence[str], setup: Setup, form: str) -> Plan:
@@ -90,4 +104,5 @@ ENTRIES: Final[Mapping[str, Entry]] = {
         archive=True,
     ),
     "null": Entry(_NULL, "A/A tests: all variants of a placement earn the same", _null),
+    "duel": Entry(_DUEL, "two placements, two personas: small enough to play live", _duel),
 }
