@@ -57,7 +57,7 @@ _LOWEST, _HIGHEST = 0.003, 0.10
 """Click rates of placements lie evenly, in logarithms, between these."""
 _MOST_LIKELY = 0.5
 """No variant earns more per impression."""
-_SLICE_MS = 4 * HOUR_MS
+_SLICE_MS = 12 * HOUR_MS
 _SLICES = 28 * DAY_MS // _SLICE_MS
 _FROM_THE_START = 0.5
 """Share of the placements."""
@@ -213,7 +213,7 @@ def _traffic(rng: np.random.Generator, titles: list[_Title], impressions: int) -
 def _make(name: str, parameters: Sequence[str], setup: Setup) -> Catalogue:
     report = parameters[0] if parameters and parameters[0] in _REPORTS else ""
     none_of(name, parameters[bool(report) :], _FORM)
-    titles, impressions = (60, 24_000) if setup.quick else (300, 500_000)
+    titles, impressions = (30, 12_000) if setup.quick else (300, 300_000)
     return Catalogue(name, titles=titles, impressions=impressions, report=report, seed=setup.seed)
 
 

@@ -40,7 +40,7 @@ MAX_VARIANTS: Final = 100
 """Most variants of one placement; the service takes as many with a request."""
 MAX_MINUTES: Final = 30 * 1_440
 """Longest window, in minutes: the service waits no longer."""
-_QUICK: Final = 24_000
+_QUICK: Final = 12_000
 """Most impressions of a quick run."""
 _FORM = "file:PATH"
 _HINT: Final = "config/worlds/example.toml shows every key"

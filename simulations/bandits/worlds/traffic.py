@@ -21,8 +21,8 @@ START_MS = 1_767_571_200_000
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
-MOST = 64
-"""Most impressions of a batch: whoever serves learns no more seldom than that."""
+MOST = 100
+"""Most impressions of a batch: nobody must serve longer than that without learning."""
 _CUT = 0.9
 """Share of the window after which no reward comes: nobody is told "none" of what comes later."""
 _LEAST = 2.0**-54

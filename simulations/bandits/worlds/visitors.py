@@ -52,7 +52,7 @@ _MEDIAN_MINUTES = 5.0
 _DELAYS = Delays(window_ms=2 * DAY_MS, median_ms=_MEDIAN_MINUTES * MINUTE_MS, spread=2.0, lost=LOST)
 _DAYS = 28
 _SLOTS = 3
-_TOGETHER = 8
+_TOGETHER = 20
 _PAGES = 8
 """Kinds of pages, each with placements of its own."""
 _ACTIVITY = 0.5
@@ -206,7 +206,7 @@ def _arm(index: int, shows: Floats) -> Arm:
 
 def _make(name: str, parameters: Sequence[str], setup: Setup) -> Visitors:
     none_of(name, parameters, "visitors")
-    people, moments = (400, 1_000) if setup.quick else (4_000, 10_000)
+    people, moments = (400, 200) if setup.quick else (4_000, 3_000)
     return Visitors(name, people=people, moments=moments, seed=setup.seed)
 
 

@@ -8,14 +8,19 @@ from itertools import groupby
 import numpy as np
 import pytest
 
+from bandit_service.events.entries import START, Decision, decode
+from bandit_service.policy.settings import SiteSettings
 from simulations.bandits.base import NEVER, Batch, Floats
+from simulations.bandits.ours import Ours
+from simulations.bandits.policies import without_holdout
+from simulations.bandits.race import race
 from simulations.bandits.worlds.traffic import DAY_MS, MINUTE_MS
 from simulations.bandits.worlds.visitors import LOST, MISTAKEN, Visitors
 
 
 @pytest.fixture(scope="module")
 def world() -> Visitors:
-    return Visitors("visitors", people=1_000, moments=4_000, seed=1)
+    return Visitors("visitors", people=1_000, moments=1_600, seed=1)
 
 
 @pytest.fixture(scope="module")
@@ -102,3 +107,19 @@ def test_outcomes_take_minutes_to_days_and_some_never_come(
     assert np.mean(told > 60 * MINUTE_MS) > 0.05
     assert np.mean(told > DAY_MS) > 0.001
     assert told.max() < world.window_ms == 2 * DAY_MS
+
+
+def test_the_service_is_told_the_personas_that_are_known_and_that_others_are_not() -> None:
+    # given
+    world = Visitors("visitors", people=100, moments=40, seed=1)
+    player = Ours(world, without_holdout(SiteSettings()), seed=1)
+    # when
+    race(world, player, policy="ours", seed=1)
+    player._flush()
+    # then
+    entries = [decode(data) for _, data in player.log.read(START, limit=100_000)]
+    said = [entry.persona for entry in entries if isinstance(entry, Decision)]
+    names = np.array(world.personas)
+    assert said == [str(name) for batch in world.batches() for name in names[batch.persona]]
+    assert "unknown" in said
+    player.close()
