@@ -26,7 +26,6 @@ from simulations.bandits.base import Arm, Batch, Floats, Spot
 from simulations.bandits.worlds.entry import Entry, Setup, none_of
 from simulations.bandits.worlds.traffic import (
     DAY_MS,
-    HOUR_MS,
     MINUTE_MS,
     START_MS,
     Delays,
@@ -57,7 +56,7 @@ _LOWEST, _HIGHEST = 0.003, 0.10
 """Click rates of placements lie evenly, in logarithms, between these."""
 _MOST_LIKELY = 0.5
 """No variant earns more per impression."""
-_SLICE_MS = 12 * HOUR_MS
+_SLICE_MS = DAY_MS
 _SLICES = 28 * DAY_MS // _SLICE_MS
 _FROM_THE_START = 0.5
 """Share of the placements."""
