@@ -42,6 +42,8 @@ from bandit_service.storage.memory import MemorySite, MemoryStore
 from simulations.bandits.base import Arm, Batch, Floats, Spot, Whole, World
 
 SITE: Final = "simulated"
+UNKNOWN: Final = "unknown"
+"""A world's persona of this name is who the site does not know yet; so is the catalog's."""
 ARCHIVE: Final = "simulated"
 """Stands for the archive that a trimmed log would be in."""
 TRIM: Final = 100_000
@@ -64,8 +66,7 @@ class Ours:
         """A new site under ``settings``, but that its reward window is the world's."""
         self.settings = settled(settings, world)
         self._world = world
-        self._named = len(world.personas) > 1
-        """Whether the site tells personas apart."""
+        self._names = named(world.personas)
         self._clock = 0
         self._told = 0
         """By when outcomes have been told, ms."""
@@ -82,8 +83,7 @@ class Ours:
         self.log: MemorySite = store.site(SITE)
         ensure_snapshot(self.log, self.settings)
         self._editor = CatalogEditor(self.log, by="simulation", clock=lambda: self._clock)
-        if self._named:
-            self._editor.put_personas(personas_spec(world.personas))
+        self._editor.put_personas(personas_spec(self._names))
         self._checkpoints = 0
         self._trimmed = 0
         self.learner = SiteLearner(
@@ -212,7 +212,7 @@ class Ours:
         return DecideRequest(
             placement=spot,
             visitor=None if visitor < 0 else f"visitor-{visitor}",
-            persona=self._world.personas[persona] if self._named else None,
+            persona=self._names[persona],
             context=dict(zip(self._world.keys, context, strict=True)),
         )
 
@@ -229,10 +229,18 @@ def entropies(draw: Floats) -> list[bytes]:
     return [data[start : start + 8] + b"\0" for start in range(0, len(data), 8)]
 
 
-def personas_spec(personas: Sequence[str]) -> PersonasSpec:
+def named(personas: Sequence[str]) -> list[str | None]:
+    """What a site says of each persona in its requests; nothing of one it does not know.
+
+    Nor does it say anything where there is but one.
+    """
+    return [name if len(personas) > 1 and name != UNKNOWN else None for name in personas]
+
+
+def personas_spec(names: Sequence[str | None]) -> PersonasSpec:
     """Personas that sites name in their requests, and that a trait of theirs would tell as well."""
     declared = [
-        {"id": persona, "rules": [{"trait": "persona", "any": [persona]}]} for persona in personas
+        {"id": name, "rules": [{"trait": "persona", "any": [name]}]} for name in names if name
     ]
     return msgspec.convert({"personas": declared}, PersonasSpec)
 

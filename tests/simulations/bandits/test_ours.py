@@ -90,6 +90,18 @@ def test_requests_carry_persona_visitor_and_context_as_a_site_sends_them() -> No
     assert first.context.items() >= {"device": "tv", "country": "no"}.items()
 
 
+def test_who_is_unknown_to_the_site_is_named_by_nobody() -> None:
+    # given
+    asked = batch([0, 0], [False, False], [1, 1], persona=[0, 1])
+    # when
+    player = played(Script([asked], ("unknown", "romantic")))
+    # then
+    decisions = [e for _, e in of_kind(player, Decision) if isinstance(e, Decision)]
+    assert [(e.persona, e.confidence > 0) for e in decisions] == [
+        ("unknown", False), ("romantic", True),
+    ]  # fmt: skip
+
+
 def test_where_there_is_one_persona_the_site_names_none() -> None:
     player = played(Script([batch([0], [False], [1])]))
     assert [e.persona for _, e in of_kind(player, Decision) if isinstance(e, Decision)] == [
