@@ -13,9 +13,13 @@ and its clicks say waits here until the next one and is then logged sorted by ti
 would be; the learner folds it and publishes, and the view takes the new snapshot. No time passes
 meanwhile.
 
-Two things differ from a site. The learner's own clock counts checkpoints instead of seconds: it
-would write one at every refresh otherwise, and nobody resumes from it. And the log is trimmed up to
-each checkpoint, as if it were archived: it would fill the memory after some million impressions.
+Three things differ from a site. A snapshot is made of ``LEAST`` outcomes or more, where a site makes
+one every half second: in worlds of small batches that would be one for every few impressions, at
+some 10 ms each. Policies that suit their world do not care; those that are too greedy for it lock in
+on the first clicks either way, on others. The learner's own clock counts checkpoints instead of
+seconds: it would write one at every refresh otherwise, and nobody resumes from it. And the log is
+trimmed up to each checkpoint, as if it were archived: it would fill the memory after some million
+impressions.
 """
 
 from __future__ import annotations
@@ -48,6 +52,8 @@ ARCHIVE: Final = "simulated"
 """Stands for the archive that a trimmed log would be in."""
 TRIM: Final = 100_000
 """Entries of the log between two checkpoints."""
+LEAST: Final = 50
+"""Outcomes between two snapshots, at least."""
 KEPT_REQUESTS: Final = 10_000
 """Requests kept because the next visitor may say the same, before all are let go."""
 
@@ -62,7 +68,9 @@ class _Answered(NamedTuple):
 class Ours:
     """The service in one world. Call ``close`` when done."""
 
-    def __init__(self, world: World, settings: SiteSettings, *, seed: int) -> None:
+    def __init__(
+        self, world: World, settings: SiteSettings, *, seed: int, least: int = LEAST
+    ) -> None:
         """A new site under ``settings``, but that its reward window is the world's."""
         self.settings = settled(settings, world)
         self._world = world
@@ -70,6 +78,9 @@ class Ours:
         self._clock = 0
         self._told = 0
         """By when outcomes have been told, ms."""
+        self._least = least
+        self._news = 0
+        """Outcomes told since the last snapshot."""
         self._at = 0
         self._waiting: list[tuple[int, bytes]] = []
         """Entries that are not logged yet, with their times in ms."""
@@ -122,6 +133,7 @@ class Ours:
         del chosen
         came = batch.at[rows] + np.where(rewards > 0, batch.delay[rows], self._world.window_ms)
         self._told = max(self._told, int(came.max()))
+        self._news += len(rows)
         answered = self._open.get(id(batch))
         if answered is None:
             return  # after the window: the service would count it as late, whatever it is
@@ -135,6 +147,9 @@ class Ours:
 
     def refresh(self) -> None:
         """Log what waits, learn from it, publish, and serve what was published."""
+        if self._news < self._least:
+            return
+        self._news = 0
         self._flush()
         self._clock = self._told + 1
         if self.log.tail().ms < self._clock:
