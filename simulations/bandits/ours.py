@@ -13,13 +13,13 @@ and its clicks say waits here until the next one and is then logged sorted by ti
 would be; the learner folds it and publishes, and the view takes the new snapshot. No time passes
 meanwhile.
 
-Three things differ from a site. A snapshot is made of ``LEAST`` outcomes or more, where a site makes
-one every half second: in worlds of small batches that would be one for every few impressions, at
-some 10 ms each. Policies that suit their world do not care; those that are too greedy for it lock in
-on the first clicks either way, on others. The learner's own clock counts checkpoints instead of
-seconds: it would write one at every refresh otherwise, and nobody resumes from it. And the log is
-trimmed up to each checkpoint, as if it were archived: it would fill the memory after some million
-impressions.
+Three things differ from a site. A snapshot is made of ``LEAST`` outcomes or more, where a site
+makes one every half second: in worlds of small batches that would be one for every few impressions,
+at some 10 ms each. Policies that suit their world do not care; those that are too greedy for it
+lock in on the first clicks either way, and on others. The learner's own clock counts checkpoints
+instead of seconds: it would write one at every refresh otherwise, and nobody resumes from it. And
+the log is trimmed up to each checkpoint, as if it were archived: it would fill the memory after
+some million impressions.
 """
 
 from __future__ import annotations
