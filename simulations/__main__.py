@@ -16,6 +16,7 @@ from bandit_service.errors import BanditError
 from bandit_service.evaluation.coverage import Study, encode_study
 from bandit_service.evaluation.results import Coverage
 from simulations import logged
+from simulations.bandits.command import run_command, show_command
 from simulations.coverage import CONFIDENCE, merged, rows_of, run, tasks
 from simulations.obd_offline import CAMPAIGNS, lines, table
 
@@ -143,6 +144,10 @@ def obd(*, campaigns: tuple[str, ...], learned: Path) -> None:
             console.print(table(campaign, [*several]))
     except BanditError as exc:
         raise click.ClickException(f"{exc.message}\n{exc.hint or ''}".strip()) from exc
+
+
+main.add_command(run_command)
+main.add_command(show_command)
 
 
 def _tables(rows: list[Coverage]) -> Iterator[Table]:

@@ -1,10 +1,10 @@
 """What a world is, and what a player sees of it.
 
 A world gives *batches* in the order of time: some impressions of one placement, close together.
-What policies may know of them (the placement, its variants, persona, visitor, context) stands beside
-what they may not (the truth, the luck of the draw, when the outcome is known). An impression's
-reward is 1 if ``luck < truth[chosen]``, else 0: whichever variant is shown, the visitor is the same,
-so that players are compared on the same visitors with the same luck.
+What policies may know of them (the placement, its variants, persona, visitor, context) stands
+beside what they may not (the truth, the luck of the draw, when the outcome is known). An
+impression's reward is 1 if ``luck < truth[chosen]``, else 0: whichever variant is shown, the
+visitor is the same, so that players are compared on the same visitors with the same luck.
 
 A player chooses for a batch, and is told outcomes when they are due: rewarded or not, each as soon
 as it is known, and never anything else. All see the same: what a batch says, and what came of what
@@ -106,8 +106,9 @@ class Player(Protocol):
         """The place of the variant shown, for each of n impressions."""
 
     def learn(self, batch: Batch, rows: Whole, chosen: Whole, rewards: Floats) -> None:
-        """What came of ``rows`` of a batch chosen for before; ``chosen`` and ``rewards`` are of
-        those rows.
+        """Take in what came of ``rows`` of an earlier batch.
+
+        ``chosen`` and ``rewards`` are of those rows.
         """
 
     def refresh(self) -> None:
