@@ -12,7 +12,7 @@ placement lives.
 Priors are in pseudo-clicks k at a mean m: Beta(k, k / m - k).
 
 - *flat*: Beta(1, 1), what textbooks begin with: one click in two impressions.
-- *informed*: what the variants of all placements so far were like, by the method of moments; of a
+- *informed*: what the variants of all placements so far were like, by the method of moments; for a
   site without a past, ``START``.
 - *centred*: at the mean of the placement's own variants so far: variants of one placement are much
   more alike than those of two.
@@ -59,7 +59,7 @@ CELL: Final = 5.0
 captured most (25 % at 2,000 impressions, 47 % at 10,000) on the same tests, where each of four
 personas multiplied each variant's rate by a log-normal factor of sigma 0.2."""
 ENOUGH: Final = 30
-"""Variants, each with an outcome, from which a prior is estimated; fewer say too little."""
+"""Variants, each with an outcome, and clicks, from which it is told how much variants differ."""
 
 Belief = Callable[[Counts, Spot], tuple[Floats, Floats]]
 """Both counts of the Beta distribution of each live variant: P x K, or 1 x K for all personas."""
@@ -100,14 +100,16 @@ def estimated(seen: Counted) -> Prior:
 
     With n_i outcomes and rate r_i of variant i, N = sum n_i, and m the pooled rate, the variance
     between variants is (sum n_i (r_i - m)^2 - (G - 1) m (1 - m)) / (N - sum n_i^2 / N), the
-    unbiased analysis-of-variance estimate (Kleinman 1973). It is ``START`` where too little was
-    seen to tell.
+    unbiased analysis-of-variance estimate (Kleinman 1973). Where too little was seen to tell, the
+    mean is that of ``START`` and all outcomes together, and the pseudo-clicks are those of
+    ``START``.
     """
     shown = (seen.clicks + seen.misses)[0]
     known = shown > 0.0
     shown, clicks = shown[known], seen.clicks[0, known]
     if len(shown) < ENOUGH or clicks.sum() < ENOUGH:
-        return START
+        weight = START.clicks + START.misses + shown.sum()
+        return Prior(mean=float((START.clicks + clicks.sum()) / weight), clicks=START.clicks)
     total = shown.sum()
     mean = clicks.sum() / total
     noise = mean * (1.0 - mean)
