@@ -60,6 +60,8 @@ captured most (25 % at 2,000 impressions, 47 % at 10,000) on the same tests, whe
 personas multiplied each variant's rate by a log-normal factor of sigma 0.2."""
 ENOUGH: Final = 30
 """Variants, each with an outcome, and clicks, from which it is told how much variants differ."""
+LEAST, MOST = 1.0, 1000.0
+"""Pseudo-clicks of an estimated prior: some chance outcomes shall not make one of any kind."""
 
 Belief = Callable[[Counts, Spot], tuple[Floats, Floats]]
 """Both counts of the Beta distribution of each live variant: P x K, or 1 x K for all personas."""
@@ -100,25 +102,22 @@ def estimated(seen: Counted) -> Prior:
 
     With n_i outcomes and rate r_i of variant i, N = sum n_i, and m the pooled rate, the variance
     between variants is (sum n_i (r_i - m)^2 - (G - 1) m (1 - m)) / (N - sum n_i^2 / N), the
-    unbiased analysis-of-variance estimate (Kleinman 1973). Where too little was seen to tell, the
-    mean is that of ``START`` and all outcomes together, and the pseudo-clicks are those of
-    ``START``.
+    unbiased analysis-of-variance estimate (Kleinman 1973). The mean is that of ``START`` and all
+    outcomes together; where too little was seen to tell, the pseudo-clicks are those of ``START``.
     """
     shown = (seen.clicks + seen.misses)[0]
     known = shown > 0.0
     shown, clicks = shown[known], seen.clicks[0, known]
-    if len(shown) < ENOUGH or clicks.sum() < ENOUGH:
-        weight = START.clicks + START.misses + shown.sum()
-        return Prior(mean=float((START.clicks + clicks.sum()) / weight), clicks=START.clicks)
-    total = shown.sum()
-    mean = clicks.sum() / total
-    noise = mean * (1.0 - mean)
-    spread = (shown * (clicks / shown - mean) ** 2).sum() - (len(shown) - 1) * noise
+    total, hits = shown.sum(), clicks.sum()
+    mean = float((START.clicks + hits) / (START.clicks + START.misses + total))
+    if len(shown) < ENOUGH or hits < ENOUGH:
+        return Prior(mean, START.clicks)
+    pooled = hits / total
+    noise = pooled * (1.0 - pooled)
+    spread = (shown * (clicks / shown - pooled) ** 2).sum() - (len(shown) - 1) * noise
     variance = spread / (total - (shown**2).sum() / total)
-    # Between 1 and 1,000 pseudo-clicks: a few lucky variants shall not make a prior of any kind.
-    least, most = (1.0 / k * mean**2 for k in (1_000.0, 1.0))
-    variance = min(max(variance, least), most)
-    return Prior(mean=float(mean), clicks=float(mean * (noise / variance - 1.0)))
+    weight = pooled * (noise / variance - 1.0) if variance > 0.0 else MOST
+    return Prior(mean, float(np.clip(weight, LEAST, MOST)))
 
 
 class Thompson:

@@ -24,19 +24,15 @@ RIVALS: dict[str, Rival] = {
     **contextual.RIVALS,
 }
 LIBRARIES = [name for name, rival in RIVALS.items() if rival.package]
-CAUTIOUS = {"vw-softmax", "vw-regcb", "vw-cover", "vw-mild", "mab-ucb1"}
-"""Those that go on exploring even where one variant is far better."""
-SLOW = {"vw-cover", "vw-bag", "vw-epsilon", "vw-squarecb", "gittins", "cb-softmax"}
-"""Those that may keep to an old variant for long after a better one came."""
 PERSONAL = [
     name
     for name in RIVALS
-    if name in {"beta-persona", "beta-hier", "mab-lints", "mab-linucb", "gittins", "vw-words"}
+    if name in {"beta-persona", "beta-hier", "mab-lints", "mab-linucb", "gittins"}
     or name.startswith("cb-")
-    or (name.startswith("vw-") and name not in CAUTIOUS | {"vw-tuned"})
+    or (name.startswith("vw-") and name not in {"vw-tuned", "vw-mild"})
 ]
-"""All that see the persona, but those that explore too much to be told from others, and vw-tuned:
-at the click rates of this world, 70 times those it is for, it seldom tries a second variant."""
+"""All that see the persona, but two that are made for click rates of 1.3 %: at the 90 % of this
+world they seldom try a second variant."""
 SHARING = {"beta-informed", "beta-sharp4", "beta-sharp16", "beta-hier"}
 """What they learn of one placement is their prior elsewhere."""
 APART = [name for name in RIVALS if name not in SHARING and not name.startswith("vw-")]
@@ -54,6 +50,14 @@ def made(name: str, world: World, seed: int) -> Player:
     return rival.make(world, seed)
 
 
+def least(name: str, usual: float = 0.75) -> float:
+    """How often a rival shows the best variant of the small world, if it learns.
+
+    VW's softmax with lambda 1 is never greedier than e^0.85 : 1, which makes 0.37 of five.
+    """
+    return 0.3 if name == "vw-softmax" else usual
+
+
 @pytest.mark.parametrize("name", RIVALS)
 def test_it_learns_the_best_variant_of_each_placement(name: str) -> None:
     # given two placements whose variants have the same ids, and another best one
@@ -61,17 +65,16 @@ def test_it_learns_the_best_variant_of_each_placement(name: str) -> None:
     # when
     played = play(world, lambda w, seed: made(name, w, seed))
     # then: chance is 0.2, with a standard error of 0.014 on 800 impressions
-    least = 0.3 if name in CAUTIOUS else 0.6
     for placement in ("film", "series"):
-        assert best_share(of(played, placement)) > least
+        assert best_share(of(played, placement)) > least(name)
 
 
 @pytest.mark.parametrize("name", PERSONAL)
 def test_it_learns_what_each_persona_likes(name: str) -> None:
     world = SmallWorld({"film": ("x", "z")}, batches=120)
     played = play(world, lambda w, seed: made(name, w, seed))
-    # who does not tell them apart is right in half of the cases at most
-    assert best_share(played) > 0.65
+    # who does not tell them apart is right in half of the cases
+    assert best_share(played) > least(name, 0.7)
 
 
 @pytest.mark.parametrize("name", RIVALS)
@@ -106,14 +109,14 @@ def test_variants_come_and_go(name: str) -> None:
     played = play(world, lambda w, seed: made(name, w, seed))
     # then
     assert all(p.chosen.max() < len(p.batch.spot.arms) for p in played)
-    assert best_share(played, last=0.2) > (0.28 if name in CAUTIOUS | SLOW else 0.5)
+    assert best_share(played, last=0.2) > least(name)
 
 
 @pytest.mark.parametrize("name", RIVALS)
 def test_outcomes_may_be_late_and_lost(name: str) -> None:
     world = SmallWorld({"film": "x"}, batches=90)
     played = play(world, lambda w, seed: made(name, w, seed), lag=3, lost=0.2)
-    assert best_share(played) > (0.28 if name in CAUTIOUS else 0.6)
+    assert best_share(played) > least(name)
 
 
 @pytest.mark.parametrize("name", RIVALS)
