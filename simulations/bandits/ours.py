@@ -28,6 +28,7 @@ import msgspec
 import numpy as np
 
 from bandit_service.catalog.model import PersonasSpec, PlacementSpec
+from bandit_service.catalog.personas import UNKNOWN
 from bandit_service.errors import EvaluationError
 from bandit_service.events.entries import Tick, encode
 from bandit_service.folds.learner import BATCH, SiteLearner
@@ -230,9 +231,14 @@ def entropies(draw: Floats) -> list[bytes]:
 
 
 def personas_spec(personas: Sequence[str]) -> PersonasSpec:
-    """Personas that sites name in their requests, and that a trait of theirs would tell as well."""
+    """Personas that sites name in their requests, and that a trait of theirs would tell as well.
+
+    ``unknown`` is declared by nobody: a site may say of any visitor that it does not know.
+    """
     declared = [
-        {"id": persona, "rules": [{"trait": "persona", "any": [persona]}]} for persona in personas
+        {"id": persona, "rules": [{"trait": "persona", "any": [persona]}]}
+        for persona in personas
+        if persona != UNKNOWN
     ]
     return msgspec.convert({"personas": declared}, PersonasSpec)
 

@@ -11,12 +11,12 @@ from typing import Final
 
 from bandit_service.errors import InvalidInput
 from simulations.bandits.base import World
-from simulations.bandits.worlds import tables
+from simulations.bandits.worlds import simulated, tables
 from simulations.bandits.worlds.entry import Entry, Setup
 
 __all__ = ["WORLDS", "Entry", "Setup", "entry", "world"]
 
-WORLDS: Final[Mapping[str, Entry]] = {**tables.ENTRIES}
+WORLDS: Final[Mapping[str, Entry]] = {**tables.ENTRIES, **simulated.ENTRIES}
 """Every world, or family of worlds, by the first part of its name."""
 
 
