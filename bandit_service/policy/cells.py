@@ -9,15 +9,15 @@ earned. They are all that the posterior in ``pooling`` needs:
     cell        of a variant and a persona: outcomes, rewards, and the sum of what VW had predicted
 
 *Forgetting.* A placement remembers about ``memory`` rewards: each new one counts a little more than
-all before it, which is the same as discounting those, and costs nothing. Stored sums are in inflated
+all before, which is the same as discounting those, and costs nothing. Stored sums are in inflated
 units; ``Placement.weight`` is what the next outcome counts.
 
-*Alarms.* A variant that earns much less than it did (its picture no longer loads, its story is over)
-is noticed by cumulative sums (Page 1954, Biometrika 41), one for each of ``DROPS``: the log
+*Alarms.* A variant that earns much less than it did (its picture no longer loads, its story is
+over) is noticed by cumulative sums (Page 1954, Biometrika 41), one for each of ``DROPS``: the log
 likelihood of so much less against what was expected, started again whenever it falls to 0. At
 ``ALARM`` the variant keeps only what was seen since that sum began to rise, and the rest of the
-placement is remembered faintly, so that it is explored anew. The false alarms that this costs
-come once in exp(ALARM) or more expected rewards.
+placement is remembered faintly, so that it is explored anew. False alarms come once in
+exp(ALARM) expected rewards or less often.
 
 *Bounds.* Candidates may come with a request, under ids that never come again: placements and
 variants that were not shown for longest are let go beyond ``MAX_ARMS``.
@@ -115,11 +115,14 @@ class Placement(msgspec.Struct, array_like=True):
     weight: float = 1.0
     shown: int = 0
     """Outcomes, none forgotten."""
+    total: Sums = msgspec.field(default_factory=Sums)
+    """Of all personas."""
     personas: dict[str, Sums] = {}
     arms: dict[str, Arm] = {}
 
     def scale(self, by: float) -> None:
         """Multiply all sums."""
+        self.total.scale(by)
         for sums in self.personas.values():
             sums.scale(by)
         for arm in self.arms.values():
@@ -131,7 +134,7 @@ class Placement(msgspec.Struct, array_like=True):
     @property
     def rewards(self) -> float:
         """Absolute rewards that are remembered, in units of 1."""
-        return sum(sums.a for sums in self.personas.values()) / self.weight
+        return self.total.a / self.weight
 
 
 class PersonaSums(msgspec.Struct, array_like=True):

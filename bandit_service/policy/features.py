@@ -10,9 +10,9 @@ families of shared features, each a namespace:
 
 and of a candidate ``a`` (its identity: placement, variant, version), ``g`` (its tags, its
 attributes, and the tags of its placement's content) and ``w`` (the words of its headline, together
-as long as one feature). Every family named in the settings is crossed with ``a`` (what this creative
-does for them) and with ``g`` (what such creatives do for them, anywhere): a new variant starts from
-what its tags have earned.
+as long as one feature). Every family named in the settings is crossed with ``a`` (what this
+creative does for them) and with ``g`` (what such creatives do for them, anywhere): a new variant
+starts from what its tags have earned.
 
 The lines name all that a model may know. Whoever keeps sums besides VW's weights reads from them
 whose they are: ``identity_of`` a candidate, ``persona_of`` a decision.
@@ -102,14 +102,14 @@ def placement_lines(placement: Placement, variants: Iterable[Variant]) -> list[s
 
 @lru_cache(maxsize=65_536)
 def identity_of(action: str) -> tuple[str, str]:
-    """The placement and the variant with its version that an action line is of, as written there."""
+    """The placement, and the variant with its version, that an action line is of; escaped."""
     placement, _, arm = action[3:].split(" ", 1)[0].rpartition("/")
     return placement, arm
 
 
 @lru_cache(maxsize=65_536)
 def persona_of(shared: str) -> str:
-    """The persona that a shared line is of, as written there."""
+    """The persona that a shared line is of, as the feature that names it."""
     return shared[len("shared |p ") :].split(" ", 1)[0]
 
 

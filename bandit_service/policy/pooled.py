@@ -111,7 +111,6 @@ class PooledModel:
         placement = cells.placement(name)
         typical = self._settings.typical_reward
         base = base_of(cells, placement, persona, typical)
-        usual = base_of(cells, placement, "", typical)
         if reward > 0.0 and probabilities is not None and len(actions) > 1:
             self._score(shared, actions, chosen, probabilities, reward / base.worth)
         arm = cells.arm(placement, arm_name)
@@ -121,9 +120,11 @@ class PooledModel:
         rewarded, expected = reward / base.worth, base.unit * base.level / base.worth
         watch(placement, arm, expected, rewarded)
         self._count(placement, arm, persona, reward, told)
-        everywhere = cells.personas.setdefault(persona, PersonaSums())
+        everywhere = cells.personas.get(persona)
+        if everywhere is None:
+            everywhere = cells.personas[persona] = PersonaSums()
         everywhere.a += abs(reward)
-        everywhere.expected += usual.unit
+        everywhere.expected += base.everybody
         arm.expected += placement.weight * expected
         arm.r += placement.weight * rewarded
         fade(placement, abs(rewarded), self._settings.memory)
@@ -156,8 +157,14 @@ class PooledModel:
         weight = placement.weight
         self._cells.site.add(1.0, reward)
         self._cells.seen(placement)
-        placement.personas.setdefault(persona, Sums()).add(weight, reward)
-        cell = arm.cells.setdefault(persona, Cell())
+        placement.total.add(weight, reward)
+        own = placement.personas.get(persona)
+        if own is None:
+            own = placement.personas[persona] = Sums()
+        own.add(weight, reward)
+        cell = arm.cells.get(persona)
+        if cell is None:
+            cell = arm.cells[persona] = Cell()
         cell.n += weight
         cell.r += weight * reward
         cell.f += weight * told

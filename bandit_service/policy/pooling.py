@@ -55,11 +55,8 @@ class Base(NamedTuple):
     """Variance of one reward in units."""
     worth: float
     """A typical reward that is not 0: rewards divided by it count clicks."""
-
-    @property
-    def weight(self) -> float:
-        """How much one outcome tells, about: 1 / noise, the click rate where rewards are clicks."""
-        return 1.0 / self.noise
+    everybody: float
+    """Mean absolute reward of the placement with all personas."""
 
 
 def base_of(cells: Cells, placement: Placement | None, persona: str, typical: float) -> Base:
@@ -77,23 +74,18 @@ def base_of(cells: Cells, placement: Placement | None, persona: str, typical: fl
         doubt = _PERSONA * worth
         ratio = (everywhere.a + doubt) / (everywhere.expected + doubt)
     if placement is not None:
-        unit, level = _placement(placement, unit, level, worth)
+        total, doubt = placement.total, _PLACEMENT * worth * placement.weight
+        level = (total.r + doubt * level) / (total.a + doubt)
+        unit = (total.a + doubt) / (total.n + doubt / unit)
+    everybody = unit
+    if placement is not None:
         own = placement.personas.get(persona)
         if own is not None:
             doubt = _PERSONA * worth * placement.weight
             ratio *= (own.a + doubt) / (own.n * unit * ratio + doubt)
     unit = max(unit * ratio, _LEAST_UNIT * worth)
-    return Base(unit, level, max(worth / unit - level * level, _LEAST_NOISE), worth)
-
-
-def _placement(
-    placement: Placement, unit: float, level: float, worth: float
-) -> tuple[float, float]:
-    n = a = r = 0.0
-    for sums in placement.personas.values():
-        n, a, r = n + sums.n, a + sums.a, r + sums.r
-    doubt = _PLACEMENT * worth * placement.weight
-    return (a + doubt) / (n + doubt / unit), (r + doubt * level) / (a + doubt)
+    noise = max(worth / unit - level * level, _LEAST_NOISE)
+    return Base(unit, level, noise, worth, everybody)
 
 
 class Seen(NamedTuple):

@@ -15,8 +15,11 @@ theta as expected under a value before the reward came,
 
 This is Cox's partial likelihood (Cox 1975, Biometrika 62) with the propensities as exposure. How
 much the placement earns cancels, and since p is what the draw really used, the policy's own choices
-do not bias it, as they would bias a comparison of the variants' means. It needs rewards alone, which
-are few, and predicts each before it learns from it, so that nothing is flattered by its own data.
+do not bias it, as they would bias a comparison of the variants' means. It needs rewards alone,
+which are few, and predicts each before it learns from it: nothing is flattered by its own data.
+
+No value of ``arms`` below 0.2 is on the ladder. Small ones predict as well where little is known,
+and stop exploring too soon: on headline tests of 2,000 impressions 0.1 cost 3 to 6 points.
 
 The values in use are means over the ladder, weighed by likelihood and by a prior of a few rewards'
 worth. A value is scored with the others at what is in use: 4 ladders cost their sum, not their
@@ -36,13 +39,13 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 LADDERS: Final[dict[str, tuple[float, ...]]] = {
-    "arms": (0.1, 0.2, 0.4, 0.8),
+    "arms": (0.2, 0.4, 0.8),
     "own": (0.03, 0.1, 0.2, 0.35, 0.6),
     "prior": (0.0, 0.5, 1.0),
     "context": (0.0, 0.5, 1.0),
 }
 _PRIOR: Final[dict[str, tuple[float, ...]]] = {
-    "arms": (-1.0, 0.0, -1.0, -2.0),
+    "arms": (0.0, -1.0, -2.0),
     "own": (0.0, 0.0, 0.0, -1.0, -2.0),
     "prior": (0.0, 0.0, 0.0),
     "context": (1.0, 0.0, 0.0),

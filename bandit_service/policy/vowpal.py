@@ -72,7 +72,7 @@ class VowpalModel:
         actions: Sequence[str],
         chosen: int,
         reward: float,
-        probabilities: Sequence[float] | None = None,
+        probabilities: Sequence[float] | None = None,  # noqa: ARG002 - of ``model.Model``
     ) -> None:
         """See ``model.Model.learn``; the probabilities teach nothing here."""
         lines = [shared, *actions]
@@ -148,7 +148,7 @@ class ReplayModel(VowpalModel):
         actions: Sequence[str],
         chosen: int,
         reward: float,
-        probabilities: Sequence[float] | None = None,
+        probabilities: Sequence[float] | None = None,  # noqa: ARG002 - of ``model.Model``
     ) -> None:
         """See ``model.Model.learn``."""
         examples = self._labelled_examples(shared, actions, chosen, reward)
@@ -167,7 +167,7 @@ class ReplayModel(VowpalModel):
         actions: Sequence[str],
         chosen: int,
         reward: float,
-        probabilities: Sequence[float] | None = None,
+        probabilities: Sequence[float] | None = None,  # noqa: ARG002 - of ``model.Model``
     ) -> Prediction:
         """``predict``, then ``learn``, in one pass: VW predicts before it learns anyhow."""
         self._calm = self._calm and abs(reward) < _HUGE * self._typical

@@ -27,7 +27,7 @@ MAX_SEEDS: Final = 1_000
 SEEDS: Final = 5
 QUICK_SEEDS: Final = 1
 DEFAULT_WORLDS: Final = ("newsroom:2000", "newsroom:10000", "personas:0.3:10000", "null")
-QUICK_WORLDS: Final = ("newsroom:1000", "personas:0.3:1000", "null")
+QUICK_WORLDS: Final = ("newsroom:1000", "personas:0.3:1000", "null", "duel")
 DEFAULT_POLICIES: Final = ("ours", "uniform")
 WIDTH: Final = 180
 """Least width of tables, in characters."""

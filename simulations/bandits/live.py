@@ -28,7 +28,7 @@ from bandit_service.errors import EvaluationError, InvalidInput
 from bandit_service.policy.settings import SiteSettings
 from bandit_service.policy.snapshot import SnapshotName
 from simulations.bandits.base import Batch, Floats, Whole, World
-from simulations.bandits.ours import personas_spec, placement_spec
+from simulations.bandits.ours import named, personas_spec, placement_spec
 
 WINDOW_S: Final = 1.0
 """The reward window, in seconds; the shortest that settings allow."""
@@ -53,7 +53,7 @@ class Live:
         """
         del seed  # its random numbers are the operating system's
         self._world = world
-        self._named = len(world.personas) > 1
+        self._names = named(world.personas)
         self._service = _Service(settings)
         self._untold = 0
         self._until = 0.0
@@ -61,8 +61,7 @@ class Live:
         self._decisions: dict[int, tuple[Batch, list[str]]] = {}
         self._offered: dict[str, object] = {}
         try:
-            if self._named:
-                self._service.put("/v1/personas", personas_spec(world.personas))
+            self._service.put("/v1/personas", personas_spec(self._names))
         except BaseException:
             self._service.close()
             raise
@@ -128,8 +127,9 @@ class Live:
             "placement": batch.spot.id,
             "context": dict(zip(self._world.keys, batch.context[row], strict=True)),
         }
-        if self._named:
-            request["persona"] = self._world.personas[batch.persona[row]]
+        persona = self._names[batch.persona[row]]
+        if persona is not None:
+            request["persona"] = persona
         if visitor >= 0:
             request["visitor"] = f"visitor-{visitor}"
         answer = self._service.post("/v1/decide", request, 200)

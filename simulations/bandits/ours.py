@@ -13,9 +13,13 @@ and its clicks say waits here until the next one and is then logged sorted by ti
 would be; the learner folds it and publishes, and the view takes the new snapshot. No time passes
 meanwhile.
 
-Two things differ from a site. The learner's own clock counts checkpoints instead of seconds: it
-would write one at every refresh otherwise, and nobody resumes from it. And the log is trimmed up to
-each checkpoint, as if it were archived: it would fill the memory after some million impressions.
+Three things differ from a site. A snapshot is made of ``LEAST`` outcomes or more, where a site
+makes one every half second: in worlds of small batches that would be one for every few impressions,
+at some 10 ms each. Policies that suit their world do not care; those that are too greedy for it
+lock in on the first clicks either way, and on others. The learner's own clock counts checkpoints
+instead of seconds: it would write one at every refresh otherwise, and nobody resumes from it. And
+the log is trimmed up to each checkpoint, as if it were archived: it would fill the memory after
+some million impressions.
 """
 
 from __future__ import annotations
@@ -28,7 +32,6 @@ import msgspec
 import numpy as np
 
 from bandit_service.catalog.model import PersonasSpec, PlacementSpec
-from bandit_service.catalog.personas import UNKNOWN
 from bandit_service.errors import EvaluationError
 from bandit_service.events.entries import Tick, encode
 from bandit_service.folds.learner import BATCH, SiteLearner
@@ -43,10 +46,14 @@ from bandit_service.storage.memory import MemorySite, MemoryStore
 from simulations.bandits.base import Arm, Batch, Floats, Spot, Whole, World
 
 SITE: Final = "simulated"
+UNKNOWN: Final = "unknown"
+"""A world's persona of this name is who the site does not know yet; so is the catalog's."""
 ARCHIVE: Final = "simulated"
 """Stands for the archive that a trimmed log would be in."""
 TRIM: Final = 100_000
 """Entries of the log between two checkpoints."""
+LEAST: Final = 50
+"""Outcomes between two snapshots, at least."""
 KEPT_REQUESTS: Final = 10_000
 """Requests kept because the next visitor may say the same, before all are let go."""
 
@@ -61,15 +68,19 @@ class _Answered(NamedTuple):
 class Ours:
     """The service in one world. Call ``close`` when done."""
 
-    def __init__(self, world: World, settings: SiteSettings, *, seed: int) -> None:
+    def __init__(
+        self, world: World, settings: SiteSettings, *, seed: int, least: int = LEAST
+    ) -> None:
         """A new site under ``settings``, but that its reward window is the world's."""
         self.settings = settled(settings, world)
         self._world = world
-        self._named = len(world.personas) > 1
-        """Whether the site tells personas apart."""
+        self._names = named(world.personas)
         self._clock = 0
         self._told = 0
         """By when outcomes have been told, ms."""
+        self._least = least
+        self._news = 0
+        """Outcomes told since the last snapshot."""
         self._at = 0
         self._waiting: list[tuple[int, bytes]] = []
         """Entries that are not logged yet, with their times in ms."""
@@ -83,8 +94,7 @@ class Ours:
         self.log: MemorySite = store.site(SITE)
         ensure_snapshot(self.log, self.settings)
         self._editor = CatalogEditor(self.log, by="simulation", clock=lambda: self._clock)
-        if self._named:
-            self._editor.put_personas(personas_spec(world.personas))
+        self._editor.put_personas(personas_spec(self._names))
         self._checkpoints = 0
         self._trimmed = 0
         self.learner = SiteLearner(
@@ -123,6 +133,7 @@ class Ours:
         del chosen
         came = batch.at[rows] + np.where(rewards > 0, batch.delay[rows], self._world.window_ms)
         self._told = max(self._told, int(came.max()))
+        self._news += len(rows)
         answered = self._open.get(id(batch))
         if answered is None:
             return  # after the window: the service would count it as late, whatever it is
@@ -136,6 +147,9 @@ class Ours:
 
     def refresh(self) -> None:
         """Log what waits, learn from it, publish, and serve what was published."""
+        if self._news < self._least:
+            return
+        self._news = 0
         self._flush()
         self._clock = self._told + 1
         if self.log.tail().ms < self._clock:
@@ -213,7 +227,7 @@ class Ours:
         return DecideRequest(
             placement=spot,
             visitor=None if visitor < 0 else f"visitor-{visitor}",
-            persona=self._world.personas[persona] if self._named else None,
+            persona=self._names[persona],
             context=dict(zip(self._world.keys, context, strict=True)),
         )
 
@@ -230,15 +244,18 @@ def entropies(draw: Floats) -> list[bytes]:
     return [data[start : start + 8] + b"\0" for start in range(0, len(data), 8)]
 
 
-def personas_spec(personas: Sequence[str]) -> PersonasSpec:
-    """Personas that sites name in their requests, and that a trait of theirs would tell as well.
+def named(personas: Sequence[str]) -> list[str | None]:
+    """What a site says of each persona in its requests; nothing of one it does not know.
 
-    ``unknown`` is declared by nobody: a site may say of any visitor that it does not know.
+    Nor does it say anything where there is but one.
     """
+    return [name if len(personas) > 1 and name != UNKNOWN else None for name in personas]
+
+
+def personas_spec(names: Sequence[str | None]) -> PersonasSpec:
+    """Personas that sites name in their requests, and that a trait of theirs would tell as well."""
     declared = [
-        {"id": persona, "rules": [{"trait": "persona", "any": [persona]}]}
-        for persona in personas
-        if persona != UNKNOWN
+        {"id": name, "rules": [{"trait": "persona", "any": [name]}]} for name in names if name
     ]
     return msgspec.convert({"personas": declared}, PersonasSpec)
 

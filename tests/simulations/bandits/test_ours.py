@@ -13,7 +13,7 @@ from bandit_service.events.entries import START, Decision, Entry, Event, Positio
 from bandit_service.folds.site import SiteFold
 from bandit_service.policy.settings import PolicySettings, SiteSettings
 from simulations.bandits import ours as module
-from simulations.bandits.base import NEVER, Arm, Batch, Spot
+from simulations.bandits.base import NEVER, Arm, Batch, Spot, Whole
 from simulations.bandits.ours import Ours, entropies
 from simulations.bandits.policies import without_holdout
 from simulations.bandits.race import race
@@ -33,14 +33,14 @@ class Kept(Ours):
         super().__init__(*args, **kwargs)
         self.chosen: list[int] = []
 
-    def choose(self, batch: Batch) -> np.ndarray:
+    def choose(self, batch: Batch) -> Whole:
         chosen = super().choose(batch)
         self.chosen += chosen.tolist()
         return chosen
 
 
 def played(world: object, settings: SiteSettings = FAST, *, seed: int = 1) -> Kept:
-    player = Kept(world, settings, seed=seed)
+    player = Kept(world, settings, seed=seed, least=1)
     race(world, player, policy="ours", seed=seed)  # type: ignore[arg-type]
     player._flush()
     return player
@@ -88,6 +88,18 @@ def test_requests_carry_persona_visitor_and_context_as_a_site_sends_them() -> No
     assert second.visitor is None
     assert second.context == {"device": "phone", "country": "fr"}
     assert first.context.items() >= {"device": "tv", "country": "no"}.items()
+
+
+def test_who_is_unknown_to_the_site_is_named_by_nobody() -> None:
+    # given
+    asked = batch([0, 0], [False, False], [1, 1], persona=[0, 1])
+    # when
+    player = played(Script([asked], ("unknown", "romantic")))
+    # then
+    decisions = [e for _, e in of_kind(player, Decision) if isinstance(e, Decision)]
+    assert [(e.persona, e.confidence > 0) for e in decisions] == [
+        ("unknown", False), ("romantic", True),
+    ]  # fmt: skip
 
 
 def test_where_there_is_one_persona_the_site_names_none() -> None:
@@ -201,6 +213,19 @@ def test_the_log_does_not_grow_without_bound(monkeypatch: pytest.MonkeyPatch) ->
     assert untrimmed.log.length() > 2_000
     assert trimmed.chosen == untrimmed.chosen
     assert trimmed.learner.fold.join.counts == untrimmed.learner.fold.join.counts
+
+
+def test_small_batches_make_no_snapshot_each() -> None:
+    # given 20 batches of 10, all told before the next
+    batches = [
+        batch([at] * 10, [False] * 10, [1] * 10) for at in range(0, 40 * WINDOW_MS, 2 * WINDOW_MS)
+    ]
+    # when
+    player = Ours(Script(batches), FAST, seed=1)
+    race(Script(batches), player, policy="", seed=1)
+    # then: of 190 outcomes that were told, three times 50; and the snapshot of the empty log
+    assert len(player.log.snapshots()) == 4
+    assert player.learner.fold.trainer.outcomes == 150
 
 
 def test_decision_ids_do_not_repeat() -> None:
