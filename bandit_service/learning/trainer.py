@@ -11,8 +11,8 @@ from bandit_service.events.catalog_history import CatalogHistory
 from bandit_service.outcomes.join import Outcome
 from bandit_service.policy.features import shared_line
 from bandit_service.policy.logged import LoggedCandidates
+from bandit_service.policy.model import Model, open_model
 from bandit_service.policy.settings import PolicySettings
-from bandit_service.policy.vowpal import VowpalModel
 
 
 class Trainer:
@@ -23,7 +23,7 @@ class Trainer:
         settings: PolicySettings,
         history: CatalogHistory,
         *,
-        model: bytes | VowpalModel | None = None,
+        model: bytes | Model | None = None,
         outcomes: int = 0,
     ) -> None:
         """A trainer with a new model, or with one that was saved after ``outcomes`` outcomes.
@@ -31,7 +31,9 @@ class Trainer:
         A model that is open already is used as it is, and closed with the trainer.
         """
         self.outcomes = outcomes
-        self._model = model if isinstance(model, VowpalModel) else VowpalModel(settings, model)
+        self._model = (
+            open_model(settings, model) if model is None or isinstance(model, bytes) else model
+        )
         self._candidates = LoggedCandidates(history)
 
     def learn(self, outcome: Outcome, shared: str | None = None) -> bool:
@@ -47,7 +49,7 @@ class Trainer:
             return False
         if shared is None:
             shared = shared_line(decision.persona, decision.traits, decision.context)
-        self._model.learn(shared, lines, decision.chosen, outcome.reward)
+        self._model.learn(shared, lines, decision.chosen, outcome.reward, decision.probabilities)
         self.outcomes += 1
         return True
 

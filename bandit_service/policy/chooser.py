@@ -17,10 +17,11 @@ from bandit_service.catalog.model import Placement, Variant
 from bandit_service.kept import Kept
 from bandit_service.policy.exploration import explored, greed_of
 from bandit_service.policy.features import action_line, placement_lines
+from bandit_service.policy.model import Model, open_model
+from bandit_service.policy.prediction import Prediction
 from bandit_service.policy.sampling import bounded, held_out, mixed, race
 from bandit_service.policy.settings import PolicySettings
 from bandit_service.policy.snapshot import Snapshot
-from bandit_service.policy.vowpal import Prediction, VowpalModel
 
 MAX_KEPT: Final = 20_000
 """Distributions kept for one snapshot before all are let go."""
@@ -95,7 +96,7 @@ class Choice(NamedTuple):
 class ModelPolicy:
     """The policy of a model, which it owns. Not thread-safe; call ``close`` when done."""
 
-    def __init__(self, policy: PolicySettings, model: VowpalModel) -> None:
+    def __init__(self, policy: PolicySettings, model: Model) -> None:
         """Choose by ``model``, as it stands whenever it is asked, under ``policy``."""
         self.policy = policy
         self._model = model
@@ -117,7 +118,7 @@ class ModelPolicy:
         if not math.isfinite(sum(prediction.probabilities) + sum(prediction.rewards)):
             return without_knowledge(other, candidates)
         if greed_of(other) != greed_of(self.policy):
-            prediction = Prediction(explored(other, prediction.rewards), prediction.rewards)
+            prediction = Prediction(explored(other, prediction), prediction.rewards)
         return distribute(other, candidates, prediction)
 
     def close(self) -> None:
@@ -137,13 +138,14 @@ class Chooser(ModelPolicy):
         self.name = snapshot.name
         self.settings = snapshot.settings
         policy = snapshot.settings.policy
-        super().__init__(policy, VowpalModel(policy, snapshot.model))
+        super().__init__(policy, open_model(policy, snapshot.model))
         self._kept: Kept[tuple[object, str], Distribution] = Kept(
             entries=MAX_KEPT, room=MAX_KEPT_BYTES
         )
 
     def distribution(self, candidates: Candidates, shared: str) -> Distribution:
         """The probabilities of ``candidates`` for the decision that ``shared`` describes."""
+        shared = self._model.reads(shared)
         key = (candidates.key, shared)
         kept = self._kept.get(key)
         if kept is None:

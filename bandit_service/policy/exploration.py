@@ -9,18 +9,35 @@ Of K candidates with expected cost c, the best of which is b (the first, where s
     squarecb   p(a) = 1 / (K + gamma (c(a) - c(b))), and b the rest (Foster & Rakhlin 2020)
     softmax    p(a) = exp(-gamma c(a)) / sum of the same over all
     epsilon    p(a) = epsilon / K, and 1 - epsilon more, shared by all whose cost is the least
+
+    thompson   p(a) = how likely a is the best, under deviations divided by sqrt(sharpness)
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
+from typing import Final
 
-from bandit_service.policy.settings import PolicySettings
+from bandit_service.policy.best import chances
+from bandit_service.policy.prediction import Prediction
+from bandit_service.policy.settings import Exploration, PolicySettings
+
+GREED: Final[Mapping[Exploration, str]] = {
+    "thompson": "sharpness",
+    "squarecb": "gamma",
+    "softmax": "gamma",
+    "epsilon": "epsilon",
+}
+"""The setting that says how greedily a model is followed."""
 
 
-def explored(policy: PolicySettings, rewards: Sequence[float]) -> list[float]:
-    """K probabilities from K expected rewards, before any floor, share and holdout."""
+def explored(policy: PolicySettings, prediction: Prediction) -> list[float]:
+    """K probabilities from what a model predicts, before any floor, share and holdout."""
+    rewards = prediction.rewards
+    if policy.exploration == "thompson":
+        scale = policy.sharpness**-0.5
+        return chances(rewards, [scale * deviation for deviation in prediction.deviations])
     costs = [1.0 - reward / policy.typical_reward for reward in rewards]
     best = costs.index(min(costs))
     return _ALGORITHMS[policy.exploration](policy, costs, best)
@@ -28,8 +45,7 @@ def explored(policy: PolicySettings, rewards: Sequence[float]) -> list[float]:
 
 def greed_of(policy: PolicySettings) -> tuple[str, float]:
     """All that ``explored`` depends on besides the rewards."""
-    rate = policy.epsilon if policy.exploration == "epsilon" else policy.gamma
-    return policy.exploration, rate
+    return policy.exploration, getattr(policy, GREED[policy.exploration])
 
 
 def _squarecb(policy: PolicySettings, costs: list[float], best: int) -> list[float]:

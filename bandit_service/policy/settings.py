@@ -25,14 +25,18 @@ import msgspec
 from bandit_service.errors import SettingsError
 from bandit_service.outcomes.rewards import RewardSettings, check_rewards
 
-Exploration = Literal["squarecb", "softmax", "epsilon"]
+Exploration = Literal["thompson", "squarecb", "softmax", "epsilon"]
 Family = Literal["persona", "traits", "visitor", "situation"]
 
 
 class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How variants are chosen and how the model learns."""
 
-    exploration: Exploration = "squarecb"
+    exploration: Exploration = "thompson"
+    sharpness: float = 8.0
+    """Greed of Thompson sampling: by how much the posterior's variances are divided."""
+    memory: float = 2_000.0
+    """Rewards that a placement remembers under Thompson sampling; older ones fade."""
     gamma: float = 40.0
     """Greed of SquareCB and softmax. Under SquareCB a variant that is expected to earn d typical
     rewards less than the best of K is drawn with probability 1 / (K + gamma * d)."""
@@ -82,6 +86,8 @@ def canonical(settings: SiteSettings) -> SiteSettings:
 
 _POSITIVE: Callable[[float], bool] = lambda v: v > 0  # noqa: E731 - one column of the table below
 _RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
+    "sharpness": (_POSITIVE, "a positive number"),
+    "memory": (lambda v: v >= 10, "a number of rewards, at least 10"),
     "gamma": (_POSITIVE, "a positive number"),
     "epsilon": (lambda v: 0 <= v <= 1, "a number from 0 to 1"),
     "typical_reward": (_POSITIVE, "a positive number, such as the usual click rate"),

@@ -22,10 +22,10 @@ import msgspec
 
 from bandit_service.errors import SnapshotError
 from bandit_service.events.entries import START, Position
+from bandit_service.policy.model import open_model
 from bandit_service.policy.settings import SiteSettings, canonical
-from bandit_service.policy.vowpal import VowpalModel
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Version of both encodings; a reader refuses any other."""
 
 State = TypeVar("State")
@@ -79,7 +79,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 def genesis(settings: SiteSettings) -> Snapshot:
     """The snapshot of an empty log: it has learned nothing."""
     settings = canonical(settings)
-    model = VowpalModel(settings.policy)
+    model = open_model(settings.policy)
     try:
         return Snapshot(settings=settings, position=START, outcomes=0, model=model.save())
     finally:

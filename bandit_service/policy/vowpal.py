@@ -1,4 +1,4 @@
-"""The one door to Vowpal Wabbit: a contextual bandit model that learns, predicts and saves itself.
+"""The one door to Vowpal Wabbit: contextual bandit models, and what ``regression`` needs of it.
 
 What this module takes care of, so that nobody else needs to know:
 
@@ -31,7 +31,8 @@ import pylibvw
 import vowpalwabbit
 
 from bandit_service.errors import SnapshotError
-from bandit_service.policy.features import NAMESPACES
+from bandit_service.policy.features import NAMESPACES, WORDS
+from bandit_service.policy.prediction import Prediction
 from bandit_service.policy.settings import PolicySettings
 
 # The wrappers in ``vowpalwabbit.pyvw`` check and convert for longer than VW learns.
@@ -40,7 +41,10 @@ _learn = pylibvw.vw.learn_multi
 _predict = pylibvw.vw.predict_multi
 _finish = pylibvw.vw._finish_example_multi_ex  # noqa: SLF001 - as above
 _example = pylibvw.example
+_learn_one = pylibvw.vw.learn
+_predict_one = pylibvw.vw.predict
 _LABELS: Final = pylibvw.vw.lContextualBandit
+_SIMPLE: Final = pylibvw.vw.lSimple
 
 MAX_LINES: Final = 2_000
 """Lines of candidates that a ``ReplayModel`` keeps parsed; each takes about 25 KB."""
@@ -48,17 +52,6 @@ MAX_LESSONS: Final = 500
 """Lines with a reward that it keeps; as above."""
 _HUGE: Final = 1e20
 """Costs beyond this may leave the range of VW's numbers, which end at 3e38."""
-
-
-class Prediction:
-    """What the model says of one decision's candidates, in their order."""
-
-    __slots__ = ("probabilities", "rewards")
-
-    def __init__(self, probabilities: list[float], rewards: list[float]) -> None:
-        """``probabilities`` of the exploration algorithm, summing to 1; ``rewards`` expected."""
-        self.probabilities = probabilities
-        self.rewards = rewards
 
 
 class VowpalModel:
@@ -71,15 +64,26 @@ class VowpalModel:
             SnapshotError: if VW cannot load ``data``.
         """
         self._typical = settings.typical_reward
-        self._vw = _new(settings) if data is None else _loaded(data)
+        self._vw = opened(arguments(settings)) if data is None else loaded(data)
 
-    def learn(self, shared: str, actions: Sequence[str], chosen: int, reward: float) -> None:
-        """Learn that the candidate at index ``chosen`` earned ``reward``."""
+    def learn(
+        self,
+        shared: str,
+        actions: Sequence[str],
+        chosen: int,
+        reward: float,
+        probabilities: Sequence[float] | None = None,  # noqa: ARG002 - of ``model.Model``
+    ) -> None:
+        """See ``model.Model.learn``; the probabilities teach nothing here."""
         lines = [shared, *actions]
         lines[chosen + 1] = self._labelled(actions[chosen], reward)
         examples = _parse(self._vw, "\n".join(lines))
         _learn(self._vw, examples)
         _finish(self._vw, examples)
+
+    def reads(self, shared: str) -> str:
+        """See ``model.Model``: everything."""
+        return shared
 
     def predict(self, shared: str, actions: Sequence[str]) -> Prediction:
         """Probabilities and expected rewards of the candidates."""
@@ -91,11 +95,7 @@ class VowpalModel:
 
     def save(self) -> bytes:
         """The model as bytes that the constructor reads back."""
-        copy = _loaded(_saved(self._vw))
-        try:
-            return _saved(copy)
-        finally:
-            copy.finish()
+        return saved(self._vw)
 
     def close(self) -> None:
         """Free what VW holds; the model cannot be used afterwards."""
@@ -146,8 +146,15 @@ class ReplayModel(VowpalModel):
         """The last shared line. More are not kept: they are many, and to parse one again takes no
         longer than to fetch its 25 KB from memory that is cold."""
 
-    def learn(self, shared: str, actions: Sequence[str], chosen: int, reward: float) -> None:
-        """Learn that the candidate at index ``chosen`` earned ``reward``."""
+    def learn(
+        self,
+        shared: str,
+        actions: Sequence[str],
+        chosen: int,
+        reward: float,
+        probabilities: Sequence[float] | None = None,  # noqa: ARG002 - of ``model.Model``
+    ) -> None:
+        """See ``model.Model.learn``."""
         examples = self._labelled_examples(shared, actions, chosen, reward)
         _learn(self._vw, examples)
         _finish(self._vw, examples)  # counts it; nothing goes back to VW's pool
@@ -159,7 +166,12 @@ class ReplayModel(VowpalModel):
         return self._answer(examples)
 
     def predict_and_learn(
-        self, shared: str, actions: Sequence[str], chosen: int, reward: float
+        self,
+        shared: str,
+        actions: Sequence[str],
+        chosen: int,
+        reward: float,
+        probabilities: Sequence[float] | None = None,  # noqa: ARG002 - of ``model.Model``
     ) -> Prediction:
         """``predict``, then ``learn``, in one pass: VW predicts before it learns anyhow."""
         self._calm = self._calm and abs(reward) < _HUGE * self._typical
@@ -215,7 +227,7 @@ class ReplayModel(VowpalModel):
 
 def arguments(settings: PolicySettings) -> str:
     """VW's command line for these settings."""
-    explore = {
+    explore = {  # "thompson" is not VW's: see ``pooled``
         "squarecb": f"--squarecb --gamma_scale {settings.gamma!r} --gamma_exponent 0",
         "softmax": f"--softmax --lambda {settings.gamma!r}",
         "epsilon": f"--epsilon {settings.epsilon!r}",
@@ -224,16 +236,22 @@ def arguments(settings: PolicySettings) -> str:
         f"-q {NAMESPACES[family]}{of}" for family in settings.cross for of in ("a", "g")
     )
     return (
-        f"--cb_explore_adf {explore} --cb_type mtr -b {settings.bits} "
+        f"--cb_explore_adf {explore} --cb_type mtr -b {settings.bits} --ignore {WORDS} "
         f"-l {settings.learning_rate!r} --power_t {settings.power_t!r} {crosses}"
     ).strip()
 
 
-def _new(settings: PolicySettings) -> Any:
-    return vowpalwabbit.Workspace(f"{arguments(settings)} --quiet")
+def opened(command_line: str) -> Any:
+    """A new workspace."""
+    return vowpalwabbit.Workspace(f"{command_line} --quiet")
 
 
-def _loaded(data: bytes) -> Any:
+def loaded(data: bytes) -> Any:
+    """The workspace that ``saved`` wrote.
+
+    Raises:
+        SnapshotError: if VW cannot load it.
+    """
     try:
         with tempfile.TemporaryDirectory(prefix="bandit-service-") as folder:
             path = Path(folder) / "model.vw"
@@ -248,7 +266,36 @@ def _loaded(data: bytes) -> Any:
         raise _no_room(exc) from exc
 
 
-def _saved(workspace: Any) -> bytes:
+def saved(workspace: Any) -> bytes:
+    """The bytes of a workspace as a loaded copy writes them, whether it ever was loaded or not."""
+    copy = loaded(written(workspace))
+    try:
+        return written(copy)
+    finally:
+        copy.finish()
+
+
+def example_of(workspace: Any, line: str) -> Any:
+    """An example of a regression, not of VW's pool."""
+    return _example(workspace, _SIMPLE, line)
+
+
+def learned(workspace: Any, example: Any) -> float:
+    """Learn from an example of a regression; what was predicted of it before."""
+    _learn_one(workspace, example)
+    value: float = example.get_partial_prediction()
+    return value
+
+
+def predicted(workspace: Any, example: Any) -> float:
+    """What a regression predicts of an example."""
+    _predict_one(workspace, example)
+    value: float = example.get_partial_prediction()
+    return value
+
+
+def written(workspace: Any) -> bytes:
+    """The bytes of a workspace."""
     try:
         with tempfile.TemporaryDirectory(prefix="bandit-service-") as folder:
             path = Path(folder) / "model.vw"

@@ -32,8 +32,9 @@ from bandit_service.outcomes.join import Join, Outcome
 from bandit_service.policy.chooser import Candidates, ModelPolicy
 from bandit_service.policy.features import shared_line
 from bandit_service.policy.logged import LoggedCandidates
+from bandit_service.policy.model import open_replaying
+from bandit_service.policy.prediction import Prediction
 from bandit_service.policy.settings import PolicySettings, SiteSettings, canonical
-from bandit_service.policy.vowpal import Prediction, ReplayModel
 
 MAX_CLOSED: Final = 100_000
 """Closed units whose probabilities are kept. A reader is not further ahead than a batch of rows;
@@ -63,7 +64,7 @@ class Replay:
         self._candidates = LoggedCandidates(self._history)
         own = settings.rewards != evaluated.rewards
         self._lessons = Join(settings.rewards) if own else None
-        self._model = ReplayModel(settings.policy, rewards=bool(others))
+        self._model = open_replaying(settings.policy, rewards=bool(others))
         self._policy = ModelPolicy(settings.policy, self._model)
         self._trainer = Trainer(settings.policy, self._history, model=self._model)
         self.outcomes = 0

@@ -9,8 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from simulations.bandits.rivals import simple
+from simulations.bandits.rivals import beta, contextual, gittins, mab, rollout, simple, vowpal
 from simulations.bandits.rivals.entry import Rival
 
-RIVALS: Final[Mapping[str, Rival]] = {**simple.RIVALS}
+RIVALS: Final[Mapping[str, Rival]] = {
+    **simple.RIVALS,
+    **rollout.RIVALS,
+    **beta.RIVALS,
+    **vowpal.RIVALS,
+    **gittins.RIVALS,
+    **mab.RIVALS,
+    **contextual.RIVALS,
+}
 """Every rival by its name."""

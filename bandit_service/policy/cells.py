@@ -1,0 +1,239 @@
+"""What was seen of every placement, variant and persona, as sums that forget.
+
+Vowpal Wabbit says how features speak for a variant; these sums say what the variant itself has
+earned. They are all that the posterior in ``pooling`` needs:
+
+    site        outcomes, rewards, |rewards|, squared rewards; and the same of each persona, beside
+                what its placements earn on average
+    placement   the same four of each persona that came
+    cell        of a variant and a persona: outcomes, rewards, and the sum of what VW had predicted
+
+*Forgetting.* A placement remembers about ``memory`` rewards: each new one counts a little more than
+all before, which is the same as discounting those, and costs nothing. Stored sums are in inflated
+units; ``Placement.weight`` is what the next outcome counts.
+
+*Alarms.* A variant that earns much less than it did (its picture no longer loads, its story is
+over) is noticed by cumulative sums (Page 1954, Biometrika 41), one for each of ``DROPS``: the log
+likelihood of so much less against what was expected, started again whenever it falls to 0. At
+``ALARM`` the variant keeps only what was seen since that sum began to rise, and the rest of the
+placement is remembered faintly, so that it is explored anew. False alarms come once in
+exp(ALARM) expected rewards or less often.
+
+*Bounds.* Candidates may come with a request, under ids that never come again: placements and
+variants that were not shown for longest are let go beyond ``MAX_ARMS``.
+
+Everything is a function of the outcomes in their order, so that a fold may stop and go on anywhere.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import msgspec
+
+DROPS: Final = (0.2, 0.6)
+"""What is left of a variant's reward in each of the changes looked for."""
+ALARM: Final = 8.0
+"""Log likelihood ratio at which a change is believed."""
+AFTER_ALARM: Final = 50.0
+"""Rewards of a placement that are remembered after an alarm."""
+MAX_ARMS: Final = 100_000
+"""Variants of a site with sums of their own."""
+_HEAVY: Final = 1e9
+"""Weight beyond which a placement's sums are brought back to units of 1."""
+_ARM_PRIOR: Final = 10.0
+"""Rewards' worth of doubt about a variant, where an alarm asks what was expected of it."""
+_FEW: Final = 1e-12
+
+
+class Sums(msgspec.Struct, array_like=True):
+    """Of some outcomes."""
+
+    n: float = 0.0
+    """How many."""
+    r: float = 0.0
+    """The sum of their rewards."""
+    a: float = 0.0
+    """The sum of the rewards' absolute values."""
+    s: float = 0.0
+    """The sum of the rewards' squares."""
+
+    def add(self, weight: float, reward: float) -> None:
+        """Count an outcome."""
+        self.n += weight
+        if reward:
+            self.r += weight * reward
+            self.a += weight * abs(reward)
+            self.s += weight * reward * reward
+
+    def scale(self, by: float) -> None:
+        """Multiply all sums."""
+        self.n *= by
+        self.r *= by
+        self.a *= by
+        self.s *= by
+
+
+class Cell(msgspec.Struct, array_like=True):
+    """Of a variant and a persona."""
+
+    n: float = 0.0
+    r: float = 0.0
+    f: float = 0.0
+    """The sum of what VW predicted of it."""
+
+    def scale(self, by: float) -> None:
+        """Multiply all sums."""
+        self.n *= by
+        self.r *= by
+        self.f *= by
+
+
+class Alarm(msgspec.Struct, array_like=True):
+    """A cumulative sum, and what was seen since it began to rise."""
+
+    sum: float = 0.0
+    expected: float = 0.0
+    r: float = 0.0
+
+
+class Arm(msgspec.Struct, array_like=True):
+    """A variant: its cells by persona, and whether it still earns what it did."""
+
+    cells: dict[str, Cell] = {}
+    expected: float = 0.0
+    """What the placement would have earned where the variant was shown, in typical rewards."""
+    r: float = 0.0
+    """What it did earn, in typical rewards."""
+    alarms: list[Alarm] = []
+
+
+class Placement(msgspec.Struct, array_like=True):
+    """A placement: its personas and its variants, those shown last at the end."""
+
+    weight: float = 1.0
+    shown: int = 0
+    """Outcomes, none forgotten."""
+    total: Sums = msgspec.field(default_factory=Sums)
+    """Of all personas."""
+    personas: dict[str, Sums] = {}
+    arms: dict[str, Arm] = {}
+
+    def scale(self, by: float) -> None:
+        """Multiply all sums."""
+        self.total.scale(by)
+        for sums in self.personas.values():
+            sums.scale(by)
+        for arm in self.arms.values():
+            arm.expected *= by
+            arm.r *= by
+            for cell in arm.cells.values():
+                cell.scale(by)
+
+    @property
+    def rewards(self) -> float:
+        """Absolute rewards that are remembered, in units of 1."""
+        return self.total.a / self.weight
+
+
+class PersonaSums(msgspec.Struct, array_like=True):
+    """A persona on the whole site."""
+
+    a: float = 0.0
+    """The sum of its absolute rewards."""
+    expected: float = 0.0
+    """What its placements' visitors in general would have earned."""
+
+
+class Cells(msgspec.Struct, array_like=True):
+    """All sums of a site."""
+
+    site: Sums = msgspec.field(default_factory=Sums)
+    personas: dict[str, PersonaSums] = {}
+    placements: dict[str, Placement] = {}
+    arms: int = 0
+    shown: int = 0
+    shown_squared: int = 0
+    """Of the placements' ``shown``, the sum of squares."""
+
+    def placement(self, name: str) -> Placement:
+        """The placement, now the one that was shown last."""
+        found = self.placements.pop(name, None) or Placement()
+        self.placements[name] = found
+        return found
+
+    def arm(self, placement: Placement, name: str) -> Arm:
+        """The variant, now the one of its placement that was shown last."""
+        found = placement.arms.pop(name, None)
+        if found is None:
+            found = Arm(alarms=[Alarm() for _ in DROPS])
+            self.arms += 1
+        placement.arms[name] = found
+        while self.arms > MAX_ARMS:
+            self._forget_one()
+        return found
+
+    def _forget_one(self) -> None:
+        """Let go of the variant that was not shown for longest, on such a placement."""
+        name = next(iter(self.placements))
+        oldest = self.placements[name]
+        oldest.arms.pop(next(iter(oldest.arms)))
+        self.arms -= 1
+        if not oldest.arms:
+            del self.placements[name]
+
+    def seen(self, placement: Placement) -> None:
+        """Count one more outcome of a placement."""
+        self.shown += 1
+        self.shown_squared += 2 * placement.shown + 1
+        placement.shown += 1
+
+
+def remember(placement: Placement, rewards: float, memory: float) -> None:
+    """Let ``rewards`` typical rewards more fade what was before, so that ``memory`` are left."""
+    placement.weight *= 1.0 + min(rewards, 1.0) / memory
+    if placement.weight > _HEAVY:
+        placement.scale(1.0 / placement.weight)
+        placement.weight = 1.0
+
+
+def watch(placement: Placement, arm: Arm, expected: float, reward: float) -> bool:
+    """Compare an outcome with what was expected, both in typical rewards; True after an alarm.
+
+    ``expected`` is what the placement earns with this persona; how much better or worse the variant
+    is than that, the arm's own sums say. The outcome must not be in them yet.
+
+    Source: Page (1954), with the log likelihood ratio of Poisson counts,
+    ``reward * ln(drop) + (1 - drop) * expected``.
+    """
+    weight = placement.weight
+    ratio = (arm.r + _ARM_PRIOR * weight) / (arm.expected + _ARM_PRIOR * weight)
+    own = expected * max(ratio, 0.0)
+    raised = False
+    for alarm, drop in zip(arm.alarms, DROPS, strict=True):
+        alarm.sum += reward * math.log(drop) + (1.0 - drop) * own
+        alarm.expected += expected
+        alarm.r += reward
+        if alarm.sum <= 0.0:
+            alarm.sum = alarm.expected = alarm.r = 0.0
+        raised = raised or alarm.sum > ALARM
+    if raised:
+        _start_again(placement, arm)
+    return raised
+
+
+def _start_again(placement: Placement, arm: Arm) -> None:
+    """Keep of the variant what was seen since its reward fell, and little of the others."""
+    since = max(arm.alarms, key=lambda alarm: alarm.sum)
+    placement.scale(min(1.0, AFTER_ALARM / max(placement.rewards, _FEW)))
+    left = since.expected * placement.weight / max(arm.expected, _FEW)
+    rate = since.r * arm.expected / max(since.expected * arm.r, _FEW)
+    left, rate = min(left, 1.0), min(rate, 1.0)
+    arm.expected *= left
+    arm.r *= left * rate
+    for cell in arm.cells.values():
+        cell.scale(left)
+        cell.r *= rate
+    for other in placement.arms.values():
+        other.alarms = [Alarm() for _ in DROPS]

@@ -1,0 +1,280 @@
+"""The model behind ``exploration = "thompson"``: a posterior over sums, with VW as its prior.
+
+    outcome ──▶ cells        what every variant earned with every persona
+            ├─▶ regression   what tags, words and situations have to do with it (Vowpal Wabbit)
+            └─▶ spreads      how far to trust which of them
+
+    decision ─▶ regression's prior ─▶ posterior of the cells ─▶ how likely is each the best
+
+A candidate's expected reward is the posterior mean of ``pooling``, moved by what VW says of this
+visitor's situation beyond what it said of the cell's visitors in general. It is shown as often as
+it is the best under the posterior, *sharpened*: with variances divided by
+
+    sharpness * (1 + outcomes' worth of doubt / outcomes that the placement will still have)
+
+Plain Thompson sampling explores for ever; nobody's headline runs for ever. The more is known beside
+what is still to come, the less is left to find out. What is still to come is taken from how long
+placements of this site were shown so far, at least a quarter of what this one was already.
+
+What was measured of this design, and what it was chosen over, is in ``config/policy.toml``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from bandit_service.errors import SnapshotError
+from bandit_service.policy.best import chances
+from bandit_service.policy.cells import Arm, Cell, Cells, PersonaSums, Placement, Sums, watch
+from bandit_service.policy.cells import remember as fade
+from bandit_service.policy.features import identity_of, persona_of
+from bandit_service.policy.pooling import LEAST, Base, Floats, Seen, base_of, posterior, seen
+from bandit_service.policy.prediction import Prediction
+from bandit_service.policy.regression import Regression
+from bandit_service.policy.settings import PolicySettings
+from bandit_service.policy.spreads import InUse, Spreads, likelihoods
+
+FORMAT: Final = 1
+_LONG: Final = 10_000
+"""Outcomes that a placement is taken to have before the site has shown any."""
+_PLACEMENTS: Final = 3
+"""How many placements of that length a site is taken to have had."""
+_FARTHEST: Final = 4.0
+"""The prior stays within 1 / 4 and 4 times the usual."""
+_FEW: Final = 10.0
+"""Outcomes' worth of weight that VW's present prediction has in the mean of those of a cell."""
+_SCORED: Final = 0.1
+"""At most about this share of all outcomes is used to score the spreads."""
+
+
+class _Saved(msgspec.Struct, array_like=True):
+    format: int
+    regression: bytes
+    cells: Cells
+    spreads: Spreads
+    skipped: float
+
+
+class PooledModel:
+    """Cells, spreads and a regression. Not thread-safe; call ``close`` when done."""
+
+    def __init__(self, settings: PolicySettings, data: bytes | None = None) -> None:
+        """A new model, or the one that ``save`` wrote as ``data``.
+
+        Raises:
+            SnapshotError: if ``data`` is damaged or of another version.
+        """
+        self._settings = settings
+        self._by_persona = "persona" in settings.cross
+        self._situated = any(family != "persona" for family in settings.cross)
+        kept = None if data is None else _decoded(data)
+        self._cells = Cells() if kept is None else kept.cells
+        self._spreads = Spreads() if kept is None else kept.spreads
+        self._skipped = 0.0 if kept is None else kept.skipped
+        """Share of a score that the outcomes since the last one add up to."""
+        self._regression = Regression(settings, None if kept is None else kept.regression)
+
+    def reads(self, shared: str) -> str:
+        """See ``model.Model``: the persona alone, until situations have shown their worth."""
+        if self._situated and self._spreads.in_use().context > 0.0:
+            return shared
+        return _alone(shared)
+
+    def predict(self, shared: str, actions: Sequence[str]) -> Prediction:
+        """See ``model.Model``: rewards with deviations."""
+        name, arms, persona = self._whose(shared, actions)
+        placement = self._cells.placements.get(name)
+        base, found = seen(self._cells, placement, arms, persona, self._settings.typical_reward)
+        used = self._spreads.in_use()
+        mean, variance = self._known(shared, actions, base, found, used)
+        doubt = base.noise / variance  # outcomes that would tell as much as is known
+        sharp = 1.0 + doubt / self._to_come(placement)
+        deviations = np.sqrt(variance / sharp)
+        within = deviations / math.sqrt(self._settings.sharpness)
+        return Prediction(
+            chances(mean, within),
+            [base.unit * value for value in mean.tolist()],
+            [base.unit * value for value in deviations.tolist()],
+        )
+
+    def learn(
+        self,
+        shared: str,
+        actions: Sequence[str],
+        chosen: int,
+        reward: float,
+        probabilities: Sequence[float] | None = None,
+    ) -> None:
+        """See ``model.Model``; without the probabilities the spreads learn nothing."""
+        name, arm_name = identity_of(actions[chosen])
+        persona = self._persona(shared)
+        cells = self._cells
+        placement = cells.placement(name)
+        typical = self._settings.typical_reward
+        base = base_of(cells, placement, persona, typical)
+        if reward > 0.0 and probabilities is not None and len(actions) > 1:
+            self._score(shared, actions, chosen, probabilities, reward / base.worth)
+        arm = cells.arm(placement, arm_name)
+        told = self._regression.learn(
+            shared, actions[chosen], reward / base.unit - base.level, 1.0 / base.noise
+        )
+        rewarded, expected = reward / base.worth, base.unit * base.level / base.worth
+        watch(placement, arm, expected, rewarded)
+        self._count(placement, arm, persona, reward, told)
+        everywhere = cells.personas.get(persona)
+        if everywhere is None:
+            everywhere = cells.personas[persona] = PersonaSums()
+        everywhere.a += abs(reward)
+        everywhere.expected += base.everybody
+        arm.expected += placement.weight * expected
+        arm.r += placement.weight * rewarded
+        fade(placement, abs(rewarded), self._settings.memory)
+
+    def predict_and_learn(
+        self,
+        shared: str,
+        actions: Sequence[str],
+        chosen: int,
+        reward: float,
+        probabilities: Sequence[float] | None = None,
+    ) -> Prediction:
+        """``predict``, then ``learn``."""
+        prediction = self.predict(shared, actions)
+        self.learn(shared, actions, chosen, reward, probabilities)
+        return prediction
+
+    def save(self) -> bytes:
+        """The model as bytes that the constructor reads back."""
+        kept = _Saved(FORMAT, self._regression.save(), self._cells, self._spreads, self._skipped)
+        return msgspec.msgpack.encode(kept)
+
+    def close(self) -> None:
+        """Free what VW holds; the model cannot be used afterwards."""
+        self._regression.close()
+
+    def _count(
+        self, placement: Placement, arm: Arm, persona: str, reward: float, told: float
+    ) -> None:
+        weight = placement.weight
+        self._cells.site.add(1.0, reward)
+        self._cells.seen(placement)
+        placement.total.add(weight, reward)
+        own = placement.personas.get(persona)
+        if own is None:
+            own = placement.personas[persona] = Sums()
+        own.add(weight, reward)
+        cell = arm.cells.get(persona)
+        if cell is None:
+            cell = arm.cells[persona] = Cell()
+        cell.n += weight
+        cell.r += weight * reward
+        cell.f += weight * told
+
+    def _score(
+        self,
+        shared: str,
+        actions: Sequence[str],
+        chosen: int,
+        probabilities: Sequence[float],
+        worth: float,
+    ) -> None:
+        """Let the spreads learn from a reward, unless many come."""
+        site = self._cells.site
+        self._skipped += min(1.0, _SCORED * (site.n + 1.0) / (site.a + 1.0))
+        if self._skipped < 1.0:
+            return
+        self._skipped -= 1.0
+        name, arms, persona = self._whose(shared, actions)
+        placement = self._cells.placements.get(name)
+        base, found = seen(self._cells, placement, arms, persona, self._settings.typical_reward)
+        used = self._spreads.in_use()
+        rungs = self._spreads.rungs(used)
+        neutral, full = self._told(shared, actions, needed=True)
+        prior = _prior(base, neutral, rungs.prior)
+        mean = posterior(found, prior, rungs.arms, rungs.own).mean
+        mean = mean + rungs.context[:, None] * _beyond(found, neutral, full)
+        self._spreads.score(
+            likelihoods(probabilities, np.maximum(mean, LEAST), chosen), min(worth, 1.0)
+        )
+
+    def _known(
+        self, shared: str, actions: Sequence[str], base: Base, found: Seen, used: InUse
+    ) -> tuple[Floats, Floats]:
+        """Posterior mean and variance of the relative reward of K candidates."""
+        neutral, full = self._told(shared, actions, needed=used.context > 0.0)
+        prior = _prior(base, neutral, np.array([used.prior]))
+        known = posterior(found, prior, np.array([used.arms]), np.array([used.own]))
+        mean = known.mean[0]
+        if used.context > 0.0:
+            mean = mean + used.context * _beyond(found, neutral, full)
+        return mean, known.variance[0]
+
+    def _told(self, shared: str, actions: Sequence[str], *, needed: bool) -> tuple[Floats, Floats]:
+        """What VW says of K candidates to this persona, and to this visitor where it is needed."""
+        plain = _alone(shared)
+        neutral = _finite(self._regression.predict(plain, actions))
+        if not (needed and self._situated) or plain == shared:
+            return neutral, neutral
+        return neutral, _finite(self._regression.predict(shared, actions))
+
+    def _whose(self, shared: str, actions: Sequence[str]) -> tuple[str, list[str], str]:
+        """The placement, its variants and the persona."""
+        identities = [identity_of(action) for action in actions]
+        return identities[0][0], [arm for _, arm in identities], self._persona(shared)
+
+    def _persona(self, shared: str) -> str:
+        return persona_of(shared) if self._by_persona else ""
+
+    def _to_come(self, placement: Placement | None) -> float:
+        """Outcomes that the placement will still have."""
+        cells = self._cells
+        shown = 0 if placement is None else placement.shown
+        length = (_PLACEMENTS * _LONG * _LONG + cells.shown_squared) / (
+            _PLACEMENTS * _LONG + cells.shown
+        )
+        return max(length - shown, shown / 4.0, 1.0)
+
+
+def _alone(shared: str) -> str:
+    """A shared line that says the persona and nothing else."""
+    return f"shared |p {persona_of(shared)}"
+
+
+def _prior(base: Base, told: Floats, trust: Floats) -> Floats:
+    """G x K expected relative rewards before the variant itself was seen."""
+    scale = abs(base.level)
+    moved = np.minimum(np.maximum(trust[:, None] * told, -0.75 * scale), (_FARTHEST - 1.0) * scale)
+    return base.level + moved
+
+
+def _beyond(found: Seen, neutral: Floats, full: Floats) -> Floats:
+    """How much better VW thinks of K candidates here than of their cells in general."""
+    usual = (found.predicted[0] + _FEW * neutral) / (found.n[0] + _FEW)
+    beyond: Floats = full - usual
+    return beyond
+
+
+def _finite(values: list[float]) -> Floats:
+    """Predictions; one that was driven out of the range of numbers says nothing."""
+    return np.array([value if math.isfinite(value) else 0.0 for value in values])
+
+
+def _decoded(data: bytes) -> _Saved:
+    try:
+        kept = msgspec.msgpack.decode(data, type=_Saved)
+    except (msgspec.MsgspecError, ValueError) as exc:
+        raise SnapshotError(
+            f"the model cannot be read: {exc}",
+            hint="rebuild it from the log: bandit-service rebuild",
+        ) from exc
+    if kept.format != FORMAT:
+        raise SnapshotError(
+            f"the model is of format {kept.format}, not {FORMAT}",
+            hint="rebuild it from the log: bandit-service rebuild",
+        )
+    return kept
