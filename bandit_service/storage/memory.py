@@ -50,7 +50,8 @@ class MemorySite:
         self._checkpoint: bytes | None = None
         self._checkpointed: Position | None = None
         self._report: bytes | None = None
-        self._visits: dict[tuple[str, str], bytes] = {}
+        self._visits: dict[str, dict[str, bytes]] = {}
+        """By visitor and placement: every decision asks for those of one visitor."""
         self._absorbed: dict[str, int] = {}
         self._mac_keys: tuple[int, bytes | None] = (0, None)
 
@@ -215,25 +216,23 @@ class MemorySite:
 
     def visits(self, visitor: str) -> dict[str, bytes]:
         """See ``SiteStore.visits``."""
-        return {place: data for (who, place), data in self._visits.items() if who == visitor}
+        return dict(self._visits.get(visitor, {}))
 
     def visits_of(self, pairs: Sequence[tuple[str, str]]) -> list[bytes | None]:
         """See ``SiteStore.visits_of``."""
-        return [self._visits.get(pair) for pair in pairs]
+        return [self._visits.get(visitor, {}).get(place) for visitor, place in pairs]
 
     def remember_visits(
         self, visits: Mapping[tuple[str, str], bytes], *, expire_seconds: int
     ) -> None:
         """See ``SiteStore.remember_visits``; nothing expires in memory."""
         del expire_seconds
-        self._visits.update(visits)
+        for (visitor, place), data in visits.items():
+            self._visits.setdefault(visitor, {})[place] = data
 
     def forget_visits(self, visitor: str) -> int:
         """See ``SiteStore.forget_visits``."""
-        known = [pair for pair in self._visits if pair[0] == visitor]
-        for pair in known:
-            del self._visits[pair]
-        return len(known)
+        return len(self._visits.pop(visitor, {}))
 
     def secret(self) -> bytes:
         """See ``SiteStore.secret``; derived from the store's seed, so that runs repeat."""
