@@ -37,6 +37,8 @@ class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Greed of Thompson sampling: by how much the posterior's variances are divided."""
     memory: float = 2_000.0
     """Rewards that a placement remembers under Thompson sampling; older ones fade."""
+    prior_rate: float = 0.15
+    """Learning rate of the regression that is Thompson sampling's prior."""
     gamma: float = 40.0
     """Greed of SquareCB and softmax. Under SquareCB a variant that is expected to earn d typical
     rewards less than the best of K is drawn with probability 1 / (K + gamma * d)."""
@@ -45,8 +47,9 @@ class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     typical_reward: float = 0.02
     """What a decision earns on average; predictions start from it and costs are scaled by it."""
     learning_rate: float = 0.01
+    """Learning rate of all explorations but Thompson sampling."""
     power_t: float = 0.0
-    """Decay of the learning rate; 0 keeps it constant, so that the model never stops adapting."""
+    """Decay of that rate; 0 keeps it constant, so that the model never stops adapting."""
     bits: int = 18
     """The model has 2^bits weights."""
     cross: tuple[Family, ...] = ("persona", "traits", "visitor", "situation")
@@ -91,6 +94,7 @@ _RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
     "gamma": (_POSITIVE, "a positive number"),
     "epsilon": (lambda v: 0 <= v <= 1, "a number from 0 to 1"),
     "typical_reward": (_POSITIVE, "a positive number, such as the usual click rate"),
+    "prior_rate": (_POSITIVE, "a positive number"),
     "learning_rate": (_POSITIVE, "a positive number"),
     "power_t": (lambda v: 0 <= v <= 1, "a number from 0 to 1"),
     "bits": (lambda v: 8 <= v <= 28, "a whole number from 8 to 28"),
