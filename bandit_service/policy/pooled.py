@@ -37,7 +37,7 @@ from bandit_service.policy.pooling import LEAST, Base, Floats, Seen, base_of, po
 from bandit_service.policy.prediction import Prediction
 from bandit_service.policy.regression import Regression
 from bandit_service.policy.settings import PolicySettings
-from bandit_service.policy.spreads import InUse, Spreads, likelihoods
+from bandit_service.policy.spreads import InUse, Spreads, are_told, likelihoods
 
 FORMAT: Final = 1
 _LONG: Final = 10_000
@@ -111,7 +111,8 @@ class PooledModel:
         placement = cells.placement(name)
         typical = self._settings.typical_reward
         base = base_of(cells, placement, persona, typical)
-        if reward > 0.0 and probabilities is not None and len(actions) > 1:
+        told_all = are_told(probabilities, len(actions), chosen)
+        if reward > 0.0 and probabilities is not None and told_all and len(actions) > 1:
             self._score(shared, actions, chosen, probabilities, reward / base.worth)
         arm = cells.arm(placement, arm_name)
         told = self._regression.learn(
