@@ -145,6 +145,7 @@ class Chooser(ModelPolicy):
 
     def distribution(self, candidates: Candidates, shared: str) -> Distribution:
         """The probabilities of ``candidates`` for the decision that ``shared`` describes."""
+        shared = self._model.reads(shared)
         key = (candidates.key, shared)
         kept = self._kept.get(key)
         if kept is None:

@@ -32,6 +32,9 @@ class Model(Protocol):
         ``probabilities`` are the propensities of all K candidates, where the log has them.
         """
 
+    def reads(self, shared: str) -> str:
+        """What of a shared line ``predict`` goes by, while nothing is learned."""
+
     def predict(self, shared: str, actions: Sequence[str]) -> Prediction:
         """What is to be thought of the candidates."""
 

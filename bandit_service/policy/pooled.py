@@ -79,6 +79,12 @@ class PooledModel:
         """Share of a score that the outcomes since the last one add up to."""
         self._regression = Regression(settings, None if kept is None else kept.regression)
 
+    def reads(self, shared: str) -> str:
+        """See ``model.Model``: the persona alone, until situations have shown their worth."""
+        if self._situated and self._spreads.in_use().context > 0.0:
+            return shared
+        return _alone(shared)
+
     def predict(self, shared: str, actions: Sequence[str]) -> Prediction:
         """See ``model.Model``: rewards with deviations."""
         name, arms, persona = self._whose(shared, actions)
@@ -201,17 +207,17 @@ class PooledModel:
         self, shared: str, actions: Sequence[str], base: Base, found: Seen, used: InUse
     ) -> tuple[Floats, Floats]:
         """Posterior mean and variance of the relative reward of K candidates."""
-        neutral, full = self._told(shared, actions, needed=used.context > _IGNORED)
+        neutral, full = self._told(shared, actions, needed=used.context > 0.0)
         prior = _prior(base, neutral, np.array([used.prior]))
         known = posterior(found, prior, np.array([used.arms]), np.array([used.own]))
         mean = known.mean[0]
-        if used.context > _IGNORED:
+        if used.context > 0.0:
             mean = mean + used.context * _beyond(found, neutral, full)
         return mean, known.variance[0]
 
     def _told(self, shared: str, actions: Sequence[str], *, needed: bool) -> tuple[Floats, Floats]:
         """What VW says of K candidates to this persona, and to this visitor where it is needed."""
-        plain = f"shared |p {persona_of(shared)}"
+        plain = _alone(shared)
         neutral = _finite(self._regression.predict(plain, actions))
         if not (needed and self._situated) or plain == shared:
             return neutral, neutral
@@ -235,8 +241,9 @@ class PooledModel:
         return max(length - shown, shown / 4.0, 1.0)
 
 
-_IGNORED: Final = 0.02
-"""What VW says of a situation is not asked for where less of it than this is believed."""
+def _alone(shared: str) -> str:
+    """A shared line that says the persona and nothing else."""
+    return f"shared |p {persona_of(shared)}"
 
 
 def _prior(base: Base, told: Floats, trust: Floats) -> Floats:

@@ -36,7 +36,9 @@ class Regression:
         Raises:
             SnapshotError: if VW cannot load ``data``.
         """
-        self._vw: Any = vowpal.opened(arguments(settings)) if data is None else vowpal.loaded(data)
+        if data is None:  # loaded once too: from then on all write the same bytes
+            data = vowpal.written(vowpal.opened(arguments(settings)))
+        self._vw: Any = vowpal.loaded(data)
 
     def learn(self, shared: str, action: str, value: float, importance: float) -> float:
         """Learn that ``action`` was worth ``value``; what was predicted of it before."""
@@ -55,7 +57,7 @@ class Regression:
 
     def save(self) -> bytes:
         """The model as bytes that the constructor reads back."""
-        return vowpal.saved(self._vw)
+        return vowpal.written(self._vw)
 
     def close(self) -> None:
         """Free what VW holds; the model cannot be used afterwards."""

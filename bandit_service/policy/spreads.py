@@ -48,9 +48,11 @@ _PRIOR: Final[dict[str, tuple[float, ...]]] = {
     "arms": (0.0, -1.0, -2.0),
     "own": (0.0, 0.0, 0.0, -1.0, -2.0),
     "prior": (0.0, 0.0, 0.0),
-    "context": (1.0, 0.0, 0.0),
+    "context": (3.0, 0.0, 0.0),
 }
 """Log weights before anything was seen."""
+IGNORED: Final = 0.1
+"""Where no more than this is believed of what VW says of a situation, it is not asked."""
 _MEMORY: Final = 20_000.0
 """Rewards after which what was learned of the ladders has faded to a third."""
 
@@ -84,7 +86,8 @@ class Spreads(msgspec.Struct, array_like=True):
         """The values to go by, spreads averaged as variances."""
         arms = math.sqrt(self._mean("arms", squared=True))
         own = math.sqrt(self._mean("own", squared=True))
-        return InUse(arms, own, self._mean("prior"), self._mean("context"))
+        context = self._mean("context")
+        return InUse(arms, own, self._mean("prior"), context if context > IGNORED else 0.0)
 
     def rungs(self, used: InUse) -> Rungs:
         """All that is scored when a reward comes, ladder after ladder."""

@@ -81,6 +81,10 @@ class VowpalModel:
         _learn(self._vw, examples)
         _finish(self._vw, examples)
 
+    def reads(self, shared: str) -> str:
+        """See ``model.Model``: everything."""
+        return shared
+
     def predict(self, shared: str, actions: Sequence[str]) -> Prediction:
         """Probabilities and expected rewards of the candidates."""
         examples = _parse(self._vw, "\n".join((shared, *actions)))
@@ -263,10 +267,10 @@ def loaded(data: bytes) -> Any:
 
 
 def saved(workspace: Any) -> bytes:
-    """The bytes of a workspace, as a loaded copy of it writes them."""
-    copy = loaded(_written(workspace))
+    """The bytes of a workspace as a loaded copy writes them, whether it ever was loaded or not."""
+    copy = loaded(written(workspace))
     try:
-        return _written(copy)
+        return written(copy)
     finally:
         copy.finish()
 
@@ -290,7 +294,8 @@ def predicted(workspace: Any, example: Any) -> float:
     return value
 
 
-def _written(workspace: Any) -> bytes:
+def written(workspace: Any) -> bytes:
+    """The bytes of a workspace."""
     try:
         with tempfile.TemporaryDirectory(prefix="bandit-service-") as folder:
             path = Path(folder) / "model.vw"

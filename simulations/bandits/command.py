@@ -126,8 +126,7 @@ def run_command(
         quick=quick,
         upworthy=upworthy,
     )
-    if against not in plan.policies and policies is not None:
-        against = _reference(against, plan.policies)
+    against = _reference(against, plan.policies)
     said = described(plan)
     folder = _folder(out)
     began = time.monotonic()

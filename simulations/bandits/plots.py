@@ -80,7 +80,12 @@ def figure(table: WorldTable) -> go.Figure:
         hovermode="x unified",
         showlegend=True,
     )
-    drawn.update_xaxes(type="log", title="first impressions of each placement")
+    drawn.update_xaxes(
+        type="log",
+        title="first impressions of each placement",
+        tickvals=table.ends,
+        ticktext=[f"{end:,}" for end in table.ends],
+    )
     drawn.update_yaxes(tickformat=".0%", title="headroom captured")
     return drawn
 

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from bandit_service.errors import BanditError, EvaluationError
+from bandit_service.errors import BanditError, EvaluationError, InvalidInput
 from simulations.bandits import policies, results
 from simulations.bandits.race import EDGES, race
 from simulations.bandits.results import Ground, Run, Study
@@ -80,14 +80,21 @@ def described(plan: Plan) -> list[results.World]:
 
 
 def play(task: Task) -> Played:
-    """Run one task."""
+    """Run one task.
+
+    Raises:
+        InvalidInput: if the world has no impression that is reported on.
+    """
     place = world(task.world, task.setup)
     with _in_memory():
         player = policies.make(task.policy)(place, task.setup.seed)
         try:
-            return race(place, player, policy=task.policy, seed=task.setup.seed)
+            played = race(place, player, policy=task.policy, seed=task.setup.seed)
         finally:
             player.close()
+    if not played[0].placements:
+        raise InvalidInput(f"{task.world} reports on nothing", hint="it is all history: add to it")
+    return played
 
 
 def run(parts: Sequence[Task], *, processes: int) -> Iterator[Played]:

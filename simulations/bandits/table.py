@@ -22,20 +22,21 @@ LEGEND: Final = (
 def columns(table: WorldTable) -> list[str]:
     """The heads of the columns."""
     at = [f"headroom at {h:,}" if h else "headroom, all" for h in table.horizons]
-    paired = ["", ""] if not table.reference else [f"against {table.reference}", ""]
+    paired = [f"against {table.reference}", ""] if table.reference else []
     return ["policy", *at, "lift", "regret", *paired, "least share", "µs"]
 
 
-def cells(line: Line, seeds: int) -> list[str]:
-    """The texts of one line; a policy that does not have all ``seeds`` says so."""
-    name = line.policy if line.seeds == seeds else f"{line.policy} ({line.seeds} of {seeds} seeds)"
+def cells(line: Line, table: WorldTable) -> list[str]:
+    """The texts of one line; a policy that does not have all seeds says so."""
+    name = line.policy
+    if line.seeds != table.seeds:
+        name = f"{name} ({line.seeds} of {table.seeds} seeds)"
     return [
         name,
         *(percent(estimate) for estimate in line.headroom),
         percent(line.lift),
         number(line.regret),
-        points(line.against),
-        line.mark,
+        *((points(line.against), line.mark) if table.reference else ()),
         NOTHING if line.least is None else f"{line.least:.0%}",
         f"{line.microseconds:.0f}" if line.microseconds >= 1 else "< 1",
     ]
@@ -59,7 +60,7 @@ def in_terminal(table: WorldTable) -> Table:
     for number_of, head in enumerate(columns(table)):
         shown.add_column(head, justify="right" if number_of else "left")
     for line in table.lines:
-        shown.add_row(*cells(line, table.seeds))
+        shown.add_row(*cells(line, table))
     return shown
 
 
@@ -70,32 +71,27 @@ def markdown(tables: Sequence[WorldTable]) -> str:
 
 def percent(estimate: Estimate | None) -> str:
     """A share with its interval."""
-    return _with_interval(estimate, 100.0, "{:.1f}", " %")
+    return _with_interval(estimate, 100.0, "z.1f", " %")
 
 
 def points(estimate: Estimate | None) -> str:
     """A difference of shares, in points."""
-    return _with_interval(estimate, 100.0, "{:+.1f}", "")
+    return _with_interval(estimate, 100.0, "+z.1f", "")
 
 
 def number(estimate: Estimate | None) -> str:
     """A number with its interval."""
-    return _with_interval(estimate, 1.0, "{:.3f}", "")
+    return _with_interval(estimate, 1.0, "z.3f", "")
 
 
 def _with_interval(estimate: Estimate | None, scale: float, form: str, unit: str) -> str:
+    """``form`` has a z: what is rounded to 0 has no sign."""
     if estimate is None:
         return NOTHING
-    value = f"{form.format(_plain(scale * estimate.value))}{unit}"
+    value = f"{scale * estimate.value:{form}}{unit}"
     if estimate.low is None or estimate.high is None:
         return value
-    low, high = (form.format(_plain(scale * end)) for end in (estimate.low, estimate.high))
-    return f"{value} [{low}, {high}]"
-
-
-def _plain(value: float) -> float:
-    """Without the sign of what is rounded to 0."""
-    return 0.0 if abs(value) < 5e-4 else value
+    return f"{value} [{scale * estimate.low:{form}}, {scale * estimate.high:{form}}]"
 
 
 def _document(table: WorldTable) -> Iterator[str]:
@@ -107,7 +103,7 @@ def _document(table: WorldTable) -> Iterator[str]:
     yield _row(heads)
     yield _row(["---", *["---:"] * (len(heads) - 1)])
     for line in table.lines:
-        yield _row(cells(line, table.seeds))
+        yield _row(cells(line, table))
     yield ""
 
 

@@ -15,6 +15,7 @@ from simulations.bandits.results import Study, encode, merged, read
 from simulations.bandits.rivals import RIVALS, simple
 from simulations.bandits.rivals.entry import Rival
 from simulations.bandits.study import Plan, described, run, tasks
+from tests.simulations.bandits.script import Script, batch, spot
 
 TABLE = cast("dict[str, Rival]", RIVALS)
 PLAN = Plan(("duel:200", "null:100"), ("ours", "uniform"), (1, 2), quick=True)
@@ -84,6 +85,13 @@ def test_a_failure_in_another_process_is_told_as_well(tests_file: Path) -> None:
     ]
     with pytest.raises(EvaluationError, match=r"in newsroom:100, seed 1: .*gone\.csv"):
         list(run(gone, processes=2))
+
+
+def test_a_world_that_reports_on_nothing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    silent = Script([batch([0], [False], [1], of=spot(reported=False))])
+    monkeypatch.setattr(study, "world", lambda name, setup: silent)
+    with pytest.raises(EvaluationError, match="uniform in silent, seed 1: silent reports on noth"):
+        list(run(tasks(Plan(("silent",), ("uniform",), (1,))), processes=1))
 
 
 @pytest.mark.parametrize(
