@@ -205,7 +205,7 @@ def remember(placement: Placement, rewards: float, memory: float) -> None:
 def watch(placement: Placement, arm: Arm, expected: float, reward: float) -> bool:
     """Compare an outcome with what was expected, both in typical rewards; True after an alarm.
 
-    ``expected`` is what the placement earns with this persona; how much better or worse the variant
+    Neither is negative. ``expected`` is what the placement earns with this persona; how much better or worse the variant
     is than that, the arm's own sums say. The outcome must not be in them yet.
 
     Source: Page (1954), with the log likelihood ratio of Poisson counts,

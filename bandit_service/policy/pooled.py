@@ -124,7 +124,9 @@ class PooledModel:
         told = self._regression.learn(
             shared, actions[chosen], reward / base.unit - base.level, 1.0 / base.noise
         )
-        rewarded, expected = reward / base.worth, base.unit * base.level / base.worth
+        worth = base.worth if cells.site.a > 0.0 else abs(reward) or 1.0  # the first is typical
+        # Alarms count what is above 0: less than nothing cannot be expected of a variant.
+        rewarded, expected = max(reward, 0.0) / worth, max(base.unit * base.level, 0.0) / worth
         watch(placement, arm, expected, rewarded)
         self._count(placement, arm, persona, reward, told)
         everywhere = cells.personas.get(persona)
@@ -134,7 +136,7 @@ class PooledModel:
         everywhere.expected += base.everybody
         arm.expected += placement.weight * expected
         arm.r += placement.weight * rewarded
-        fade(placement, abs(rewarded), self._settings.memory)
+        fade(placement, abs(reward) / worth, self._settings.memory)
 
     def predict_and_learn(
         self,
