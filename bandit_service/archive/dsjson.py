@@ -10,6 +10,8 @@ from, no more and no less.
   splits at spaces and hashes as it does the text format. Rejected: a JSON member a feature, since
   VW takes names that begin with ``_`` for its own, and JSON forbids a feature said twice. All that
   comes from outside is percent-encoded in those lines, so nothing in it is syntax to JSON or VW.
+  The words of a headline are weighed, which ``_text`` cannot say. They are members: none begins
+  with ``_``, and none comes twice.
 - *Actions* stand in the order of the log; ``a`` and ``p`` list the chosen one first, as VW's tools
   expect, and count actions from 1.
 
@@ -60,6 +62,13 @@ def line_of(outcome: Outcome, lines: Sequence[str]) -> bytes:
 
 
 def _namespaces(line: str) -> dict[str, Any]:
-    """The namespaces of a text line: ``|p a b |t c`` has two."""
+    """The namespaces of a text line: ``|p a b |w:0.5 c`` has two."""
     parts = (part.split(" ", 1) for part in line.split("|")[1:])
-    return {name: {"_text": features.strip()} for name, features in parts}
+    return dict(_namespace(name, features.strip()) for name, features in parts)
+
+
+def _namespace(name: str, features: str) -> tuple[str, dict[str, Any]]:
+    name, weighed, weight = name.partition(":")
+    if not weighed:
+        return name, {"_text": features}
+    return name, dict.fromkeys(features.split(" "), float(weight))

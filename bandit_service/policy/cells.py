@@ -20,7 +20,8 @@ placement is remembered faintly, so that it is explored anew. False alarms come 
 exp(ALARM) expected rewards or less often.
 
 *Bounds.* Candidates may come with a request, under ids that never come again: placements and
-variants that were not shown for longest are let go beyond ``MAX_ARMS``.
+variants that were not shown for longest are let go beyond ``MAX_ARMS``, and beyond ``MOST_OF_ONE``
+those of their own placement, so that one that has new ids all the time costs no other its sums.
 
 Everything is a function of the outcomes in their order, so that a fold may stop and go on anywhere.
 """
@@ -40,6 +41,8 @@ AFTER_ALARM: Final = 50.0
 """Rewards of a placement that are remembered after an alarm."""
 MAX_ARMS: Final = 100_000
 """Variants of a site with sums of their own."""
+MOST_OF_ONE: Final = 1_000
+"""Variants of a placement with sums of their own."""
 _HEAVY: Final = 1e9
 """Weight beyond which a placement's sums are brought back to units of 1."""
 _ARM_PRIOR: Final = 10.0
@@ -170,18 +173,19 @@ class Cells(msgspec.Struct, array_like=True):
             found = Arm(alarms=[Alarm() for _ in DROPS])
             self.arms += 1
         placement.arms[name] = found
+        while len(placement.arms) > MOST_OF_ONE:
+            self._forget_one_of(placement)
         while self.arms > MAX_ARMS:
-            self._forget_one()
+            oldest = next(iter(self.placements))
+            self._forget_one_of(self.placements[oldest])
+            if not self.placements[oldest].arms:
+                del self.placements[oldest]
         return found
 
-    def _forget_one(self) -> None:
-        """Let go of the variant that was not shown for longest, on such a placement."""
-        name = next(iter(self.placements))
-        oldest = self.placements[name]
-        oldest.arms.pop(next(iter(oldest.arms)))
+    def _forget_one_of(self, placement: Placement) -> None:
+        """Let go of the variant that was not shown for longest."""
+        placement.arms.pop(next(iter(placement.arms)))
         self.arms -= 1
-        if not oldest.arms:
-            del self.placements[name]
 
     def seen(self, placement: Placement) -> None:
         """Count one more outcome of a placement."""
@@ -201,7 +205,7 @@ def remember(placement: Placement, rewards: float, memory: float) -> None:
 def watch(placement: Placement, arm: Arm, expected: float, reward: float) -> bool:
     """Compare an outcome with what was expected, both in typical rewards; True after an alarm.
 
-    ``expected`` is what the placement earns with this persona; how much better or worse the variant
+    Neither is negative. ``expected`` is what the placement earns with this persona; how much better or worse the variant
     is than that, the arm's own sums say. The outcome must not be in them yet.
 
     Source: Page (1954), with the log likelihood ratio of Poisson counts,

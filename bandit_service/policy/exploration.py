@@ -32,6 +32,20 @@ GREED: Final[Mapping[Exploration, str]] = {
 """The setting that says how greedily a model is followed."""
 
 
+_PART: Final[Mapping[Exploration, frozenset[str]]] = {
+    "thompson": frozenset({"sharpness", "memory"}),
+    "squarecb": frozenset({"gamma"}),
+    "softmax": frozenset({"gamma"}),
+    "epsilon": frozenset({"epsilon"}),
+}
+
+
+def idle_of(policy: PolicySettings) -> frozenset[str]:
+    """The settings that play no part under its exploration: those of the others."""
+    every = frozenset[str]().union(*_PART.values())
+    return every - _PART[policy.exploration]
+
+
 def explored(policy: PolicySettings, prediction: Prediction) -> list[float]:
     """K probabilities from what a model predicts, before any floor, share and holdout."""
     rewards = prediction.rewards

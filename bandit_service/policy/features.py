@@ -43,7 +43,8 @@ TAGS: Final = "g"
 WORDS: Final = "w"
 MAX_WORDS: Final = 40
 """Words of a headline that are looked at."""
-_WORD: Final = re.compile(r"\w+")
+_WORD: Final = re.compile(r"[^\W_]+")
+"""Letters and digits: JSON for VW cannot name a feature that begins with ``_``."""
 VISITOR_KEYS: Final = frozenset({"seen", "last"})
 """Context features about the visitor and this content; all others belong to the situation."""
 

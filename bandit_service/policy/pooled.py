@@ -37,7 +37,7 @@ from bandit_service.policy.pooling import LEAST, Base, Floats, Seen, base_of, po
 from bandit_service.policy.prediction import Prediction
 from bandit_service.policy.regression import Regression
 from bandit_service.policy.settings import PolicySettings
-from bandit_service.policy.spreads import InUse, Spreads, likelihoods
+from bandit_service.policy.spreads import InUse, Spreads, are_told, likelihoods
 
 FORMAT: Final = 1
 _LONG: Final = 10_000
@@ -117,13 +117,16 @@ class PooledModel:
         placement = cells.placement(name)
         typical = self._settings.typical_reward
         base = base_of(cells, placement, persona, typical)
-        if reward > 0.0 and probabilities is not None and len(actions) > 1:
+        told_all = are_told(probabilities, len(actions), chosen)
+        if reward > 0.0 and probabilities is not None and told_all and len(actions) > 1:
             self._score(shared, actions, chosen, probabilities, reward / base.worth)
         arm = cells.arm(placement, arm_name)
         told = self._regression.learn(
             shared, actions[chosen], reward / base.unit - base.level, 1.0 / base.noise
         )
-        rewarded, expected = reward / base.worth, base.unit * base.level / base.worth
+        worth = base.worth if cells.site.a > 0.0 else abs(reward) or 1.0  # the first is typical
+        # Alarms count what is above 0: less than nothing cannot be expected of a variant.
+        rewarded, expected = max(reward, 0.0) / worth, max(base.unit * base.level, 0.0) / worth
         watch(placement, arm, expected, rewarded)
         self._count(placement, arm, persona, reward, told)
         everywhere = cells.personas.get(persona)
@@ -133,7 +136,7 @@ class PooledModel:
         everywhere.expected += base.everybody
         arm.expected += placement.weight * expected
         arm.r += placement.weight * rewarded
-        fade(placement, abs(rewarded), self._settings.memory)
+        fade(placement, abs(reward) / worth, self._settings.memory)
 
     def predict_and_learn(
         self,

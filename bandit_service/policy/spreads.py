@@ -124,6 +124,16 @@ class Spreads(msgspec.Struct, array_like=True):
 _COUNT: Final = sum(map(len, LADDERS.values()))
 
 
+def are_told(probabilities: Sequence[float] | None, count: int, chosen: int) -> bool:
+    """Whether there is a propensity of each of ``count`` candidates; logs of others lack some."""
+    return (
+        probabilities is not None
+        and len(probabilities) == count
+        and all(0.0 <= p < math.inf for p in probabilities)
+        and probabilities[chosen] > 0.0
+    )
+
+
 def likelihoods(probabilities: Sequence[float], expected: Floats, chosen: int) -> list[float]:
     """The log probability that it was ``chosen`` that was rewarded, for each of G settings.
 

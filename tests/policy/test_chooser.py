@@ -42,7 +42,7 @@ def test_a_floor_above_a_cap_gives_way_to_it() -> None:
 
 
 def test_a_model_driven_out_of_range_chooses_evenly() -> None:
-    settings = SiteSettings(policy=PolicySettings(learning_rate=10.0))
+    settings = SiteSettings(policy=PolicySettings(exploration="squarecb", learning_rate=10.0))
     model = VowpalModel(settings.policy)
     for n in range(50):
         model.learn("shared |p x", ["|a a", "|a b"], n % 2, 1e38)

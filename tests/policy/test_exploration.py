@@ -35,6 +35,6 @@ def test_formulas_give_what_vowpal_wabbit_gives_in_float32(
     prediction = model.predict("shared |p x", LINES)
     model.close()
 
-    given = explored(settings, prediction.rewards)
+    given = explored(settings, prediction)
     assert sum(given) == pytest.approx(1.0, abs=1e-12)
     assert given == pytest.approx(prediction.probabilities, abs=2e-6)

@@ -48,7 +48,7 @@ def test_saving_restoring_and_going_on_gives_the_same_bytes(exploration: Explora
 
 
 def test_the_bindings_predict_what_the_wrappers_around_them_do() -> None:
-    settings = PolicySettings(learning_rate=0.05)
+    settings = PolicySettings(exploration="squarecb", learning_rate=0.05)
     data = examples(2_000)
     plain = vowpalwabbit.Workspace(f"{arguments(settings)} --quiet")
     for shared, lines, chosen, reward in data:
@@ -87,7 +87,7 @@ def test_the_order_in_which_candidates_are_listed_teaches_nothing(
 
 
 def test_an_untrained_model_expects_the_typical_reward_and_chooses_evenly() -> None:
-    settings = PolicySettings(typical_reward=0.04)
+    settings = PolicySettings(exploration="squarecb", typical_reward=0.04)
     model = VowpalModel(settings)
 
     prediction = model.predict("shared |p persona=x", ["|a a", "|a b", "|a c", "|a d"])
@@ -98,7 +98,9 @@ def test_an_untrained_model_expects_the_typical_reward_and_chooses_evenly() -> N
 
 
 def test_a_trained_model_prefers_what_a_persona_rewarded() -> None:
-    settings = PolicySettings(typical_reward=0.1, learning_rate=0.05, gamma=30.0)
+    settings = PolicySettings(
+        exploration="squarecb", typical_reward=0.1, learning_rate=0.05, gamma=30.0
+    )
     model = VowpalModel(settings, trained(settings, examples(6_000)))
     lines = [f"|a film/v{arm}@1 |g tag=t{arm % 3}" for arm in range(6)]
 
@@ -111,7 +113,7 @@ def test_a_trained_model_prefers_what_a_persona_rewarded() -> None:
 
 
 def test_expected_rewards_come_in_the_order_of_the_candidates() -> None:
-    settings = PolicySettings(typical_reward=0.1, learning_rate=0.05)
+    settings = PolicySettings(exploration="squarecb", typical_reward=0.1, learning_rate=0.05)
     model = VowpalModel(settings, trained(settings, examples(3_000)))
     lines = [f"|a film/v{arm}@1 |g tag=t{arm % 3}" for arm in range(6)]
 

@@ -35,6 +35,10 @@ class _Space(msgspec.Struct, frozen=True):
     text: str = msgspec.field(name="_text")
 
 
+_Candidate = dict[str, dict[str, str | float]]
+"""Namespaces of a candidate: of text, or of features that weigh alike."""
+
+
 class Actions:
     """Names of actions, which are the same for the same features."""
 
@@ -122,10 +126,10 @@ def flattened(value: Any, name: str = "", depth: int = 0) -> Iterator[tuple[str,
 
 def _ours(row: Item, features: dict[str, Any]) -> Asked:
     """The very lines of the service, which the export holds."""
-    multi = msgspec.convert(features.pop("_multi"), list[dict[str, _Space]])
+    multi = msgspec.convert(features.pop("_multi"), list[_Candidate])
     spaces = msgspec.convert(features, dict[str, _Space])
     shared = "".join(f" |{name} {space.text}" for name, space in spaces.items())
-    lines = [" ".join(f"|{name} {space.text}" for name, space in a.items()) for a in multi]
+    lines = [" ".join(_written(name, space) for name, space in a.items()) for a in multi]
     candidates = Candidates([_variant(arm) for arm in row.arms], lines)
     found = {name: _pairs(space) for name, space in spaces.items()}
     traits: dict[str, list[str]] = {}
@@ -133,6 +137,16 @@ def _ours(row: Item, features: dict[str, Any]) -> Asked:
         traits.setdefault(name, []).append(value)
     context = dict((*found.get("v", []), *found.get("s", [])))
     return Asked(_decision(row, candidates, traits, context), f"shared{shared}", candidates)
+
+
+def _written(name: str, space: dict[str, str | float]) -> str:
+    """A namespace of a candidate as a line of the service has it."""
+    match [*dict.fromkeys(space.values())]:
+        case [str(text)] if [*space] == ["_text"]:
+            return f"|{name} {text}"
+        case [int(weight) | float(weight)]:
+            return f"|{name}:{weight:.4g} {' '.join(space)}"
+    raise ValueError(f"the features of {name} neither are text nor weigh alike")
 
 
 def _pairs(space: _Space) -> list[tuple[str, str]]:

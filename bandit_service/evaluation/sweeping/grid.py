@@ -25,7 +25,13 @@ import msgspec
 
 from bandit_service.errors import BanditError, InvalidInput, SettingsError
 from bandit_service.evaluation.targets.replay import blind_settings
-from bandit_service.policy.settings import SiteSettings, check_settings, read_settings
+from bandit_service.policy.exploration import idle_of
+from bandit_service.policy.settings import (
+    PolicySettings,
+    SiteSettings,
+    check_settings,
+    read_settings,
+)
 
 MOST_POINTS: Final = 64
 """Points at most. Each costs a reading of the log; and the more are compared, the luckier the best
@@ -51,7 +57,7 @@ class Point(NamedTuple):
     def does(self) -> tuple[str, bool]:
         """What it does, equal exactly for points that do the same."""
         settings = blind_settings(self.settings) if self.blind else self.settings
-        return settings.id, self.blind
+        return _working(settings).id, self.blind
 
 
 class Unreadable(NamedTuple):
@@ -116,6 +122,8 @@ def plan_of_grid(path: Path, present: SiteSettings, *, blind: bool = False) -> P
     count = math.prod(len(values) for values in grid.vary.values())
     _check_count(count, f"{path} makes")
     points = [_point(path, tree, chosen) for chosen in _combinations(grid.vary)]
+    for key in grid.vary:
+        _check_part(path, key, points)
     return Plan(_planned(points, base, blind=blind, where=f"{path} makes"), [])
 
 
@@ -123,7 +131,8 @@ def _planned(
     points: Sequence[Point], base: SiteSettings, *, blind: bool, where: str
 ) -> list[Point]:
     """The base first, then the others, then the twins; of those that do the same, the first."""
-    same = [point for point in points if point.settings.id == base.id]
+    does = Point(BASE, base).does
+    same = [point for point in points if point.does == does]
     first = same[0] if same else Point(BASE, base)
     ordered = [first, *points]
     found: dict[tuple[str, bool], Point] = {}
@@ -167,6 +176,26 @@ def _check_axis(path: Path, tree: Mapping[str, Any], key: str, values: object) -
                 field=key,
                 hint="list each value once",
             )
+
+
+def _check_part(path: Path, key: str, points: Sequence[Point]) -> None:
+    """Refuse to vary what plays no part under any of the explorations that are tried."""
+    policies = [point.settings.policy for point in points]
+    if all(key.removeprefix("policy.") in idle_of(policy) for policy in policies):
+        explorations = " and ".join(sorted({policy.exploration for policy in policies}))
+        raise SettingsError(
+            f"{path}: {key} makes no difference to exploration by {explorations}",
+            field=key,
+            hint="leave it out, or set policy.exploration in the base",
+        )
+
+
+def _working(settings: SiteSettings) -> SiteSettings:
+    """The settings with what plays no part as it is by default."""
+    plain = PolicySettings()
+    idle = {name: getattr(plain, name) for name in idle_of(settings.policy)}
+    policy = msgspec.structs.replace(settings.policy, **idle)
+    return SiteSettings(rewards=settings.rewards, policy=policy)
 
 
 def _point(path: Path, tree: Mapping[str, Any], chosen: Mapping[str, Any]) -> Point:

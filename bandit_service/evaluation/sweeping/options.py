@@ -32,6 +32,7 @@ from bandit_service.evaluation.folds.keyed_sums import KeyedSums
 from bandit_service.evaluation.folds.ratio import Ratio
 from bandit_service.evaluation.folds.sums import ExactSums
 from bandit_service.evaluation.terms import filled, terms_of
+from bandit_service.policy.exploration import GREED
 from bandit_service.policy.settings import PolicySettings
 
 FLOORS: Final = (0.01, 0.02, 0.05, 0.1, 0.2)
@@ -39,7 +40,7 @@ FLOORS: Final = (0.01, 0.02, 0.05, 0.1, 0.2)
 HOLDOUTS: Final = (0.01, 0.02, 0.05, 0.1)
 """Tried beside none, without a floor."""
 TIMES: Final = (0.25, 4.0)
-"""What gamma or epsilon is multiplied by, without floor and holdout."""
+"""What sharpness, gamma or epsilon is multiplied by, without floor and holdout."""
 NEVER: Final = 1e15
 """A weight from which something counts as never shown; beyond it a sum would lose its meaning."""
 
@@ -148,7 +149,7 @@ def _varied(policy: PolicySettings, bare: PolicySettings) -> Iterator[Way]:
     for holdout in HOLDOUTS:
         one = replace(bare, holdout=holdout)
         yield Way(f"holdout {holdout:g}, no floor", "holdout", _changes(policy, one), one)
-    rate = "epsilon" if policy.exploration == "epsilon" else "gamma"
+    rate = GREED[policy.exploration]
     for times in TIMES:
         value = getattr(policy, rate) * times
         if rate == "epsilon":
@@ -163,6 +164,6 @@ def _changes(policy: PolicySettings, to: PolicySettings) -> str:
     """What to write in the settings to get from one to the other."""
     return ", ".join(
         f"policy.{name} = {getattr(to, name):g}"
-        for name in ("gamma", "epsilon", "floor", "holdout")
+        for name in (GREED[policy.exploration], "floor", "holdout")
         if getattr(to, name) != getattr(policy, name)
     )

@@ -109,7 +109,9 @@ class Replay:
             shared = shared_line(UNKNOWN, {}, decision.context)
         if chosen < 0 or not math.isfinite(reward):
             return self._given(candidates, self._model.predict(shared, candidates.lines))
-        prediction = self._model.predict_and_learn(shared, candidates.lines, chosen, reward)
+        prediction = self._model.predict_and_learn(
+            shared, candidates.lines, chosen, reward, decision.probabilities
+        )
         self.outcomes += 1
         return self._given(candidates, prediction)
 
