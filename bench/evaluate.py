@@ -7,9 +7,9 @@ more with every estimator, the reward model and its reading included.
 
 *A policy that learns.* Outcomes a second, each predicted before it is learned. The reference is
 Vowpal Wabbit's own driver, which learns the same examples in the same order from a text file, under
-the same arguments: it predicts each too, and makes no policy of it. "Alone" is without the reading
-of the log: entries are decoded and tables are batches before, and no rows are made of entries; the
-join is in it. Our own log is that of ``fold``; tables have as many candidates as the campaigns of
+the same arguments, those of SquareCB: it predicts each too, and makes no policy of it. "Alone" is
+without the reading of the log: entries are decoded and tables are batches before, and no rows are
+made of entries; the join is in it. Our own log is that of ``fold``; tables have as many candidates as the campaigns of
 the Open Bandit Dataset.
 """
 
@@ -49,7 +49,7 @@ from bandit_service.policy.settings import SiteSettings
 from bandit_service.policy.vowpal import VowpalModel
 from bandit_service.runtime import spare_the_collector
 from bandit_service.storage.memory import MemoryStore
-from bench.fold import Recorder, Run, make_log, run_driver, timed, write_examples
+from bench.fold import SQUARECB, Recorder, Run, make_log, run_driver, timed, write_examples
 from bench.measures import BenchError, Row, Scale, Spread, Table
 from bench.servers import SITE
 from bench.traffic import PROFILES
@@ -189,7 +189,7 @@ def _fixed_mapping() -> LogMapping:
 
 
 def _own_log(name: str, profiles: int, scale: Scale, folder: Path) -> list[Versus]:
-    settings = SiteSettings()
+    settings = SQUARECB
     rows = make_log(scale.outcomes, profiles=profiles)
     now = [0]
     store = MemoryStore(clock=lambda: now[0]).site(SITE)
@@ -217,7 +217,7 @@ def _own_log(name: str, profiles: int, scale: Scale, folder: Path) -> list[Versu
 
 
 def _table_log(count: int, scale: Scale, folder: Path) -> list[Versus]:
-    settings = SiteSettings()
+    settings = SQUARECB
     path = folder / f"table-{count}.parquet"
     rows = write_table(path, max(100, scale.outcomes // 8), count)
     log = TableLog([path], table_mapping(count), name="table")

@@ -1,9 +1,10 @@
 """``fold``: outcomes a second through the whole fold, beside Vowpal Wabbit's own driver.
 
-Both learn the same examples in the same order under the same arguments. Ours starts from the log's
-bytes, as a rebuild does: decoding, catalog, join, trainer, counters. The driver starts from a text
-file of the very lines that our trainer gives to Vowpal Wabbit, labels included; it has no log to
-decode and nothing to join, and it parses in one thread while it learns in another.
+Both learn the same examples in the same order under the same arguments, those of SquareCB. Ours
+starts from the log's bytes, as a rebuild does: decoding, catalog, join, trainer, counters. The
+driver starts from a text file of the very lines that our trainer gives to Vowpal Wabbit, labels
+included; it has no log to decode and nothing to join, and it parses in one thread while it learns
+in another. Thompson sampling, which the driver does not have, is set beside the driver's SquareCB.
 
 The log is made by the real ``decide`` at a made-up clock: nearly every decision is another
 visitor's, one in twenty is clicked, windows end as time passes.
@@ -26,7 +27,7 @@ from bandit_service.events.entries import START, Event, Position, Tick, decode, 
 from bandit_service.events.identity import DECISION_ENTROPY
 from bandit_service.folds.site import SiteFold
 from bandit_service.policy import vowpal
-from bandit_service.policy.settings import SiteSettings
+from bandit_service.policy.settings import PolicySettings, SiteSettings
 from bandit_service.policy.vowpal import arguments
 from bandit_service.runtime import spare_the_collector
 from bandit_service.services import Services
@@ -38,6 +39,8 @@ from bench.measures import Row, Scale, Spread, Table
 from bench.servers import SITE, settings_in
 from bench.traffic import PROFILES, bodies
 
+SQUARECB: Final = SiteSettings(policy=PolicySettings(exploration="squarecb"))
+"""Settings that Vowpal Wabbit's driver can learn under."""
 TARGET: Final = 0.3
 """Least ratio that we hold ourselves to."""
 CLICKS: Final = 0.05
@@ -83,20 +86,28 @@ def measure(scale: Scale) -> Table:
         compared = [
             _compare(f"{PROFILES} situations", PROFILES, scale, Path(folder)),
             _compare("each its own situation", scale.outcomes, scale, Path(folder)),
+            _compare(
+                f"{PROFILES} situations, thompson", PROFILES, scale, Path(folder), SiteSettings()
+            ),
         ]
     return _table(compared)
 
 
-def _compare(name: str, profiles: int, scale: Scale, folder: Path) -> Comparison:
-    settings = SiteSettings()
+def _compare(
+    name: str,
+    profiles: int,
+    scale: Scale,
+    folder: Path,
+    settings: SiteSettings = SQUARECB,
+) -> Comparison:
     log = make_log(scale.outcomes, profiles=profiles)
     spare_the_collector()  # as the learner and a rebuild do
     examples = folder / "examples.txt"
-    outcomes = write_examples(settings, log, examples)
+    outcomes = write_examples(SQUARECB, log, examples)
     ours: list[Run] = []
     driver: list[Run] = []
     for _ in range(scale.rounds):
-        driver.append(timed(outcomes, lambda: run_driver(settings, examples)))
+        driver.append(timed(outcomes, lambda: run_driver(SQUARECB, examples)))
         ours.append(timed(outcomes, lambda: run_fold(settings, log)))
     return Comparison(name=name, outcomes=outcomes, entries=len(log), ours=ours, driver=driver)
 

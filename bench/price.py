@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import count, cycle
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -31,6 +31,7 @@ from bandit_service.serving.described import Descriptions
 from bandit_service.serving.requests import DecideRequest, check_request
 from bandit_service.serving.view import SiteView
 from bench.measures import BenchError, Row, Scale, Spread, Table
+from bench.models import Models
 from bench.servers import SITE, settings_in
 from bench.traffic import PLACEMENT, bodies
 
@@ -57,18 +58,21 @@ class Price(msgspec.Struct, frozen=True):
 
 def measure(scale: Scale) -> Table:
     """Time every part in every round."""
-    with _bench() as bench:
-        parts = [*_choosing(bench), *_storing(bench), *_whole(bench)]
+    with _bench() as bench, closing(Models(scale)) as models:
+        parts = [*_choosing(bench), *_storing(bench), *_whole(bench), *models.calls()]
         timed: dict[str, list[float]] = {name: [] for name, _ in parts}
         for _ in range(max(2, scale.rounds)):
             for name, call in parts:
                 timed[name].append(_microseconds(call, scale.price_seconds))
+            for name, took in models.whole():
+                timed.setdefault(name, []).append(took())
+        notes = models.notes()
     prices = [Price(name, Spread.of(values)) for name, values in timed.items()]
     return Table(
         title="price: microseconds a call, in one process",
         columns=("µs",),
         rows=tuple(Row(each.part, (each.us.shown(1),)) for each in prices),
-        notes=("median (least to largest round)",),
+        notes=("median (least to largest round)", *notes),
         values=prices,
     )
 

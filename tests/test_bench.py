@@ -11,7 +11,7 @@ import pytest
 
 from bandit_service.events.entries import Position, decode
 from bandit_service.folds.site import SiteFold
-from bandit_service.policy.settings import SiteSettings
+from bandit_service.policy.settings import PolicySettings, SiteSettings
 from bandit_service.policy.vowpal import VowpalModel
 from bench import fold
 from bench.freshness import Sighting, delays
@@ -23,7 +23,7 @@ from bench.servers import WORKERS
 ROWS = {
     "decide": ("no-op Flask view", "decide", "decide, learner on"),
     "freshness": ("freshness",),
-    "fold": ("400 situations", "each its own situation"),
+    "fold": ("400 situations", "each its own situation", "400 situations, thompson"),
     "evaluate": (
         "fixed policy, ips and snips",
         "fixed policy, all estimators",
@@ -34,7 +34,12 @@ ROWS = {
     ),
     "memory": ("a tenth of the log", "the log"),
     "outage": ("Redis well", "Redis hangs"),
-    "price": ("draw", "distribution, kept", "append, the store", "append, redis-py"),
+    "price": (
+        *("draw", "distribution, kept", "append, the store", "append, redis-py"),
+        *("fold an outcome, thompson", "fold an outcome, squarecb"),
+        *("predict, thompson, 6 candidates", "predict, squarecb, 100 candidates"),
+        *("learn, thompson, 100 candidates", "save, thompson, 100 candidates"),
+    ),
 }
 
 
@@ -107,7 +112,7 @@ def test_a_section_that_does_not_exist_is_refused() -> None:
 
 
 def test_the_driver_learns_what_the_fold_learns(tmp_path: Path) -> None:
-    settings = SiteSettings()
+    settings = SiteSettings(policy=PolicySettings(exploration="squarecb"))
     log = fold.make_log(300, profiles=20)
     examples, saved = tmp_path / "examples.txt", tmp_path / "model.vw"
 

@@ -205,8 +205,8 @@ def remember(placement: Placement, rewards: float, memory: float) -> None:
 def watch(placement: Placement, arm: Arm, expected: float, reward: float) -> bool:
     """Compare an outcome with what was expected, both in typical rewards; True after an alarm.
 
-    Neither is negative. ``expected`` is what the placement earns with this persona; how much better or worse the variant
-    is than that, the arm's own sums say. The outcome must not be in them yet.
+    Neither is negative. ``expected`` is what the placement earns with this persona; how much better
+    or worse the variant is than that, the arm's own sums say. The outcome must not be in them yet.
 
     Source: Page (1954), with the log likelihood ratio of Poisson counts,
     ``reward * ln(drop) + (1 - drop) * expected``.

@@ -33,11 +33,12 @@ GREED: Final[Mapping[Exploration, str]] = {
 
 
 _PART: Final[Mapping[Exploration, frozenset[str]]] = {
-    "thompson": frozenset({"sharpness", "memory"}),
-    "squarecb": frozenset({"gamma"}),
-    "softmax": frozenset({"gamma"}),
-    "epsilon": frozenset({"epsilon"}),
+    "thompson": frozenset({"sharpness", "memory", "prior_rate"}),
+    "squarecb": frozenset({"gamma", "learning_rate", "power_t"}),
+    "softmax": frozenset({"gamma", "learning_rate", "power_t"}),
+    "epsilon": frozenset({"epsilon", "learning_rate", "power_t"}),
 }
+"""The settings that not all of them share."""
 
 
 def idle_of(policy: PolicySettings) -> frozenset[str]:

@@ -75,13 +75,14 @@ class PooledModel:
         kept = None if data is None else _decoded(data)
         self._cells = Cells() if kept is None else kept.cells
         self._spreads = Spreads() if kept is None else kept.spreads
+        self._used = self._spreads.in_use()
         self._skipped = 0.0 if kept is None else kept.skipped
         """Share of a score that the outcomes since the last one add up to."""
         self._regression = Regression(settings, None if kept is None else kept.regression)
 
     def reads(self, shared: str) -> str:
         """See ``model.Model``: the persona alone, until situations have shown their worth."""
-        if self._situated and self._spreads.in_use().context > 0.0:
+        if self._situated and self._used.context > 0.0:
             return shared
         return _alone(shared)
 
@@ -90,7 +91,7 @@ class PooledModel:
         name, arms, persona = self._whose(shared, actions)
         placement = self._cells.placements.get(name)
         base, found = seen(self._cells, placement, arms, persona, self._settings.typical_reward)
-        used = self._spreads.in_use()
+        used = self._used
         mean, variance = self._known(shared, actions, base, found, used)
         doubt = base.noise / variance  # outcomes that would tell as much as is known
         sharp = 1.0 + doubt / self._to_come(placement)
@@ -195,8 +196,7 @@ class PooledModel:
         name, arms, persona = self._whose(shared, actions)
         placement = self._cells.placements.get(name)
         base, found = seen(self._cells, placement, arms, persona, self._settings.typical_reward)
-        used = self._spreads.in_use()
-        rungs = self._spreads.rungs(used)
+        rungs = self._spreads.rungs(self._used)
         neutral, full = self._told(shared, actions, needed=True)
         prior = _prior(base, neutral, rungs.prior)
         mean = posterior(found, prior, rungs.arms, rungs.own).mean
@@ -204,6 +204,7 @@ class PooledModel:
         self._spreads.score(
             likelihoods(probabilities, np.maximum(mean, LEAST), chosen), min(worth, 1.0)
         )
+        self._used = self._spreads.in_use()
 
     def _known(
         self, shared: str, actions: Sequence[str], base: Base, found: Seen, used: InUse

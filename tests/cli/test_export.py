@@ -274,7 +274,7 @@ def test_a_site_that_does_not_exist_is_not_found_and_not_made(
     assert set(redis_store._client.keys("*")) == keys
 
 
-@pytest.mark.parametrize("library", ["pyarrow", "scipy", "plotly", "jinja2", "numpy"])
+@pytest.mark.parametrize("library", ["pyarrow", "scipy", "plotly", "jinja2"])
 def test_the_command_line_loads_what_is_large_only_where_it_is_needed(library: str) -> None:
     code = f"import sys, bandit_service.cli; sys.exit({library!r} in sys.modules)"
 

@@ -26,6 +26,7 @@ SITE = """
 window_seconds = 5.0
 max_reward = 1.0
 [policy]
+exploration = "squarecb"
 typical_reward = 0.2
 learning_rate = 0.05
 gamma = 1.0
@@ -138,6 +139,8 @@ def test_a_site_is_swept_by_processes_that_find_its_redis(
     (tmp_path / "config" / "site.toml").write_text(
         f"[rewards]\nwindow_seconds = {QUICK.rewards.window_seconds}\n"
     )
+
+    grid.write_text(GRID.replace("gamma", "sharpness"))  # the site explores as by default
 
     found = as_printed(run("sweep", "--grid", grid, "--processes", 2, "--json"))
 

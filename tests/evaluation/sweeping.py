@@ -32,7 +32,12 @@ EVEN: Final = dict.fromkeys(RATES, 0.25)
 BASE: Final = SiteSettings(
     rewards=RewardSettings(window_seconds=5.0, max_reward=1.0),
     policy=PolicySettings(
-        typical_reward=0.2, learning_rate=0.05, gamma=1.0, slot_seconds=1.0, floor=0.0
+        exploration="squarecb",
+        typical_reward=0.2,
+        learning_rate=0.05,
+        gamma=1.0,
+        slot_seconds=1.0,
+        floor=0.0,
     ),
 )
 """Follows what it learned half-heartedly."""

@@ -15,7 +15,8 @@ from bandit_service.evaluation.sweeping.grid import Point
 from bandit_service.evaluation.sweeping.options import WayFold, ways_of
 from bandit_service.evaluation.sweeping.results import Advice, Option
 from bandit_service.evaluation.targets.learning import Learning
-from bandit_service.policy.settings import PolicySettings, SiteSettings
+from bandit_service.policy.exploration import GREED
+from bandit_service.policy.settings import Exploration, PolicySettings, SiteSettings
 from tests.evaluation.batches import a_batch, a_target, changed
 from tests.evaluation.sweeping import BASE, GOOD, a_log, opened, settings, surveyed
 
@@ -44,7 +45,7 @@ def spread(path: Path, point: Point, others: list[PolicySettings]) -> list[list[
     return found
 
 
-@pytest.mark.parametrize("exploration", ["squarecb", "softmax", "epsilon"])
+@pytest.mark.parametrize("exploration", ["thompson", "squarecb", "softmax", "epsilon"])
 def test_one_model_answers_for_all_ways_as_a_model_of_each_would(
     path: Path, exploration: str
 ) -> None:
@@ -62,7 +63,7 @@ def test_one_model_answers_for_all_ways_as_a_model_of_each_would(
 
 
 def test_ways_vary_one_thing_and_say_what_to_write() -> None:
-    policy = PolicySettings(gamma=40.0, floor=0.02, holdout=0.05)
+    policy = PolicySettings(exploration="squarecb", gamma=40.0, floor=0.02, holdout=0.05)
 
     ways = {way.name: way for way in ways_of(policy)}
 
@@ -210,14 +211,16 @@ def test_a_log_that_cannot_tell_the_cost_says_so() -> None:
     assert any("cannot tell what a floor or a holdout costs" in said for said in found.words)
 
 
-def test_ways_learn_alike() -> None:
-    policy = PolicySettings(learning_rate=0.3, bits=12)
+@pytest.mark.parametrize("exploration", ["thompson", "squarecb", "softmax", "epsilon"])
+def test_ways_learn_alike(exploration: Exploration) -> None:
+    policy = PolicySettings(exploration=exploration, learning_rate=0.3, memory=500.0, bits=12)
+    varied = set()
 
     for way in ways_of(policy):
+        greed = {GREED[exploration]: getattr(policy, GREED[exploration])}
         kept = msgspec.structs.replace(
-            way.policy,
-            floor=policy.floor,
-            holdout=policy.holdout,
-            gamma=policy.gamma,
+            way.policy, floor=policy.floor, holdout=policy.holdout, **greed
         )
         assert kept == policy
+        varied.add(getattr(way.policy, GREED[exploration]))
+    assert len(varied) == 3

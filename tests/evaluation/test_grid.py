@@ -8,7 +8,7 @@ from bandit_service.errors import BanditError, InvalidInput, SettingsError
 from bandit_service.evaluation.sweeping.grid import MOST_POINTS, Plan, plan_of_files, plan_of_grid
 from bandit_service.policy.settings import PolicySettings, SiteSettings, read_settings
 
-PRESENT = SiteSettings(policy=PolicySettings(gamma=7.0))
+PRESENT = SiteSettings(policy=PolicySettings(sharpness=7.0))
 ROOT = Path(__file__).parent.parent.parent
 
 
@@ -25,31 +25,31 @@ def names(plan: Plan) -> list[str]:
 def test_a_grid_makes_every_combination_around_the_settings_in_force(tmp_path: Path) -> None:
     plan = grid(
         tmp_path,
-        '[vary]\n"policy.gamma" = [10, 40.5]\n'
+        '[vary]\n"policy.sharpness" = [10, 40.5]\n'
         '"policy.cross" = [["persona"], ["persona", "situation"], []]\n',
     )
 
     assert names(plan) == [
         "base",
-        "gamma=10 cross=persona",
-        "gamma=10 cross=persona+situation",
-        "gamma=10 cross=none",
-        "gamma=40.5 cross=persona",
-        "gamma=40.5 cross=persona+situation",
-        "gamma=40.5 cross=none",
+        "sharpness=10 cross=persona",
+        "sharpness=10 cross=persona+situation",
+        "sharpness=10 cross=none",
+        "sharpness=40.5 cross=persona",
+        "sharpness=40.5 cross=persona+situation",
+        "sharpness=40.5 cross=none",
     ]
     assert plan.points[0].settings == PRESENT
     assert plan.points[2].settings.policy.cross == ("persona", "situation")
-    assert plan.points[2].settings.policy.gamma == 10.0
+    assert plan.points[2].settings.policy.sharpness == 10.0
     assert plan.points[2].settings.rewards == PRESENT.rewards
 
 
 def test_a_base_is_found_beside_the_grid_and_may_be_one_of_its_points(tmp_path: Path) -> None:
-    (tmp_path / "site.toml").write_text("[policy]\ngamma = 40.0\nfloor = 0.1\n")
+    (tmp_path / "site.toml").write_text("[policy]\nsharpness = 40.0\nfloor = 0.1\n")
 
-    plan = grid(tmp_path, 'base = "site.toml"\n[vary]\n"policy.gamma" = [10.0, 40.0]\n')
+    plan = grid(tmp_path, 'base = "site.toml"\n[vary]\n"policy.sharpness" = [10.0, 40.0]\n')
 
-    assert names(plan) == ["gamma=40", "gamma=10"]
+    assert names(plan) == ["sharpness=40", "sharpness=10"]
     assert all(point.settings.policy.floor == 0.1 for point in plan.points)
 
 
@@ -77,20 +77,20 @@ def test_every_point_has_a_blind_twin_but_for_those_that_would_do_the_same(tmp_p
     ("text", "said"),
     [
         ('[vary]\n"policy.gama" = [1.0]\n', "gama"),
-        ('[vary]\n"gamma" = [1.0]\n', "gamma"),
-        ('[vary]\n"policy.gamma.x" = [1.0]\n', "policy.gamma.x"),
+        ('[vary]\n"sharpness" = [1.0]\n', "sharpness"),
+        ('[vary]\n"policy.sharpness.x" = [1.0]\n', "policy.sharpness.x"),
         ('[vary]\n"policy.floor" = [0.5, 1.5]\n', "policy.floor is 1.5"),
-        ('[vary]\n"policy.gamma" = [nan]\n', "policy.gamma is nan"),
-        ('[vary]\n"policy.gamma" = ["high"]\n', "gamma=high"),
+        ('[vary]\n"policy.sharpness" = [nan]\n', "policy.sharpness is nan"),
+        ('[vary]\n"policy.sharpness" = ["high"]\n', "sharpness=high"),
         ('[vary]\n"policy.bits" = [18.5]\n', "bits=18.5"),
         ('[vary]\n"policy.cross" = [["persna"]]\n', "persna"),
         ('[vary]\n"rewards.window_seconds" = [0.1]\n', "rewards.window_seconds is 0.1"),
-        ('[vary]\n"policy.gamma" = []\n', "policy.gamma has no values"),
-        ('[vary]\n"policy.gamma" = [4, 4.0]\n', "policy.gamma has the value 4 twice"),
-        ('[vary]\n"policy.gamma" = 4.0\n', "policy.gamma has no list of values"),
-        ("[vary]\npolicy.gamma = [4.0]\n", "policy has no list of values"),
+        ('[vary]\n"policy.sharpness" = []\n', "policy.sharpness has no values"),
+        ('[vary]\n"policy.sharpness" = [4, 4.0]\n', "policy.sharpness has the value 4 twice"),
+        ('[vary]\n"policy.sharpness" = 4.0\n', "policy.sharpness has no list of values"),
+        ("[vary]\npolicy.sharpness = [4.0]\n", "policy has no list of values"),
         ("[vary]\n", "[vary] is empty"),
-        ('[vari]\n"policy.gamma" = [4.0]\n', "vari"),
+        ('[vari]\n"policy.sharpness" = [4.0]\n', "vari"),
         ("[vary\n", "at line 1"),
     ],
 )
@@ -117,7 +117,7 @@ def test_too_many_points_are_refused_with_their_number(tmp_path: Path) -> None:
     text = "[vary]\n" + "".join(
         f'"policy.{name}" = [{values}]\n'
         for name, values in (
-            ("gamma", ", ".join(f"{n}.0" for n in range(1, 10))),
+            ("sharpness", ", ".join(f"{n}.0" for n in range(1, 10))),
             ("floor", ", ".join(f"0.{n}" for n in range(1, 10))),
         )
     )
@@ -131,13 +131,13 @@ def test_a_grid_or_base_that_cannot_be_read_is_named(tmp_path: Path, name: str) 
     with pytest.raises(InvalidInput, match="cannot be read"):
         plan_of_grid(tmp_path / name, PRESENT)
     with pytest.raises(InvalidInput, match="cannot be read"):
-        grid(tmp_path, f'base = "{name}"\n[vary]\n"policy.gamma" = [4.0]\n')
+        grid(tmp_path, f'base = "{name}"\n[vary]\n"policy.sharpness" = [4.0]\n')
 
 
 def test_a_mistake_in_the_base_names_the_base(tmp_path: Path) -> None:
-    (tmp_path / "site.toml").write_text("[policy]\ngamma = -1.0\n")
+    (tmp_path / "site.toml").write_text("[policy]\nsharpness = -1.0\n")
 
-    with pytest.raises(SettingsError, match=r"site\.toml: policy\.gamma is -1\.0"):
+    with pytest.raises(SettingsError, match=r"site\.toml: policy\.sharpness is -1\.0"):
         grid(tmp_path, 'base = "site.toml"\n[vary]\n"policy.floor" = [0.1]\n')
 
 
@@ -145,13 +145,13 @@ def test_files_are_compared_with_the_settings_in_force_and_a_wrong_one_costs_its
     tmp_path: Path,
 ) -> None:
     good, wrong, gone = (tmp_path / name for name in ("good.toml", "wrong.toml", "gone.toml"))
-    good.write_text("[policy]\ngamma = 9.0\n")
+    good.write_text("[policy]\nsharpness = 9.0\n")
     wrong.write_text("[policy]\nfloor = 3.0\n")
 
     plan = plan_of_files([good, wrong, gone], PRESENT)
 
     assert names(plan) == ["base", str(good)]
-    assert plan.points[1].settings.policy.gamma == 9.0
+    assert plan.points[1].settings.policy.sharpness == 9.0
     assert [one.name for one in plan.unreadable] == [str(wrong), str(gone)]
     assert "policy.floor is 3.0" in plan.unreadable[0].why
     assert "use a number from 0 to 1" in plan.unreadable[0].why
@@ -169,7 +169,7 @@ def test_files_are_compared_with_the_settings_in_force_and_a_wrong_one_costs_its
 def test_files_of_which_none_is_usable_are_refused(
     tmp_path: Path, files: list[str], said: str
 ) -> None:
-    (tmp_path / "good.toml").write_text("[policy]\ngamma = 9.0\n")
+    (tmp_path / "good.toml").write_text("[policy]\nsharpness = 9.0\n")
     (tmp_path / "wrong.toml").write_text("[policy]\nfloor = 3.0\n")
 
     with pytest.raises(BanditError, match=said) as refused:
@@ -186,3 +186,25 @@ def test_the_grid_that_is_shipped_varies_exploration_and_learning_around_the_def
 
     assert len(plan.points) == 9
     assert plan.points[0].settings.id == defaults.id  # the defaults are one of its points
+
+
+def test_what_plays_no_part_is_not_varied(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"policy\.gamma makes no difference") as refused:
+        grid(tmp_path, '[vary]\n"policy.gamma" = [10.0, 40.0]\n')
+
+    assert "thompson" in str(refused.value)
+    assert refused.value.exit_code == 2
+
+
+def test_points_that_differ_in_what_plays_no_part_are_one(tmp_path: Path) -> None:
+    plan = grid(
+        tmp_path,
+        '[vary]\n"policy.exploration" = ["thompson", "squarecb"]\n"policy.gamma" = [10.0, 160.0]\n',
+    )
+
+    assert [point.settings.policy.exploration for point in plan.points] == [
+        "thompson",
+        "squarecb",
+        "squarecb",
+    ]
+    assert [point.settings.policy.gamma for point in plan.points[1:]] == [10.0, 160.0]

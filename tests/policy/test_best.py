@@ -61,7 +61,8 @@ def test_equals_have_equal_chances() -> None:
 def test_the_less_known_of_two_equals_among_others_is_the_best_more_often() -> None:
     found = chances([1.0] * 4, [0.1, 0.1, 0.1, 0.4])
 
-    assert found[3] > 0.4 > 0.2 > found[0]
+    assert found[3] > 0.4
+    assert found[0] < 0.2
 
 
 def test_one_that_dominates_is_shown_alone() -> None:
@@ -116,7 +117,6 @@ def test_however_small_or_large_they_are_probabilities(
         assert found[-1] == 1.0
     if deviations[0] == 1e-9:  # one falls within a single cell of the other's
         assert found == pytest.approx([0.5, 0.5], abs=0.02)
-        assert found == pytest.approx([0.5, 0.5], abs=NEAR)
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -3,9 +3,10 @@ import pytest
 from bandit_service.catalog.model import Variant
 from bandit_service.policy import chooser as choosing
 from bandit_service.policy.chooser import Candidates, Chooser, distribute, without_knowledge
+from bandit_service.policy.prediction import Prediction
 from bandit_service.policy.settings import PolicySettings, SiteSettings
 from bandit_service.policy.snapshot import Snapshot, genesis
-from bandit_service.policy.vowpal import Prediction, VowpalModel
+from bandit_service.policy.vowpal import VowpalModel
 
 POLICY = PolicySettings(floor=0.1, holdout=0.2)
 

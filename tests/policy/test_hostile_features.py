@@ -16,9 +16,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bandit_service.catalog.model import Scalar, Variant
-from bandit_service.policy.features import VISITOR_KEYS, action_line, escape, shared_line
+from bandit_service.policy.features import (
+    VISITOR_KEYS,
+    WORDS,
+    action_line,
+    escape,
+    identity_of,
+    persona_of,
+    shared_line,
+)
+from bandit_service.policy.model import Model, open_model
 from bandit_service.policy.settings import PolicySettings
-from bandit_service.policy.vowpal import VowpalModel, arguments
+from bandit_service.policy.vowpal import arguments
 
 SYNTAX = (
     *("|", "|a x", " |p persona=root", ":", "a:5", "x:1e9 ", "shared", "shared |p", "0:1:0.5 |a b"),
@@ -48,17 +57,16 @@ variants = st.builds(
     Variant,
     id=glued,
     version=st.integers(0, 2**32),
-    headline=st.none() | glued,
+    headline=st.none() | glued | st.lists(glued, max_size=60).map(" ".join),
     image_url=st.none() | glued,
     alt=st.none() | glued,
     tags=st.lists(glued, max_size=3).map(tuple),
     attributes=st.dictionaries(glued, scalars, max_size=3),
 )
-SETTINGS = PolicySettings(
-    exploration="squarecb", learning_rate=0.1, typical_reward=0.2, bits=20
-)
+SETTINGS = PolicySettings(exploration="squarecb", learning_rate=0.1, typical_reward=0.2, bits=20)
 POOLED = PolicySettings(learning_rate=0.1, typical_reward=0.2, bits=20)
-MODELS = pytest.mark.parametrize("settings_", [SETTINGS, POOLED], ids=["squarecb", "thompson"])
+MODELS = pytest.mark.parametrize("policy", [SETTINGS, POOLED], ids=["squarecb", "thompson"])
+MOST_WORDS = 40
 STRIDE = 2
 """Vowpal Wabbit keeps four numbers a weight, so indexes are hashes shifted by two bits."""
 CONSTANT = 128
@@ -77,7 +85,9 @@ class Reader:
     """Vowpal Wabbit as the reader of lines alone."""
 
     def __init__(self) -> None:
-        self._vw = vowpalwabbit.Workspace(f"{arguments(SETTINGS)} --quiet")
+        # What is ignored is not even read; the regression reads the words.
+        everything = arguments(SETTINGS).replace(f"--ignore {WORDS}", "")
+        self._vw = vowpalwabbit.Workspace(f"{everything} --quiet")
 
     def read(self, lines: Sequence[str]) -> list[Read]:
         """What it finds in ``lines``, handed over the way the model hands them over."""
@@ -90,7 +100,7 @@ class Reader:
         spaces = [example.namespace(n) for n in range(example.num_namespaces())]
         features = {
             chr(space): sorted(
-                (example.feature(space, n) >> STRIDE, example.feature_weight(space, n))
+                (example.feature(space, n) >> STRIDE, round(example.feature_weight(space, n), 5))
                 for n in range(example.num_features_in(space))
             )
             for space in spaces
@@ -99,13 +109,14 @@ class Reader:
         return Read(features, example.get_tag())
 
     def meant(self, families: dict[str, list[str]]) -> Read:
-        """What it should find: these features by namespace, each of weight 1."""
+        """What it should find: these features by namespace; of words the squares add up to 1."""
         features = {space: self._hashed(space, names) for space, names in families.items() if names}
         return Read(features, "")
 
     def _hashed(self, space: str, names: list[str]) -> list[tuple[int, float]]:
         seed = self._vw.hash_space(space)
-        return sorted((self._vw.hash_feature(name, seed), 1.0) for name in names)
+        weight = float(f"{len(names) ** -0.5:.4g}") if space == "w" else 1.0
+        return sorted((self._vw.hash_feature(name, seed), round(weight, 5)) for name in names)
 
     def close(self) -> None:
         self._vw.finish()
@@ -138,9 +149,13 @@ def written(value: Scalar) -> str:
 def of_action(placement: str, tags: Sequence[str], variant: Variant) -> dict[str, Any]:
     described = [pair("tag", tag) for tag in variant.tags] + [pair("content", tag) for tag in tags]
     described += [pair(f"is.{k}", written(v)) for k, v in variant.attributes.items()]
+    inside = escape(variant.id).replace("/", "%2F")
+    letters = "".join(c if c.isalnum() else " " for c in (variant.headline or "").lower())
+    words = list(dict.fromkeys(letters.split()))[:MOST_WORDS]
     return {
-        "a": [f"{escape(placement)}/{escape(variant.id)}@{variant.version}"],
+        "a": [f"{escape(placement)}/{inside}@{variant.version}"],
         "g": described,
+        "w": [escape(word) for word in words],
     }
 
 
@@ -199,6 +214,35 @@ def test_two_arms_are_never_written_alike(
     assert (identity(p1, v1, n1) == identity(p2, v2, n2)) == ((p1, v1, n1) == (p2, v2, n2))
 
 
+@given(glued, glued, st.integers(0, 99), glued, glued, st.integers(0, 99))
+@settings(max_examples=300)
+def test_sums_are_kept_of_the_placement_and_the_variant_that_were_meant(
+    p1: str, v1: str, n1: int, p2: str, v2: str, n2: int
+) -> None:
+    def kept(placement: str, variant: str, version: int) -> tuple[str, str]:
+        described = Variant(id=variant, version=version, headline="|a x", tags=("/", "b@1"))
+        return identity_of(action_line(placement, ["/"], described))
+
+    (place1, arm1), (place2, arm2) = kept(p1, v1, n1), kept(p2, v2, n2)
+    assert (place1 == place2) == (p1 == p2)
+    assert (arm1 == arm2) == ((v1, n1) == (v2, n2))
+
+
+@given(glued, traits, contexts, glued, traits, contexts)
+@settings(max_examples=200)
+def test_sums_are_kept_of_the_persona_that_was_meant(
+    p1: str,
+    t1: dict[str, list[str]],
+    c1: dict[str, str],
+    p2: str,
+    t2: dict[str, list[str]],
+    c2: dict[str, str],
+) -> None:
+    one, other = persona_of(shared_line(p1, t1, c1)), persona_of(shared_line(p2, t2, c2))
+
+    assert (one == other) == (p1 == p2)
+
+
 # -- neighbours
 
 VICTIM = shared_line("romantic", {"genres": ["romance"]}, {"device": "phone", "seen": "0"})
@@ -211,16 +255,18 @@ OTHER = shared_line("comedy", {}, {"device": "tv"})
 HARMLESS = action_line("film", [], Variant(id="other", version=1))
 
 
-def taught() -> VowpalModel:
-    model = VowpalModel(SETTINGS)
+def taught(policy: PolicySettings) -> Model:
+    model = open_model(policy)
     for n in range(20):
         model.learn(VICTIM, ARMS, n % 3, float(n % 3 == 0))
     return model
 
 
+@MODELS
 @given(glued, traits, contexts, variants, st.integers(0, 2))
 @settings(max_examples=40)
 def test_a_hostile_neighbour_changes_nothing_of_another_example(
+    policy: PolicySettings,
     persona: str,
     traits: dict[str, list[str]],
     context: dict[str, str],
@@ -228,7 +274,7 @@ def test_a_hostile_neighbour_changes_nothing_of_another_example(
     chosen: int,
 ) -> None:
     # given two models of the same past
-    plain, troubled = taught(), taught()
+    plain, troubled = taught(policy), taught(policy)
     before = plain.predict(VICTIM, ARMS)
     odd = action_line(neighbour.id, [*neighbour.tags], neighbour)
     stranger = shared_line(persona, traits, context)
@@ -252,13 +298,18 @@ def test_a_hostile_neighbour_changes_nothing_of_another_example(
     troubled.close()
 
 
+@MODELS
 @given(glued, traits, contexts, variants)
 @settings(max_examples=20)
 def test_what_one_site_learns_is_unknown_to_another(
-    persona: str, traits: dict[str, list[str]], context: dict[str, str], variant: Variant
+    policy: PolicySettings,
+    persona: str,
+    traits: dict[str, list[str]],
+    context: dict[str, str],
+    variant: Variant,
 ) -> None:
     # given
-    ours, theirs = taught(), taught()
+    ours, theirs = taught(policy), taught(policy)
     before = ours.predict(VICTIM, ARMS)
     line = action_line("film", [*variant.tags], variant)
 

@@ -70,8 +70,11 @@ def test_words_say_it_too() -> None:
 
 
 def test_a_tag_may_be_liked_by_one_persona_and_not_by_another() -> None:
-    lessons = [(who, line(f"v{n % 5}", "joke"), value) for n in range(400)
-               for who, value in ((COMEDY, 1.0), (ROMANCE, -1.0))]
+    lessons = [
+        (who, line(f"v{n % 5}", "joke"), value)
+        for n in range(400)
+        for who, value in ((COMEDY, 1.0), (ROMANCE, -1.0))
+    ]
     model = taught(lessons)
 
     assert model.predict(COMEDY, [line("new", "joke")])[0] > 0.3
@@ -169,10 +172,9 @@ def test_all_candidates_are_predicted_in_their_order() -> None:
 
 
 def test_the_command_line_holds_what_the_settings_say() -> None:
-    said = arguments(PolicySettings(learning_rate=0.003, power_t=0.5, bits=14, cross=("traits",)))
+    said = arguments(PolicySettings(prior_rate=0.003, bits=14, cross=("traits",)))
 
     assert "-l 0.003 " in said
-    assert "--power_t 0.5 " in said
     assert "-b 14 " in said
     assert said.endswith("-q tg -q ta")
 
