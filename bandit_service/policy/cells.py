@@ -43,6 +43,8 @@ MAX_ARMS: Final = 100_000
 """Variants of a site with sums of their own."""
 MOST_OF_ONE: Final = 1_000
 """Variants of a placement with sums of their own."""
+MOST_WAITING: Final = 256
+"""Rewards of a variant that wait for what was shown before them."""
 _HEAVY: Final = 1e9
 """Weight beyond which a placement's sums are brought back to units of 1."""
 _ARM_PRIOR: Final = 10.0
@@ -63,12 +65,10 @@ class Sums(msgspec.Struct, array_like=True):
     """The sum of the rewards' squares."""
 
     def add(self, weight: float, reward: float) -> None:
-        """Count an outcome."""
-        self.n += weight
-        if reward:
-            self.r += weight * reward
-            self.a += weight * abs(reward)
-            self.s += weight * reward * reward
+        """Add a reward; what was shown for it is counted in ``n`` already."""
+        self.r += weight * reward
+        self.a += weight * abs(reward)
+        self.s += weight * reward * reward
 
     def scale(self, by: float) -> None:
         """Multiply all sums."""
@@ -110,6 +110,15 @@ class Arm(msgspec.Struct, array_like=True):
     r: float = 0.0
     """What it did earn, in typical rewards."""
     alarms: list[Alarm] = []
+    waiting: list[tuple[int, float, float]] = []
+    """Rewards that alarms do not count yet: when shown (ms), what was expected, what was earned."""
+
+    def cell(self, persona: str) -> Cell:
+        """The cell of a persona."""
+        found = self.cells.get(persona)
+        if found is None:
+            found = self.cells[persona] = Cell()
+        return found
 
 
 class Placement(msgspec.Struct, array_like=True):
@@ -133,6 +142,13 @@ class Placement(msgspec.Struct, array_like=True):
             arm.r *= by
             for cell in arm.cells.values():
                 cell.scale(by)
+
+    def persona(self, name: str) -> Sums:
+        """The sums of a persona."""
+        found = self.personas.get(name)
+        if found is None:
+            found = self.personas[name] = Sums()
+        return found
 
     @property
     def rewards(self) -> float:
@@ -164,6 +180,13 @@ class Cells(msgspec.Struct, array_like=True):
         """The placement, now the one that was shown last."""
         found = self.placements.pop(name, None) or Placement()
         self.placements[name] = found
+        return found
+
+    def persona(self, name: str) -> PersonaSums:
+        """A persona on the whole site."""
+        found = self.personas.get(name)
+        if found is None:
+            found = self.personas[name] = PersonaSums()
         return found
 
     def arm(self, placement: Placement, name: str) -> Arm:
@@ -202,11 +225,29 @@ def remember(placement: Placement, rewards: float, memory: float) -> None:
         placement.weight = 1.0
 
 
+def closed(placement: Placement, arm: Arm, at: int, expected: float, reward: float) -> None:
+    """Let the alarms of a variant know what came of having shown it ``at``.
+
+    A reward is known at once, that there was none only a window later: taken as they come, a
+    variant whose traffic falls would look broken. So a reward waits until something that was shown
+    after it is known to have earned nothing, or until many wait.
+    """
+    if reward:
+        arm.waiting.append((at, expected, reward))
+    while arm.waiting and (len(arm.waiting) > MOST_WAITING or not reward):
+        if not reward and arm.waiting[0][0] > at:
+            break
+        _, due, earned = arm.waiting.pop(0)
+        watch(placement, arm, due, earned)
+    if not reward:
+        watch(placement, arm, expected, 0.0)
+
+
 def watch(placement: Placement, arm: Arm, expected: float, reward: float) -> bool:
     """Compare an outcome with what was expected, both in typical rewards; True after an alarm.
 
-    Neither is negative. ``expected`` is what the placement earns with this persona; how much better or worse the variant
-    is than that, the arm's own sums say. The outcome must not be in them yet.
+    Neither is negative. ``expected`` is what the placement earns with this persona; how much better
+    or worse the variant is than that, the arm's own sums say.
 
     Source: Page (1954), with the log likelihood ratio of Poisson counts,
     ``reward * ln(drop) + (1 - drop) * expected``.

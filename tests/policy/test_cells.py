@@ -193,9 +193,7 @@ def test_after_an_alarm_the_variant_keeps_what_it_earned_since_and_others_a_litt
     assert placement.rewards == pytest.approx(AFTER_ALARM, rel=0.02)
     assert spot.rate("a") < 0.2 * RATE
     assert spot.rate("b") == pytest.approx(RATE, rel=0.25)
-    assert all(
-        alarm.sum <= 1.0 * RATE for arm in placement.arms.values() for alarm in arm.alarms
-    )
+    assert all(alarm.sum <= 1.0 * RATE for arm in placement.arms.values() for alarm in arm.alarms)
 
 
 def test_a_variant_that_gets_better_raises_no_alarm() -> None:

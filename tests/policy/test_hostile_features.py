@@ -54,9 +54,7 @@ variants = st.builds(
     tags=st.lists(glued, max_size=3).map(tuple),
     attributes=st.dictionaries(glued, scalars, max_size=3),
 )
-SETTINGS = PolicySettings(
-    exploration="squarecb", learning_rate=0.1, typical_reward=0.2, bits=20
-)
+SETTINGS = PolicySettings(exploration="squarecb", learning_rate=0.1, typical_reward=0.2, bits=20)
 POOLED = PolicySettings(learning_rate=0.1, typical_reward=0.2, bits=20)
 MODELS = pytest.mark.parametrize("settings_", [SETTINGS, POOLED], ids=["squarecb", "thompson"])
 STRIDE = 2

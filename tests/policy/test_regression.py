@@ -70,8 +70,11 @@ def test_words_say_it_too() -> None:
 
 
 def test_a_tag_may_be_liked_by_one_persona_and_not_by_another() -> None:
-    lessons = [(who, line(f"v{n % 5}", "joke"), value) for n in range(400)
-               for who, value in ((COMEDY, 1.0), (ROMANCE, -1.0))]
+    lessons = [
+        (who, line(f"v{n % 5}", "joke"), value)
+        for n in range(400)
+        for who, value in ((COMEDY, 1.0), (ROMANCE, -1.0))
+    ]
     model = taught(lessons)
 
     assert model.predict(COMEDY, [line("new", "joke")])[0] > 0.3
