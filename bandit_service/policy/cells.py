@@ -6,7 +6,9 @@ earned. They are all that the posterior in ``pooling`` needs:
     site        outcomes, rewards, |rewards|, squared rewards; and the same of each persona, beside
                 what its placements earn on average
     placement   the same four of each persona that came
-    cell        of a variant and a persona: outcomes, rewards, and the sum of what VW had predicted
+    cell        of a variant and a persona: how often shown, rewards, and what VW had predicted
+
+What is shown is counted as it is shown, what it earns when that comes; see ``learning.trainer``.
 
 *Forgetting.* A placement remembers about ``memory`` rewards: each new one counts a little more than
 all before, which is the same as discounting those, and costs nothing. Stored sums are in inflated
@@ -82,15 +84,25 @@ class Cell(msgspec.Struct, array_like=True):
     """Of a variant and a persona."""
 
     n: float = 0.0
+    """How often it was shown."""
     r: float = 0.0
+    """The sum of rewards."""
     f: float = 0.0
-    """The sum of what VW predicted of it."""
+    """The sum of what VW predicted when outcomes closed."""
+    closed: float = 0.0
+    """How many outcomes that is of."""
+
+    def tell(self, weight: float, predicted: float) -> None:
+        """Add what VW predicted of an outcome that closes."""
+        self.f += weight * predicted
+        self.closed += weight
 
     def scale(self, by: float) -> None:
         """Multiply all sums."""
         self.n *= by
         self.r *= by
         self.f *= by
+        self.closed *= by
 
 
 class Alarm(msgspec.Struct, array_like=True):

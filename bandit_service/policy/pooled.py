@@ -1,6 +1,7 @@
 """The model behind ``exploration = "thompson"``: a posterior over sums, with VW as its prior.
 
-    outcome ──▶ cells        what every variant earned with every persona
+    shown ────▶ cells        what every variant earned with every persona
+    outcome ┬─▶ cells
             ├─▶ regression   what tags, words and situations have to do with it (Vowpal Wabbit)
             └─▶ spreads      how far to trust which of them
 
@@ -109,14 +110,13 @@ class PooledModel:
         placement = cells.placement(name)
         base = base_of(cells, placement, persona, self._settings.typical_reward)
         arm = cells.arm(placement, arm_name)
-        told = self._regression.learn(shared, actions[chosen], -base.level, 1.0 / base.noise)
         cells.seen(placement)
-        self._count(placement, arm, persona, 1.0, told)
+        self._count(placement, arm, persona, 1.0)
         arm.expected += placement.weight * _expected(base)
         cells.persona(persona).expected += base.everybody
 
     def unshow(self, shared: str, actions: Sequence[str], chosen: int) -> None:
-        """See ``model.Model``: it is counted no more; what VW learned of it stays."""
+        """See ``model.Model``: it is counted no more."""
         cells, persona = self._cells, self._persona(shared)
         name, arm_name = identity_of(actions[chosen])
         placement = cells.placements.get(name)
@@ -124,8 +124,7 @@ class PooledModel:
         if placement is None or arm is None or persona not in arm.cells:
             return  # let go of in the meantime
         base = base_of(cells, placement, persona, self._settings.typical_reward)
-        cell = arm.cells[persona]
-        self._count(placement, arm, persona, -1.0, cell.f / cell.n if cell.n > 0.0 else 0.0)
+        self._count(placement, arm, persona, -1.0)
         arm.expected = max(arm.expected - placement.weight * _expected(base), 0.0)
         everywhere = cells.persona(persona)
         everywhere.expected = max(everywhere.expected - base.everybody, 0.0)
@@ -153,8 +152,10 @@ class PooledModel:
         # Alarms count what is above 0: less than nothing cannot be expected of a variant.
         earned = max(reward, 0.0) / worth
         closed(placement, arm, at, _expected(base), earned)
+        value = reward / base.unit - base.level
+        told = self._regression.learn(shared, actions[chosen], value, 1.0 / base.noise)
+        arm.cell(persona).tell(placement.weight, told)
         if reward:
-            self._regression.correct(shared, actions[chosen], reward / base.unit, 1.0 / base.noise)
             self._earn(placement, arm, persona, reward)
             arm.r += placement.weight * earned
             fade(placement, abs(reward) / worth, self._settings.memory)
@@ -184,7 +185,7 @@ class PooledModel:
         """Free what VW holds; the model cannot be used afterwards."""
         self._regression.close()
 
-    def _count(self, placement: Placement, arm: Arm, persona: str, one: float, told: float) -> None:
+    def _count(self, placement: Placement, arm: Arm, persona: str, one: float) -> None:
         """Count an outcome, or one less."""
         weight = placement.weight * one
         for sums in (placement.total, placement.persona(persona)):
@@ -192,7 +193,6 @@ class PooledModel:
         self._cells.site.n += one
         cell = arm.cell(persona)
         cell.n = max(cell.n + weight, 0.0)
-        cell.f += weight * told
 
     def _earn(self, placement: Placement, arm: Arm, persona: str, reward: float) -> None:
         """Count a reward."""
@@ -287,7 +287,7 @@ def _prior(base: Base, told: Floats, trust: Floats) -> Floats:
 
 def _beyond(found: Seen, neutral: Floats, full: Floats) -> Floats:
     """How much better VW thinks of K candidates here than of their cells in general."""
-    usual = (found.predicted[0] + _FEW * neutral) / (found.n[0] + _FEW)
+    usual = (found.predicted[0] + _FEW * neutral) / (found.closed[0] + _FEW)
     beyond: Floats = full - usual
     return beyond
 

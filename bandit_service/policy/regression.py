@@ -49,11 +49,6 @@ class Regression:
         example = vowpal.example_of(self._vw, line)
         return vowpal.learned(self._vw, example)
 
-    def correct(self, shared: str, action: str, by: float, importance: float) -> None:
-        """Learn that ``action`` is worth more than is predicted, by so much."""
-        (told,) = self.predict(shared, [action])
-        self.learn(shared, action, told + by, importance)
-
     def predict(self, shared: str, actions: Sequence[str]) -> list[float]:
         """What each of the candidates is worth, relative to the usual: K numbers."""
         head = _features(shared)
