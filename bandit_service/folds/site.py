@@ -1,7 +1,7 @@
 """The fold of a site: log entries in, a model and counters out.
 
     entry ──▶ catalog history
-          └─▶ join ──outcomes──▶ trainer
+          └─▶ join ──units, outcomes──▶ trainer
                             └──▶ counters
 
 The state after a log is a function of (settings, log); stopping anywhere, dumping, restoring and
@@ -56,7 +56,7 @@ class SiteFold:
         self.join = Join(settings.rewards)
         self.history = empty_history(settings)
         self.counters = Counters()
-        self.trainer = Trainer(settings.policy, self.history)
+        self.trainer = Trainer(settings, self.history)
 
     @classmethod
     def restore(cls, data: bytes) -> SiteFold:
@@ -73,7 +73,7 @@ class SiteFold:
         fold.counters.cells = dict(kept.state.counters.cells)
         fold.trainer.close()
         fold.trainer = Trainer(
-            fold.settings.policy,
+            fold.settings,
             fold.history,
             model=kept.snapshot.model,
             outcomes=kept.snapshot.outcomes,
@@ -85,6 +85,8 @@ class SiteFold:
         self.position = position
         self.history.apply(position, entry)
         outcomes = self.join.apply(position, entry)
+        if self.join.opened is not None:
+            self.trainer.show(self.join.opened)
         for outcome in outcomes:
             self.trainer.learn(outcome)
             self.counters.count(outcome)

@@ -1,18 +1,24 @@
 """The fold over outcomes that trains the model.
 
-One outcome is one example: the decision's shared line, a line for each candidate, and the reward
-of the one that was shown. Censored outcomes teach nothing. Held-out decisions teach like any other:
+An outcome is an example: the decision's shared line, a line for each candidate, and the reward of
+the one that was shown. Censored outcomes teach nothing. Held-out decisions teach like any other:
 they are the least biased examples there are.
+
+Rewards come early, and that there was none is known only when the window ends: of what is on its
+way, just the rewards would be learned, and most of variants shown most of late. So where a decision
+is worth nothing until a reward closes it, it is learned as that when it is shown (``show``), and
+its reward when it comes.
 """
 
 from __future__ import annotations
 
 from bandit_service.events.catalog_history import CatalogHistory
+from bandit_service.events.entries import Decision
 from bandit_service.outcomes.join import Outcome
 from bandit_service.policy.features import shared_line
 from bandit_service.policy.logged import LoggedCandidates
 from bandit_service.policy.model import Model, open_model
-from bandit_service.policy.settings import PolicySettings
+from bandit_service.policy.settings import SiteSettings
 
 
 class Trainer:
@@ -20,7 +26,7 @@ class Trainer:
 
     def __init__(
         self,
-        settings: PolicySettings,
+        settings: SiteSettings,
         history: CatalogHistory,
         *,
         model: bytes | Model | None = None,
@@ -31,25 +37,43 @@ class Trainer:
         A model that is open already is used as it is, and closed with the trainer.
         """
         self.outcomes = outcomes
-        self._model = (
-            open_model(settings, model) if model is None or isinstance(model, bytes) else model
-        )
+        if model is None or isinstance(model, bytes):
+            model = open_model(settings.policy, model)
+        self._model: Model = model
+        self._at_once = settings.rewards.nothing_until_rewarded
         self._candidates = LoggedCandidates(history)
+
+    def show(self, decision: Decision, shared: str | None = None) -> None:
+        """Learn that a unit was opened by a decision, where that is worth nothing so far."""
+        if self._at_once:
+            lines = self._candidates.of(decision)
+            if lines is not None:
+                self._model.show(shared or _shared(decision), lines, decision.chosen)
 
     def learn(self, outcome: Outcome, shared: str | None = None) -> bool:
         """Learn from an outcome; False if it teaches nothing or its candidates are unknown.
 
         ``shared`` is the decision's shared line, if the caller has it already.
         """
-        if outcome.kind == "censored":
-            return False
-        decision = outcome.decision
+        decision, model = outcome.decision, self._model
         lines = self._candidates.of(decision)
         if lines is None:
             return False
-        if shared is None:
-            shared = shared_line(decision.persona, decision.traits, decision.context)
-        self._model.learn(shared, lines, decision.chosen, outcome.reward, decision.probabilities)
+        shared = shared or _shared(decision)
+        if outcome.kind == "censored":
+            if self._at_once:
+                model.unshow(shared, lines, decision.chosen)
+            return False
+        if not self._at_once:
+            model.show(shared, lines, decision.chosen)
+        model.learn(
+            shared,
+            lines,
+            decision.chosen,
+            outcome.reward,
+            decision.probabilities,
+            at=decision.at,
+        )
         self.outcomes += 1
         return True
 
@@ -60,3 +84,7 @@ class Trainer:
     def close(self) -> None:
         """Free the model."""
         self._model.close()
+
+
+def _shared(decision: Decision) -> str:
+    return shared_line(decision.persona, decision.traits, decision.context)

@@ -164,10 +164,13 @@ class Join:
         """How many early events wait for each decision."""
         self._clock = 0
         self.counts = JoinCounts()
+        self.opened: Decision | None = None
+        """The decision with which the last entry opened a unit, if it did."""
 
     def apply(self, position: Position, entry: Entry) -> list[Outcome]:
         """Take in the next entry; the outcomes that it, or the passing of time, has closed."""
         self._clock = max(self._clock, came(position, entry).ms)
+        self.opened = None
         closed = self._expire(position)
         if isinstance(entry, Decision):
             self._decide(entry)
@@ -235,6 +238,7 @@ class Join:
         known = self._remembered.get(name)
         if known is None:
             unit = Unit(decision, decision.arm, decision.id)
+            self.opened = decision
             if decision.visitor is not None:
                 self._memory = max(self._memory, decision.slot_ms + LATEST_MS)
                 self._remembered.add(name, View(unit, self._clock))

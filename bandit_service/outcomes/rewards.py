@@ -46,6 +46,11 @@ class RewardSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         """The window in milliseconds."""
         return round(self.window_seconds * 1000)
 
+    @property
+    def nothing_until_rewarded(self) -> bool:
+        """Whether a decision has earned nothing from the start, and any reward is news."""
+        return self.aggregation == "earliest" and self.default_reward == 0.0
+
     def of(self, event_type: str, value: float | None) -> float | None:
         """The reward of one event, or None if events of this type carry none."""
         worth = self.worth.get(event_type, 0.0)

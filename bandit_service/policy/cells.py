@@ -6,7 +6,9 @@ earned. They are all that the posterior in ``pooling`` needs:
     site        outcomes, rewards, |rewards|, squared rewards; and the same of each persona, beside
                 what its placements earn on average
     placement   the same four of each persona that came
-    cell        of a variant and a persona: outcomes, rewards, and the sum of what VW had predicted
+    cell        of a variant and a persona: how often shown, rewards, and what VW had predicted
+
+What is shown is counted as it is shown, what it earns when that comes; see ``learning.trainer``.
 
 *Forgetting.* A placement remembers about ``memory`` rewards: each new one counts a little more than
 all before, which is the same as discounting those, and costs nothing. Stored sums are in inflated
@@ -43,6 +45,8 @@ MAX_ARMS: Final = 100_000
 """Variants of a site with sums of their own."""
 MOST_OF_ONE: Final = 1_000
 """Variants of a placement with sums of their own."""
+MOST_WAITING: Final = 256
+"""Rewards of a variant that wait for what was shown before them."""
 _HEAVY: Final = 1e9
 """Weight beyond which a placement's sums are brought back to units of 1."""
 _ARM_PRIOR: Final = 10.0
@@ -63,12 +67,10 @@ class Sums(msgspec.Struct, array_like=True):
     """The sum of the rewards' squares."""
 
     def add(self, weight: float, reward: float) -> None:
-        """Count an outcome."""
-        self.n += weight
-        if reward:
-            self.r += weight * reward
-            self.a += weight * abs(reward)
-            self.s += weight * reward * reward
+        """Add a reward; what was shown for it is counted in ``n`` already."""
+        self.r += weight * reward
+        self.a += weight * abs(reward)
+        self.s += weight * reward * reward
 
     def scale(self, by: float) -> None:
         """Multiply all sums."""
@@ -82,15 +84,25 @@ class Cell(msgspec.Struct, array_like=True):
     """Of a variant and a persona."""
 
     n: float = 0.0
+    """How often it was shown."""
     r: float = 0.0
+    """The sum of rewards."""
     f: float = 0.0
-    """The sum of what VW predicted of it."""
+    """The sum of what VW predicted when outcomes closed."""
+    closed: float = 0.0
+    """How many outcomes that is of."""
+
+    def tell(self, weight: float, predicted: float) -> None:
+        """Add what VW predicted of an outcome that closes."""
+        self.f += weight * predicted
+        self.closed += weight
 
     def scale(self, by: float) -> None:
         """Multiply all sums."""
         self.n *= by
         self.r *= by
         self.f *= by
+        self.closed *= by
 
 
 class Alarm(msgspec.Struct, array_like=True):
@@ -110,6 +122,15 @@ class Arm(msgspec.Struct, array_like=True):
     r: float = 0.0
     """What it did earn, in typical rewards."""
     alarms: list[Alarm] = []
+    waiting: list[tuple[int, float, float]] = []
+    """Rewards that alarms do not count yet: when shown (ms), what was expected, what was earned."""
+
+    def cell(self, persona: str) -> Cell:
+        """The cell of a persona."""
+        found = self.cells.get(persona)
+        if found is None:
+            found = self.cells[persona] = Cell()
+        return found
 
 
 class Placement(msgspec.Struct, array_like=True):
@@ -133,6 +154,13 @@ class Placement(msgspec.Struct, array_like=True):
             arm.r *= by
             for cell in arm.cells.values():
                 cell.scale(by)
+
+    def persona(self, name: str) -> Sums:
+        """The sums of a persona."""
+        found = self.personas.get(name)
+        if found is None:
+            found = self.personas[name] = Sums()
+        return found
 
     @property
     def rewards(self) -> float:
@@ -164,6 +192,13 @@ class Cells(msgspec.Struct, array_like=True):
         """The placement, now the one that was shown last."""
         found = self.placements.pop(name, None) or Placement()
         self.placements[name] = found
+        return found
+
+    def persona(self, name: str) -> PersonaSums:
+        """A persona on the whole site."""
+        found = self.personas.get(name)
+        if found is None:
+            found = self.personas[name] = PersonaSums()
         return found
 
     def arm(self, placement: Placement, name: str) -> Arm:
@@ -202,11 +237,29 @@ def remember(placement: Placement, rewards: float, memory: float) -> None:
         placement.weight = 1.0
 
 
+def closed(placement: Placement, arm: Arm, at: int, expected: float, reward: float) -> None:
+    """Let the alarms of a variant know what came of having shown it ``at``.
+
+    A reward is known at once, that there was none only a window later: taken as they come, a
+    variant whose traffic falls would look broken. So a reward waits until something that was shown
+    after it is known to have earned nothing, or until many wait.
+    """
+    if reward:
+        arm.waiting.append((at, expected, reward))
+    while arm.waiting and (len(arm.waiting) > MOST_WAITING or not reward):
+        if not reward and arm.waiting[0][0] > at:
+            break
+        _, due, earned = arm.waiting.pop(0)
+        watch(placement, arm, due, earned)
+    if not reward:
+        watch(placement, arm, expected, 0.0)
+
+
 def watch(placement: Placement, arm: Arm, expected: float, reward: float) -> bool:
     """Compare an outcome with what was expected, both in typical rewards; True after an alarm.
 
     Neither is negative. ``expected`` is what the placement earns with this persona; how much better
-    or worse the variant is than that, the arm's own sums say. The outcome must not be in them yet.
+    or worse the variant is than that, the arm's own sums say.
 
     Source: Page (1954), with the log likelihood ratio of Poisson counts,
     ``reward * ln(drop) + (1 - drop) * expected``.

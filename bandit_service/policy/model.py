@@ -19,6 +19,12 @@ from bandit_service.policy.vowpal import ReplayModel, VowpalModel
 class Model(Protocol):
     """A model. Not thread-safe."""
 
+    def show(self, shared: str, actions: Sequence[str], chosen: int) -> None:
+        """Learn that the candidate at index ``chosen`` was shown, and has earned nothing yet."""
+
+    def unshow(self, shared: str, actions: Sequence[str], chosen: int) -> None:
+        """Take ``show`` back, as far as can be: nobody saw it."""
+
     def learn(
         self,
         shared: str,
@@ -26,10 +32,13 @@ class Model(Protocol):
         chosen: int,
         reward: float,
         probabilities: Sequence[float] | None = None,
+        *,
+        at: int = 0,
     ) -> None:
-        """Learn that the candidate at index ``chosen`` earned ``reward``.
+        """Learn that the candidate at index ``chosen``, which was shown, earned ``reward``.
 
-        ``probabilities`` are the propensities of all K candidates, where the log has them.
+        ``probabilities`` are the propensities of all K candidates, where the log has them; ``at``
+        is when it was shown, in ms.
         """
 
     def reads(self, shared: str) -> str:
@@ -55,8 +64,10 @@ class Replaying(Model, Protocol):
         chosen: int,
         reward: float,
         probabilities: Sequence[float] | None = None,
+        *,
+        at: int = 0,
     ) -> Prediction:
-        """``predict``, then ``learn``."""
+        """``predict``, then ``show`` and ``learn``."""
 
 
 def open_model(settings: PolicySettings, data: bytes | None = None) -> Model:

@@ -1,6 +1,7 @@
 """The model behind ``exploration = "thompson"``: a posterior over sums, with VW as its prior.
 
-    outcome ──▶ cells        what every variant earned with every persona
+    shown ────▶ cells        what every variant earned with every persona
+    outcome ┬─▶ cells
             ├─▶ regression   what tags, words and situations have to do with it (Vowpal Wabbit)
             └─▶ spreads      how far to trust which of them
 
@@ -30,7 +31,7 @@ import numpy as np
 
 from bandit_service.errors import SnapshotError
 from bandit_service.policy.best import chances
-from bandit_service.policy.cells import Arm, Cell, Cells, PersonaSums, Placement, Sums, watch
+from bandit_service.policy.cells import Arm, Cells, Placement, closed
 from bandit_service.policy.cells import remember as fade
 from bandit_service.policy.features import identity_of, persona_of
 from bandit_service.policy.pooling import LEAST, Base, Floats, Seen, base_of, posterior, seen
@@ -103,6 +104,32 @@ class PooledModel:
             [base.unit * value for value in deviations.tolist()],
         )
 
+    def show(self, shared: str, actions: Sequence[str], chosen: int) -> None:
+        """See ``model.Model``."""
+        cells, persona = self._cells, self._persona(shared)
+        name, arm_name = identity_of(actions[chosen])
+        placement = cells.placement(name)
+        base = base_of(cells, placement, persona, self._settings.typical_reward)
+        arm = cells.arm(placement, arm_name)
+        cells.seen(placement)
+        self._count(placement, arm, persona, 1.0)
+        arm.expected += placement.weight * _expected(base)
+        cells.persona(persona).expected += base.everybody
+
+    def unshow(self, shared: str, actions: Sequence[str], chosen: int) -> None:
+        """See ``model.Model``: it is counted no more."""
+        cells, persona = self._cells, self._persona(shared)
+        name, arm_name = identity_of(actions[chosen])
+        placement = cells.placements.get(name)
+        arm = None if placement is None else placement.arms.get(arm_name)
+        if placement is None or arm is None or persona not in arm.cells:
+            return  # let go of in the meantime
+        base = base_of(cells, placement, persona, self._settings.typical_reward)
+        self._count(placement, arm, persona, -1.0)
+        arm.expected = max(arm.expected - placement.weight * _expected(base), 0.0)
+        everywhere = cells.persona(persona)
+        everywhere.expected = max(everywhere.expected - base.everybody, 0.0)
+
     def learn(
         self,
         shared: str,
@@ -110,34 +137,29 @@ class PooledModel:
         chosen: int,
         reward: float,
         probabilities: Sequence[float] | None = None,
+        *,
+        at: int = 0,
     ) -> None:
         """See ``model.Model``; without the probabilities the spreads learn nothing."""
+        cells, persona = self._cells, self._persona(shared)
         name, arm_name = identity_of(actions[chosen])
-        persona = self._persona(shared)
-        cells = self._cells
         placement = cells.placement(name)
-        typical = self._settings.typical_reward
-        base = base_of(cells, placement, persona, typical)
-        told_all = are_told(probabilities, len(actions), chosen)
-        if reward > 0.0 and probabilities is not None and told_all and len(actions) > 1:
+        base = base_of(cells, placement, persona, self._settings.typical_reward)
+        scored = reward > 0.0 and len(actions) > 1
+        if scored and probabilities and are_told(probabilities, len(actions), chosen):
             self._score(shared, actions, chosen, probabilities, reward / base.worth)
         arm = cells.arm(placement, arm_name)
-        told = self._regression.learn(
-            shared, actions[chosen], reward / base.unit - base.level, 1.0 / base.noise
-        )
         worth = base.worth if cells.site.a > 0.0 else abs(reward) or 1.0  # the first is typical
         # Alarms count what is above 0: less than nothing cannot be expected of a variant.
-        rewarded, expected = max(reward, 0.0) / worth, max(base.unit * base.level, 0.0) / worth
-        watch(placement, arm, expected, rewarded)
-        self._count(placement, arm, persona, reward, told)
-        everywhere = cells.personas.get(persona)
-        if everywhere is None:
-            everywhere = cells.personas[persona] = PersonaSums()
-        everywhere.a += abs(reward)
-        everywhere.expected += base.everybody
-        arm.expected += placement.weight * expected
-        arm.r += placement.weight * rewarded
-        fade(placement, abs(reward) / worth, self._settings.memory)
+        earned = max(reward, 0.0) / worth
+        closed(placement, arm, at, _expected(base), earned)
+        value = reward / base.unit - base.level
+        told = self._regression.learn(shared, actions[chosen], value, 1.0 / base.noise)
+        arm.cell(persona).tell(placement.weight, told)
+        if reward:
+            self._earn(placement, arm, persona, reward)
+            arm.r += placement.weight * earned
+            fade(placement, abs(reward) / worth, self._settings.memory)
 
     def predict_and_learn(
         self,
@@ -146,10 +168,13 @@ class PooledModel:
         chosen: int,
         reward: float,
         probabilities: Sequence[float] | None = None,
+        *,
+        at: int = 0,
     ) -> Prediction:
-        """``predict``, then ``learn``."""
+        """``predict``, then ``show`` and ``learn``."""
         prediction = self.predict(shared, actions)
-        self.learn(shared, actions, chosen, reward, probabilities)
+        self.show(shared, actions, chosen)
+        self.learn(shared, actions, chosen, reward, probabilities, at=at)
         return prediction
 
     def save(self) -> bytes:
@@ -161,23 +186,23 @@ class PooledModel:
         """Free what VW holds; the model cannot be used afterwards."""
         self._regression.close()
 
-    def _count(
-        self, placement: Placement, arm: Arm, persona: str, reward: float, told: float
-    ) -> None:
+    def _count(self, placement: Placement, arm: Arm, persona: str, one: float) -> None:
+        """Count an outcome, or one less."""
+        weight = placement.weight * one
+        for sums in (placement.total, placement.persona(persona)):
+            sums.n = max(sums.n + weight, 0.0)
+        self._cells.site.n += one
+        cell = arm.cell(persona)
+        cell.n = max(cell.n + weight, 0.0)
+
+    def _earn(self, placement: Placement, arm: Arm, persona: str, reward: float) -> None:
+        """Count a reward."""
         weight = placement.weight
         self._cells.site.add(1.0, reward)
-        self._cells.seen(placement)
         placement.total.add(weight, reward)
-        own = placement.personas.get(persona)
-        if own is None:
-            own = placement.personas[persona] = Sums()
-        own.add(weight, reward)
-        cell = arm.cells.get(persona)
-        if cell is None:
-            cell = arm.cells[persona] = Cell()
-        cell.n += weight
-        cell.r += weight * reward
-        cell.f += weight * told
+        placement.persona(persona).add(weight, reward)
+        arm.cell(persona).r += weight * reward
+        self._cells.persona(persona).a += abs(reward)
 
     def _score(
         self,
@@ -244,6 +269,11 @@ class PooledModel:
         return max(length - shown, shown / 4.0, 1.0)
 
 
+def _expected(base: Base) -> float:
+    """What a placement earns with a persona, in typical rewards."""
+    return max(base.unit * base.level, 0.0) / base.worth
+
+
 def _alone(shared: str) -> str:
     """A shared line that says the persona and nothing else."""
     return f"shared |p {persona_of(shared)}"
@@ -258,7 +288,7 @@ def _prior(base: Base, told: Floats, trust: Floats) -> Floats:
 
 def _beyond(found: Seen, neutral: Floats, full: Floats) -> Floats:
     """How much better VW thinks of K candidates here than of their cells in general."""
-    usual = (found.predicted[0] + _FEW * neutral) / (found.n[0] + _FEW)
+    usual = (found.predicted[0] + _FEW * neutral) / (found.closed[0] + _FEW)
     beyond: Floats = full - usual
     return beyond
 

@@ -97,6 +97,8 @@ class Seen(NamedTuple):
     """Z x K sums of rewards in units"""
     predicted: Floats
     """Z x K sums of what VW predicted"""
+    closed: Floats
+    """Z x K outcomes that it predicted"""
     noise: Floats
     """Z"""
     level: float
@@ -111,7 +113,7 @@ def seen(
     personas = [persona, *others]
     bases = [base, *(base_of(cells, placement, z, typical) for z in personas[1:])]
     shape = (len(personas), len(arms))
-    n, relative, predicted = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    n, relative, predicted, closed = (np.zeros(shape) for _ in range(4))
     if placement is not None:
         scale = 1.0 / placement.weight
         row = {z: at for at, z in enumerate(personas)}
@@ -122,8 +124,9 @@ def seen(
                 n[at, column] = cell.n * scale
                 relative[at, column] = cell.r * scale / bases[at].unit
                 predicted[at, column] = cell.f * scale
+                closed[at, column] = cell.closed * scale
     noise = np.array([one.noise for one in bases])
-    return base, Seen(n, relative, predicted, noise, base.level)
+    return base, Seen(n, relative, predicted, closed, noise, base.level)
 
 
 class Posterior(NamedTuple):

@@ -48,7 +48,7 @@ _PRIOR: Final[dict[str, tuple[float, ...]]] = {
     "arms": (0.0, -1.0, -2.0),
     "own": (0.0, 0.0, 0.0, -1.0, -2.0),
     "prior": (0.0, 0.0, 0.0),
-    "context": (3.0, 0.0, 0.0),
+    "context": (1.0, 0.0, 0.0),
 }
 """Log weights before anything was seen."""
 IGNORED: Final = 0.1

@@ -66,6 +66,12 @@ class VowpalModel:
         self._typical = settings.typical_reward
         self._vw = opened(arguments(settings)) if data is None else loaded(data)
 
+    def show(self, shared: str, actions: Sequence[str], chosen: int) -> None:
+        """See ``model.Model``: nothing; VW learns outcomes."""
+
+    def unshow(self, shared: str, actions: Sequence[str], chosen: int) -> None:
+        """See ``model.Model``: nothing."""
+
     def learn(
         self,
         shared: str,
@@ -73,6 +79,8 @@ class VowpalModel:
         chosen: int,
         reward: float,
         probabilities: Sequence[float] | None = None,  # noqa: ARG002 - of ``model.Model``
+        *,
+        at: int = 0,  # noqa: ARG002 - as above
     ) -> None:
         """See ``model.Model.learn``; the probabilities teach nothing here."""
         lines = [shared, *actions]
@@ -153,6 +161,8 @@ class ReplayModel(VowpalModel):
         chosen: int,
         reward: float,
         probabilities: Sequence[float] | None = None,  # noqa: ARG002 - of ``model.Model``
+        *,
+        at: int = 0,  # noqa: ARG002 - as above
     ) -> None:
         """See ``model.Model.learn``."""
         examples = self._labelled_examples(shared, actions, chosen, reward)
@@ -172,6 +182,8 @@ class ReplayModel(VowpalModel):
         chosen: int,
         reward: float,
         probabilities: Sequence[float] | None = None,  # noqa: ARG002 - of ``model.Model``
+        *,
+        at: int = 0,  # noqa: ARG002 - as above
     ) -> Prediction:
         """``predict``, then ``learn``, in one pass: VW predicts before it learns anyhow."""
         self._calm = self._calm and abs(reward) < _HUGE * self._typical

@@ -25,7 +25,7 @@ import msgspec
 from bandit_service.catalog.personas import UNKNOWN
 from bandit_service.evaluation.batch import Asked
 from bandit_service.evaluation.logs.base import Taken
-from bandit_service.events.entries import Decision
+from bandit_service.events.entries import Decision, Entry, Position
 from bandit_service.folds.site import empty_history
 from bandit_service.learning.trainer import Trainer
 from bandit_service.outcomes.join import Join, Outcome
@@ -66,7 +66,7 @@ class Replay:
         self._lessons = Join(settings.rewards) if own else None
         self._model = open_replaying(settings.policy, rewards=bool(others))
         self._policy = ModelPolicy(settings.policy, self._model)
-        self._trainer = Trainer(settings.policy, self._history, model=self._model)
+        self._trainer = Trainer(settings, self._history, model=self._model)
         self.outcomes = 0
         """How many outcomes it has learned from."""
         self._predicted: dict[int, array[float] | None] = {}
@@ -83,14 +83,15 @@ class Replay:
             entry = blinded(entry)
         self._history.apply(position, entry)
         if key is not None and isinstance(entry, Decision):
-            self._predict(key, entry)
+            shared = self._predict(key, entry)
+            if self._lessons is None:
+                self._trainer.show(entry, shared)
         for outcome in closed:
             shared = self._close(outcome)
             if self._lessons is None:
                 self.outcomes += self._trainer.learn(outcome, shared)
         if self._lessons is not None:
-            for outcome in self._lessons.apply(position, entry):
-                self.outcomes += self._trainer.learn(outcome)
+            self._learn_apart(self._lessons, position, entry)
 
     def take(self, key: int) -> array[float] | None:
         """The probabilities of a row, by its key, once; None if the log lacks its candidates.
@@ -123,7 +124,16 @@ class Replay:
         """Free the model."""
         self._trainer.close()
 
-    def _predict(self, key: int, decision: Decision) -> None:
+    def _learn_apart(self, lessons: Join, position: Position, entry: Entry) -> None:
+        """Learn by the policy's own rewards."""
+        closed = lessons.apply(position, entry)
+        if lessons.opened is not None:
+            self._trainer.show(lessons.opened)
+        for outcome in closed:
+            self.outcomes += self._trainer.learn(outcome)
+
+    def _predict(self, key: int, decision: Decision) -> str:
+        """Keep what is predicted of a row; its shared line."""
         shared = shared_line(decision.persona, decision.traits, decision.context)
         candidates = self._candidates.asked(decision)
         self._open[decision.id] = key, shared
@@ -132,6 +142,7 @@ class Replay:
             if candidates is None
             else self._given(candidates, self._model.predict(shared, candidates.lines))
         )
+        return shared
 
     def _given(self, candidates: Candidates, prediction: Prediction) -> array[float]:
         """What the policies make of a prediction, in the order of ``take``."""
