@@ -33,7 +33,7 @@ GREED: Final[Mapping[Exploration, str]] = {
 
 
 _PART: Final[Mapping[Exploration, frozenset[str]]] = {
-    "thompson": frozenset({"sharpness", "memory", "prior_rate"}),
+    "thompson": frozenset({"sharpness", "memory", "alarm", "prior_rate"}),
     "squarecb": frozenset({"gamma", "learning_rate", "power_t"}),
     "softmax": frozenset({"gamma", "learning_rate", "power_t"}),
     "epsilon": frozenset({"epsilon", "learning_rate", "power_t"}),

@@ -8,17 +8,19 @@ import pytest
 from bandit_service.policy import cells as sums
 from bandit_service.policy.cells import (
     AFTER_ALARM,
-    ALARM,
     DROPS,
+    MOST_WAITING,
     Arm,
     Cell,
     Cells,
     Placement,
+    closed,
     remember,
     watch,
 )
 
 RATE = 0.1
+ALARM = 8.0
 
 
 class Spot:
@@ -40,9 +42,10 @@ class Spot:
         placement = self.cells.placement("film")
         arm = self.cells.arm(placement, name)
         self.outcomes += 1
-        if watch(placement, arm, expected, reward):
+        if watch(placement, arm, expected, reward, ALARM):
             self.alarms.append(self.outcomes)
         weight = placement.weight
+        placement.total.n += weight
         placement.total.add(weight, reward)
         cell = arm.cells.setdefault("z", Cell())
         cell.n += weight
@@ -127,7 +130,8 @@ def established(rewards: float = 1_000.0) -> tuple[Placement, Arm]:
     arm = cells.arm(placement, "a")
     arm.expected = arm.r = rewards
     arm.cells["z"] = Cell(n=10.0 * rewards, r=rewards)
-    placement.total.add(10.0 * rewards, 0.1)
+    placement.total.n = 10.0 * rewards
+    placement.total.add(rewards, 1.0)
     return placement, arm
 
 
@@ -136,7 +140,7 @@ def test_a_variant_that_earns_nothing_is_noticed_after_the_promised_rewards(rate
     placement, arm = established()
     outcomes = 1
 
-    while not watch(placement, arm, rate, 0.0):
+    while not watch(placement, arm, rate, 0.0, ALARM):
         outcomes += 1
 
     promised = ALARM / (1.0 - min(DROPS))
@@ -148,7 +152,7 @@ def test_a_better_variant_is_held_to_what_it_earned_itself() -> None:
     arm.r *= 3.0
     outcomes = 1
 
-    while not watch(placement, arm, RATE, 0.0):
+    while not watch(placement, arm, RATE, 0.0, ALARM):
         outcomes += 1
 
     promised = ALARM / (1.0 - min(DROPS)) / 3.0
@@ -203,6 +207,50 @@ def test_a_variant_that_gets_better_raises_no_alarm() -> None:
         spot.learn("a", float(chance.random() < RATE * (1.0 + n / 10_000)))
 
     assert spot.alarms == []
+
+
+@pytest.mark.parametrize("window", [1, 100, 5_000])
+def test_rewards_that_are_known_before_the_lack_of_others_raise_no_alarm(window: int) -> None:
+    """A reward is known at once, that there was none only ``window`` outcomes later."""
+    alarms = 0
+    for seed in range(3):
+        placement, arm = established()
+        chance, none_yet = random.Random(seed), []
+        for at in range(20_000):
+            if at < 10_000:  # then the traffic ends, and only the last windows do
+                if chance.random() < RATE:
+                    closed(placement, arm, at, RATE, 1.0, ALARM)
+                else:
+                    none_yet.append(at)
+            if none_yet and none_yet[0] <= at - window:
+                before = placement.rewards
+                closed(placement, arm, none_yet.pop(0), RATE, 0.0, ALARM)
+                alarms += placement.rewards < 0.5 * before
+
+    assert alarms == 0
+
+
+def test_a_variant_that_breaks_is_noticed_however_many_rewards_wait() -> None:
+    placement, arm = established()
+    for at in range(MOST_WAITING):
+        closed(placement, arm, at, RATE, 1.0, ALARM)
+    assert len(arm.waiting) == MOST_WAITING
+
+    for at in range(MOST_WAITING, 20_000):
+        closed(placement, arm, at, RATE, 0.0, ALARM)
+
+    assert arm.waiting == []
+    assert placement.rewards == pytest.approx(AFTER_ALARM, rel=0.5)
+
+
+def test_no_more_rewards_wait_than_the_most() -> None:
+    placement, arm = established()
+
+    for at in range(3 * MOST_WAITING):
+        closed(placement, arm, at, RATE, 1.0, ALARM)
+
+    assert len(arm.waiting) == MOST_WAITING
+    assert arm.waiting[0][0] == 2 * MOST_WAITING
 
 
 # -- bounds

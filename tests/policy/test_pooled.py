@@ -13,7 +13,7 @@ from bandit_service.catalog.model import Variant
 from bandit_service.errors import SnapshotError
 from bandit_service.policy import cells as sums
 from bandit_service.policy.features import action_line, shared_line
-from bandit_service.policy.model import open_model, open_replaying
+from bandit_service.policy.model import Model, open_model, open_replaying
 from bandit_service.policy.pooled import PooledModel
 from bandit_service.policy.prediction import Prediction
 from bandit_service.policy.settings import PolicySettings
@@ -69,10 +69,16 @@ def tastes(persona: str, name: str) -> float:
     return 0.5 if name == ("v1" if persona == PERSONAS[0] else "v2") else 0.15
 
 
+def teach(model: Model, row: Row, at: int = 0) -> None:
+    """Show, and learn at once what came of it."""
+    model.show(row.shared, row.actions, row.chosen)
+    model.learn(*row, at=at)
+
+
 def taught(data: Sequence[Row], settings: PolicySettings = SETTINGS) -> PooledModel:
     model = PooledModel(settings)
     for row in data:
-        model.learn(*row)
+        teach(model, row)
     return model
 
 
@@ -115,7 +121,7 @@ def test_saving_restoring_and_going_on_gives_the_same_bytes(cuts: set[int]) -> N
             saved = model.save()
             model.close()
             model = PooledModel(SETTINGS, saved)
-        model.learn(*row)
+        teach(model, row)
 
     assert model.save() == whole.save()
     model.close()
@@ -125,18 +131,18 @@ def test_saving_restoring_and_going_on_gives_the_same_bytes(cuts: set[int]) -> N
 def test_it_goes_on_alike_over_an_alarm_and_over_variants_that_are_let_go(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sums, "ALARM", 0.5)
+    settings = PolicySettings(typical_reward=0.2, bits=12, memory=300.0, alarm=0.5)
     monkeypatch.setattr(sums, "MAX_ARMS", 7)
     monkeypatch.setattr(sums, "_HEAVY", 1.5)
     data = rows(600, tastes)
-    whole, model = taught(data), PooledModel(SETTINGS)
+    whole, model = taught(data, settings), PooledModel(settings)
 
     for n, row in enumerate(data):
         if n % 50 == 0:
             saved = model.save()
             model.close()
-            model = PooledModel(SETTINGS, saved)
-        model.learn(*row)
+            model = PooledModel(settings, saved)
+        teach(model, row)
 
     assert model.save() == whole.save()
     model.close()
@@ -150,7 +156,7 @@ def test_predicting_changes_no_bytes_and_nothing_that_is_learned_later() -> None
     for row in data:
         asked.predict(row.shared, row.actions)
         asked.predict(who("stranger", hour="x"), [line("new", "new tag"), *ALL])
-        asked.learn(*row)
+        teach(asked, row)
 
     assert asked.save() == plain.save()
     plain.close()
@@ -163,7 +169,7 @@ def test_predicting_and_learning_at_once_is_doing_both_in_turn() -> None:
 
     for row in data:
         before = other.predict(row.shared, row.actions)
-        other.learn(*row)
+        teach(other, row)
         assert said(one.predict_and_learn(*row)) == said(before)
 
     assert one.save() == other.save()
@@ -317,7 +323,7 @@ def test_a_variant_that_breaks_is_hardly_shown_soon_after(monkeypatch: pytest.Mo
         for step in range(6_200):
             chosen = rng.randrange(2)
             rate = 0.0 if chosen == 0 and step >= 6_000 else (0.4, 0.2)[chosen]
-            model.learn(who("x"), lines, chosen, float(rng.random() < rate), [0.5, 0.5])
+            teach(model, Row(who("x"), lines, chosen, float(rng.random() < rate), [0.5, 0.5]))
         shown = model.predict(who("x"), lines).probabilities[0]
         model.close()
         return shown
@@ -337,9 +343,9 @@ def test_the_longer_a_placement_was_shown_beside_others_the_less_it_explores() -
         model = PooledModel(PolicySettings(typical_reward=0.2, bits=12))
         other = [line(name, placement="other") for name in "ab"]
         for n in range(elsewhere):
-            model.learn(who("x"), other, n % 2, float(n % 10 < 2), None)
+            teach(model, Row(who("x"), other, n % 2, float(n % 10 < 2), None))
         for n in range(400):
-            model.learn(who("x"), lines, n % 2, float(n % 10 < 2 or n % 50 == 3), None)
+            teach(model, Row(who("x"), lines, n % 2, float(n % 10 < 2 or n % 50 == 3), None))
         least = min(model.predict(who("x"), lines).probabilities)
         model.close()
         return least
@@ -365,7 +371,7 @@ def test_rewards_of_all_sizes_together_leave_it_with_an_answer() -> None:
     rng, model = random.Random(7), PooledModel(SETTINGS)
     for row in rows(1_500, tastes):
         reward = rng.choice((0.0, 0.0, 1e6, -1e6, 1.0, -1.0, 1e-6))
-        model.learn(row.shared, row.actions, row.chosen, reward, row.probabilities)
+        teach(model, row._replace(reward=reward))
         check(model.predict(row.shared, row.actions), len(row.actions))
     model.close()
 
@@ -387,8 +393,8 @@ def test_probabilities_that_are_none_teach_the_spreads_nothing(told: list[float]
     lines = [line("a"), line("b")]
     for model, probabilities in ((broken, told), (silent, None)):
         for _ in range(60):
-            model.learn(who("x"), lines, 0, 1.0, probabilities)
-            model.learn(who("x"), lines, 1, 0.0, probabilities)
+            teach(model, Row(who("x"), lines, 0, 1.0, probabilities))
+            teach(model, Row(who("x"), lines, 1, 0.0, probabilities))
 
     assert broken.save() == silent.save()
     broken.close()

@@ -18,7 +18,7 @@ def some(seed: int, *, empty: bool = False) -> Seen:
     n[rng.random(n.shape) < 0.3] = 0.0
     n *= not empty
     relative = n * rng.uniform(0.5, 1.6, n.shape)
-    return Seen(n, relative, np.zeros_like(n), rng.uniform(5.0, 90.0, PERSONAS), 1.0)
+    return Seen(n, relative, np.zeros_like(n), n, rng.uniform(5.0, 90.0, PERSONAS), 1.0)
 
 
 def by_hand(cells: Seen, at: int, prior: float, arms: float, own: float) -> tuple[float, float]:
@@ -107,9 +107,9 @@ def lived(rewards: list[float], *, persona: str = "z", placement: str = "film") 
     for reward in rewards:
         everywhere.expected += base_of(cells, place, persona, 0.02).everybody
         everywhere.a += abs(reward)
-        cells.site.add(1.0, reward)
-        place.total.add(1.0, reward)
-        own.add(1.0, reward)
+        for sums in (cells.site, place.total, own):
+            sums.n += 1.0
+            sums.add(1.0, reward)
     return cells
 
 
@@ -182,7 +182,6 @@ def test_a_new_placement_earns_what_the_site_does_and_a_new_persona_what_its_pla
 
 def test_a_persona_that_earns_twice_as_much_everywhere_does_so_on_a_new_placement() -> None:
     cells = Cells()
-    cells.site.add(1.0, 0.0)
     cells.site.n, cells.site.a, cells.site.r, cells.site.s = 40_000.0, 800.0, 800.0, 800.0
     cells.personas["keen"] = PersonaSums(a=800.0, expected=400.0)
 
@@ -196,8 +195,8 @@ def test_cells_are_read_in_relative_rewards_with_the_persona_in_question_first()
     place = cells.placements["film"]
     place.personas["romance"] = Sums(n=100.0, r=10.0, a=10.0, s=10.0)
     arm = cells.arm(place, "joke@1")
-    arm.cells["comedy"] = Cell(n=40.0, r=30.0, f=2.0)
-    arm.cells["romance"] = Cell(n=10.0, r=1.0, f=-1.0)
+    arm.cells["comedy"] = Cell(n=40.0, r=30.0, f=2.0, closed=38.0)
+    arm.cells["romance"] = Cell(n=10.0, r=1.0, f=-1.0, closed=10.0)
 
     _, found = seen(cells, place, ["new@1", "joke@1"], "romance", 0.02)
 
@@ -206,4 +205,5 @@ def test_cells_are_read_in_relative_rewards_with_the_persona_in_question_first()
     assert found.n.tolist() == [[0.0, 10.0], [0.0, 40.0]]
     assert found.relative[:, 1] == pytest.approx([1.0 / romance.unit, 30.0 / comedy.unit])
     assert found.predicted[:, 1].tolist() == [-1.0, 2.0]
+    assert found.closed[:, 1].tolist() == [10.0, 38.0]
     assert found.noise.tolist() == [romance.noise, comedy.noise]

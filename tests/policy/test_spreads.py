@@ -47,6 +47,7 @@ def own_after(spread: float, *, adaptive: bool, seed: int, outcomes: int = 10_00
         # Each persona likes one variant, and another on the next placement.
         taste = spread * (1.5 if (z + p) % VARIANTS == chosen else -0.5)
         rate = 0.3 * ((0.8, 1.2, 1.0)[chosen] + taste)
+        model.show(who[z], lines[p], chosen)
         model.learn(who[z], lines[p], chosen, float(rng.random() < rate), told)
     found = model._spreads.in_use().own
     model.close()
