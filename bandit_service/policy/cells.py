@@ -17,9 +17,9 @@ units; ``Placement.weight`` is what the next outcome counts.
 *Alarms.* A variant that earns much less than it did (its picture no longer loads, its story is
 over) is noticed by cumulative sums (Page 1954, Biometrika 41), one for each of ``DROPS``: the log
 likelihood of so much less against what was expected, started again whenever it falls to 0. At
-``ALARM`` the variant keeps only what was seen since that sum began to rise, and the rest of the
+``alarm`` the variant keeps only what was seen since that sum began to rise, and the rest of the
 placement is remembered faintly, so that it is explored anew. False alarms come once in
-exp(ALARM) expected rewards or less often.
+exp(alarm) expected rewards or less often.
 
 *Bounds.* Candidates may come with a request, under ids that never come again: placements and
 variants that were not shown for longest are let go beyond ``MAX_ARMS``, and beyond ``MOST_OF_ONE``
@@ -37,8 +37,6 @@ import msgspec
 
 DROPS: Final = (0.2, 0.6)
 """What is left of a variant's reward in each of the changes looked for."""
-ALARM: Final = 8.0
-"""Log likelihood ratio at which a change is believed."""
 AFTER_ALARM: Final = 50.0
 """Rewards of a placement that are remembered after an alarm."""
 MAX_ARMS: Final = 100_000
@@ -237,7 +235,9 @@ def remember(placement: Placement, rewards: float, memory: float) -> None:
         placement.weight = 1.0
 
 
-def closed(placement: Placement, arm: Arm, at: int, expected: float, reward: float) -> None:
+def closed(
+    placement: Placement, arm: Arm, at: int, expected: float, reward: float, alarm: float
+) -> None:
     """Let the alarms of a variant know what came of having shown it ``at``.
 
     A reward is known at once, that there was none only a window later: taken as they come, a
@@ -250,13 +250,15 @@ def closed(placement: Placement, arm: Arm, at: int, expected: float, reward: flo
         if not reward and arm.waiting[0][0] > at:
             break
         _, due, earned = arm.waiting.pop(0)
-        watch(placement, arm, due, earned)
+        watch(placement, arm, due, earned, alarm)
     if not reward:
-        watch(placement, arm, expected, 0.0)
+        watch(placement, arm, expected, 0.0, alarm)
 
 
-def watch(placement: Placement, arm: Arm, expected: float, reward: float) -> bool:
+def watch(placement: Placement, arm: Arm, expected: float, reward: float, alarm: float) -> bool:
     """Compare an outcome with what was expected, both in typical rewards; True after an alarm.
+
+    ``alarm`` is the log likelihood ratio at which a change is believed.
 
     Neither is negative. ``expected`` is what the placement earns with this persona; how much better
     or worse the variant is than that, the arm's own sums say.
@@ -268,13 +270,13 @@ def watch(placement: Placement, arm: Arm, expected: float, reward: float) -> boo
     ratio = (arm.r + _ARM_PRIOR * weight) / (arm.expected + _ARM_PRIOR * weight)
     own = expected * max(ratio, 0.0)
     raised = False
-    for alarm, drop in zip(arm.alarms, DROPS, strict=True):
-        alarm.sum += reward * math.log(drop) + (1.0 - drop) * own
-        alarm.expected += expected
-        alarm.r += reward
-        if alarm.sum <= 0.0:
-            alarm.sum = alarm.expected = alarm.r = 0.0
-        raised = raised or alarm.sum > ALARM
+    for watched, drop in zip(arm.alarms, DROPS, strict=True):
+        watched.sum += reward * math.log(drop) + (1.0 - drop) * own
+        watched.expected += expected
+        watched.r += reward
+        if watched.sum <= 0.0:
+            watched.sum = watched.expected = watched.r = 0.0
+        raised = raised or watched.sum > alarm
     if raised:
         _start_again(placement, arm)
     return raised

@@ -152,7 +152,7 @@ class PooledModel:
         worth = base.worth if cells.site.a > 0.0 else abs(reward) or 1.0  # the first is typical
         # Alarms count what is above 0: less than nothing cannot be expected of a variant.
         earned = max(reward, 0.0) / worth
-        closed(placement, arm, at, _expected(base), earned)
+        closed(placement, arm, at, _expected(base), earned, self._settings.alarm)
         value = reward / base.unit - base.level
         told = self._regression.learn(shared, actions[chosen], value, 1.0 / base.noise)
         arm.cell(persona).tell(placement.weight, told)

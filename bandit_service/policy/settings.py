@@ -37,6 +37,9 @@ class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Greed of Thompson sampling: by how much the posterior's variances are divided."""
     memory: float = 2_000.0
     """Rewards that a placement remembers under Thompson sampling; older ones fade."""
+    alarm: float = 8.0
+    """Log likelihood ratio at which Thompson sampling believes that a variant earns much less than
+    it did, and learns its placement anew; false alarms come once in exp(alarm) rewards or less."""
     prior_rate: float = 0.15
     """Learning rate of the regression that is Thompson sampling's prior."""
     gamma: float = 40.0
@@ -94,6 +97,7 @@ _RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
     "gamma": (_POSITIVE, "a positive number"),
     "epsilon": (lambda v: 0 <= v <= 1, "a number from 0 to 1"),
     "typical_reward": (_POSITIVE, "a positive number, such as the usual click rate"),
+    "alarm": (_POSITIVE, "a positive number"),
     "prior_rate": (_POSITIVE, "a positive number"),
     "learning_rate": (_POSITIVE, "a positive number"),
     "power_t": (lambda v: 0 <= v <= 1, "a number from 0 to 1"),

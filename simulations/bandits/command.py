@@ -38,7 +38,7 @@ CURVES_FILE: Final = "curves.html"
 P = ParamSpec("P")
 
 
-def _said(command: Callable[P, None]) -> Callable[P, None]:
+def said(command: Callable[P, None]) -> Callable[P, None]:
     """Show errors of ours as sentences."""
 
     @wraps(command)
@@ -96,7 +96,7 @@ _AGAINST = click.option(
 @_OUT
 @_AGAINST
 @click.option("--list", "listed", is_flag=True, help="Say which worlds and policies there are.")
-@_said
+@said
 def run_command(
     *,
     worlds: str | None,
@@ -147,7 +147,7 @@ def run_command(
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @_OUT
 @_AGAINST
-@_said
+@said
 def show_command(*, files: Sequence[Path], out: Path | None, against: str) -> None:
     """Show the tables of studies again, several together as one.
 
