@@ -9,8 +9,8 @@ more with every estimator, the reward model and its reading included.
 Vowpal Wabbit's own driver, which learns the same examples in the same order from a text file, under
 the same arguments, those of SquareCB: it predicts each too, and makes no policy of it. "Alone" is
 without the reading of the log: entries are decoded and tables are batches before, and no rows are
-made of entries; the join is in it. Our own log is that of ``fold``; tables have as many candidates as the campaigns of
-the Open Bandit Dataset.
+made of entries; the join is in it. Our own log is that of ``fold``; tables have as many candidates
+as the campaigns of the Open Bandit Dataset.
 """
 
 from __future__ import annotations

@@ -111,6 +111,7 @@ def _learned(exploration: Exploration, count: int) -> Learned:
     model, even = open_model(settings), [1.0 / count] * count
     for number in range(_LESSONS * count * _PERSONAS):
         line = shared[number // count % len(shared)]
+        model.show(line, actions, number % count)
         model.learn(line, actions, number % count, float(random.random() < _CLICKS), even)
     data = model.save()
     model.close()
@@ -130,9 +131,10 @@ def _learning(learned: Learned) -> Callable[[], object]:
     shared = cycle(learned.shared)
 
     def once() -> None:
-        number = next(turn)
+        number, line = next(turn), next(shared)
         reward = float(number % 20 == 0)
-        learned.model.learn(next(shared), learned.actions, number % count, reward, even)
+        learned.model.show(line, learned.actions, number % count)
+        learned.model.learn(line, learned.actions, number % count, reward, even)
 
     return once
 

@@ -307,7 +307,7 @@ def test_a_new_variant_starts_from_what_its_tags_and_words_have_earned(by: str) 
         lines = [named(placement, n) for n in range(4)]
         chosen = rng.randrange(4)
         reward = float(rng.random() < (0.3, 0.1)[chosen % 2])
-        model.learn(who(rng.choice(PERSONAS)), lines, chosen, reward, [0.25] * 4)
+        teach(model, Row(who(rng.choice(PERSONAS)), lines, chosen, reward, [0.25] * 4))
 
     good, bad = model.predict(who("comedy"), [named("new", 0), named("new", 1)]).rewards
 
@@ -315,11 +315,12 @@ def test_a_new_variant_starts_from_what_its_tags_and_words_have_earned(by: str) 
     model.close()
 
 
-def test_a_variant_that_breaks_is_hardly_shown_soon_after(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_variant_that_breaks_is_hardly_shown_soon_after() -> None:
     lines = [line(name) for name in "ab"]
 
-    def shown_after_breaking() -> float:
-        rng, model = random.Random(4), PooledModel(PolicySettings(typical_reward=0.2, bits=12))
+    def shown_after_breaking(alarm: float) -> float:
+        settings = PolicySettings(typical_reward=0.2, bits=12, alarm=alarm)
+        rng, model = random.Random(4), PooledModel(settings)
         for step in range(6_200):
             chosen = rng.randrange(2)
             rate = 0.0 if chosen == 0 and step >= 6_000 else (0.4, 0.2)[chosen]
@@ -328,11 +329,36 @@ def test_a_variant_that_breaks_is_hardly_shown_soon_after(monkeypatch: pytest.Mo
         model.close()
         return shown
 
-    noticing = shown_after_breaking()
-    monkeypatch.setattr(sums, "ALARM", math.inf)
+    assert shown_after_breaking(alarm=8.0) < 0.1
+    assert shown_after_breaking(alarm=1e9) > 0.9
 
-    assert noticing < 0.1
-    assert shown_after_breaking() > 0.9
+
+def test_what_is_shown_counts_before_its_window_ends_and_no_more_once_nobody_saw_it() -> None:
+    model = taught(rows(500, tastes))
+    before = model.predict(who("comedy"), ALL)
+
+    for _ in range(30):
+        model.show(who("comedy"), ALL, 1)
+    during = model.predict(who("comedy"), ALL)
+    for _ in range(30):
+        model.unshow(who("comedy"), ALL, 1)
+    after = model.predict(who("comedy"), ALL)
+
+    assert during.rewards[1] < 0.9 * before.rewards[1]
+    assert after.rewards == pytest.approx(before.rewards, rel=0.01)
+    model.close()
+
+
+def test_taking_back_what_was_never_shown_leaves_it_with_an_answer() -> None:
+    model = taught(rows(20, tastes))
+
+    for persona in (*PERSONAS, "stranger"):
+        for chosen in range(6):
+            model.unshow(who(persona), ALL, chosen)
+    model.unshow(who("comedy"), [line("never", placement="nowhere")], 0)
+
+    check(model.predict(who("comedy"), ALL), 6)
+    model.close()
 
 
 def test_the_longer_a_placement_was_shown_beside_others_the_less_it_explores() -> None:

@@ -190,6 +190,7 @@ def test_rows_of_a_table_are_each_predicted_and_then_learned_from(base: SiteSett
         assert given == policy.distribution(asked.candidates, asked.shared).overall
         for each in (model, policy._model):
             decision = asked.decision
+            each.show(asked.shared, asked.candidates.lines, decision.chosen)
             each.learn(
                 asked.shared,
                 asked.candidates.lines,
