@@ -79,7 +79,7 @@ class SiteLearner:
         self._next_checkpoint = 0.0
         self._visitors = VisitorMemory(store)
         self._generation = 0
-        self._published_outcomes = -1
+        self._published_lessons = -1
         self._checkpointed: Position | None = None
         self._ticked_at = 0.0
         self._resumed_at = START
@@ -130,7 +130,7 @@ class SiteLearner:
         now = self._clock()
         moved = self.fold.position != self._checkpointed
         due = moved and now >= self._next_checkpoint
-        if not due and self.fold.trainer.outcomes == self._published_outcomes:
+        if not due and self.fold.trainer.lessons == self._published_lessons:
             return
         if not self._continues():
             self._resume()
@@ -177,7 +177,7 @@ class SiteLearner:
         )
         if answer == "published":
             self._generation = max(1, replaces)
-            self._published_outcomes = snapshot.outcomes
+            self._published_lessons = self.fold.trainer.lessons
             if checkpoint is not None:
                 self._checkpointed = self.fold.position
         return answer
@@ -194,7 +194,7 @@ class SiteLearner:
         self._resumed_at = fold.position
         self._generation = 0 if head is None else head.generation
         self._visitors = VisitorMemory(self._store)
-        self._published_outcomes = -1
+        self._published_lessons = -1
         self._checkpointed = None
         if retired is not None:
             retired.close()

@@ -37,6 +37,8 @@ class Trainer:
         A model that is open already is used as it is, and closed with the trainer.
         """
         self.outcomes = outcomes
+        self.lessons = 0
+        """How often this trainer's model was told something: of what was shown, and of outcomes."""
         if model is None or isinstance(model, bytes):
             model = open_model(settings.policy, model)
         self._model: Model = model
@@ -49,6 +51,7 @@ class Trainer:
             lines = self._candidates.of(decision)
             if lines is not None:
                 self._model.show(shared or _shared(decision), lines, decision.chosen)
+                self.lessons += 1
 
     def learn(self, outcome: Outcome, shared: str | None = None) -> bool:
         """Learn from an outcome; False if it teaches nothing or its candidates are unknown.
@@ -60,6 +63,7 @@ class Trainer:
         if lines is None:
             return False
         shared = shared or _shared(decision)
+        self.lessons += 1
         if outcome.kind == "censored":
             if self._at_once:
                 model.unshow(shared, lines, decision.chosen)
