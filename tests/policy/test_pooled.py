@@ -361,24 +361,38 @@ def test_taking_back_what_was_never_shown_leaves_it_with_an_answer() -> None:
     model.close()
 
 
-def test_the_longer_a_placement_was_shown_beside_others_the_less_it_explores() -> None:
-    """What is known weighs more where less is still to come."""
-    lines = [line(name) for name in "ab"]
+def test_what_is_still_to_come_is_told_by_how_long_placements_of_the_site_were_shown() -> None:
+    model = PooledModel(SETTINGS)
+    cells = model._cells  # noqa: SLF001 - what the sharpness goes by
 
-    def explores(elsewhere: int) -> float:
-        model = PooledModel(PolicySettings(typical_reward=0.2, bits=12))
-        other = [line(name, placement="other") for name in "ab"]
-        for n in range(elsewhere):
-            teach(model, Row(who("x"), other, n % 2, float(n % 10 < 2), None))
-        for n in range(400):
-            teach(model, Row(who("x"), lines, n % 2, float(n % 10 < 2 or n % 50 == 3), None))
-        least = min(model.predict(who("x"), lines).probabilities)
-        model.close()
-        return least
+    def to_come(name: str) -> float:
+        return model._to_come(cells.placements.get(name))  # noqa: SLF001 - as above
 
-    # Other placements were over after 500 outcomes: this one is taken to be soon.
-    assert explores(elsewhere=0) > 0.0
-    assert explores(elsewhere=500) != explores(elsewhere=0)
+    def show(name: str, times: int) -> None:
+        for _ in range(times):
+            cells.seen(cells.placement(name))
+
+    assert to_come("new") == 10_000.0
+    show("film", 4_000)
+    assert to_come("film") == pytest.approx(to_come("new") - 4_000)
+    for n in range(100):
+        show(f"short {n}", 1_000)
+    assert 1_000 < to_come("new") < 4_500
+    assert to_come("film") == 1_000.0
+    model.close()
+
+
+def test_less_is_explored_where_less_is_still_to_come() -> None:
+    model = PooledModel(SETTINGS)
+    for row in rows(2_000, tastes):
+        teach(model, row)
+    long = model.predict(who("action"), ALL).deviations
+    model._cells.shown = 10_000_000  # noqa: SLF001 - of placements that were over soon
+
+    short = model.predict(who("action"), ALL).deviations
+
+    assert all(a < 0.9 * b for a, b in zip(short, long, strict=True))
+    model.close()
 
 
 # -- hostile lessons
@@ -399,6 +413,29 @@ def test_rewards_of_all_sizes_together_leave_it_with_an_answer() -> None:
         reward = rng.choice((0.0, 0.0, 1e6, -1e6, 1.0, -1.0, 1e-6))
         teach(model, row._replace(reward=reward))
         check(model.predict(row.shared, row.actions), len(row.actions))
+    model.close()
+
+
+@pytest.mark.parametrize("worth", [0.01, 300.0])
+def test_rewards_in_another_unit_are_followed_alike(worth: float) -> None:
+    other = PolicySettings(typical_reward=0.2 * worth, bits=12, memory=300.0)
+    clicks, seconds = taught(rows(1_500, tastes)), taught(rows(1_500, tastes, worth=worth), other)
+
+    for persona in PERSONAS:
+        one, scaled = (model.predict(who(persona), ALL) for model in (clicks, seconds))
+        assert scaled.probabilities == pytest.approx(one.probabilities, abs=0.02)
+        assert scaled.rewards == pytest.approx([worth * r for r in one.rewards], rel=0.02)
+    clicks.close()
+    seconds.close()
+
+
+def test_dislikes_among_likes_are_no_alarm() -> None:
+    rng, model = random.Random(3), PooledModel(SETTINGS)
+    for row in rows(3_000, tastes):
+        teach(model, row._replace(reward=rng.choices((1.0, -1.0, 0.0), (0.2, 0.15, 0.65))[0]))
+
+    remembered = [place.rewards for place in model._cells.placements.values()]  # noqa: SLF001
+    assert min(remembered) > 200  # of about 500; an alarm leaves 50
     model.close()
 
 
