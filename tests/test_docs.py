@@ -107,7 +107,8 @@ def test_the_reasons_for_the_default_policy_name_every_value_as_it_is() -> None:
 
     said = tomllib.loads(text)["policy"]
 
-    assert said == msgspec.to_builtins(PolicySettings())
+    assert msgspec.convert(said, PolicySettings) == PolicySettings()
+    assert set(said) == set(PolicySettings.__struct_fields__)
     values = [n for n, line in enumerate(text.splitlines()) if re.match(r"[a-z_]+ = ", line)]
     told = [n for n in values if text.splitlines()[n - 1].startswith("#")]
     grouped = {"epsilon", "learning_rate", "power_t"}  # the reason of gamma is theirs too
