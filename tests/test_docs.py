@@ -102,6 +102,19 @@ def test_the_shipped_site_settings_are_the_defaults_and_name_every_one() -> None
     assert set(tree["rewards"]) == set(RewardSettings.__struct_fields__)
 
 
+def test_the_reasons_for_the_default_policy_name_every_value_as_it_is() -> None:
+    text = (ROOT / "config" / "policy.toml").read_text("utf-8")
+
+    said = tomllib.loads(text)["policy"]
+
+    assert msgspec.convert(said, PolicySettings) == PolicySettings()
+    assert set(said) == set(PolicySettings.__struct_fields__)
+    values = [n for n, line in enumerate(text.splitlines()) if re.match(r"[a-z_]+ = ", line)]
+    told = [n for n in values if text.splitlines()[n - 1].startswith("#")]
+    grouped = {"epsilon", "learning_rate", "power_t"}  # the reason of gamma is theirs too
+    assert len(told) == len(values) - len(grouped)
+
+
 @pytest.mark.parametrize("name", ["demo/site.toml", "demo/obd.toml"])
 def test_the_demos_settings_can_be_read(name: str) -> None:
     read_settings((ROOT / "config" / name).read_bytes(), name=name)
