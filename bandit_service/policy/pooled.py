@@ -214,7 +214,8 @@ class PooledModel:
     ) -> None:
         """Let the spreads learn from a reward, unless many come."""
         site = self._cells.site
-        self._skipped += min(1.0, _SCORED * (site.n + 1.0) / (site.a + 1.0))
+        typical = site.a * site.a / site.s if site.s > 0.0 else 0.0  # how many typical rewards
+        self._skipped += min(1.0, _SCORED * (site.n + 1.0) / (typical + 1.0))
         if self._skipped < 1.0:
             return
         self._skipped -= 1.0

@@ -40,6 +40,8 @@ _PLACEMENT: Final = 3.0
 _PERSONA: Final = 20.0
 """Rewards' worth of prior: of the site about a placement, and of a placement about a persona on it
 (as of everybody about a persona)."""
+_RARE: Final = 50.0
+"""Decisions a reward, as far as is known before the first: makes a click of the usual 2 %."""
 _LEAST_NOISE: Final = 0.02
 _LEAST_UNIT: Final = 1e-7
 
@@ -65,7 +67,7 @@ def base_of(cells: Cells, placement: Placement | None, persona: str, typical: fl
     ``typical`` is what a site is taken to earn before anything was seen.
     """
     site = cells.site
-    worth = site.s / site.a if site.a > 0.0 else 1.0
+    worth = site.s / site.a if site.a > 0.0 else _RARE * typical
     unit = (site.a + _SITE * typical) / (site.n + _SITE)
     level = (site.r + worth) / (site.a + worth)
     everywhere = cells.personas.get(persona)

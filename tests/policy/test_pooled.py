@@ -363,10 +363,10 @@ def test_taking_back_what_was_never_shown_leaves_it_with_an_answer() -> None:
 
 def test_what_is_still_to_come_is_told_by_how_long_placements_of_the_site_were_shown() -> None:
     model = PooledModel(SETTINGS)
-    cells = model._cells  # noqa: SLF001 - what the sharpness goes by
+    cells = model._cells
 
     def to_come(name: str) -> float:
-        return model._to_come(cells.placements.get(name))  # noqa: SLF001 - as above
+        return model._to_come(cells.placements.get(name))
 
     def show(name: str, times: int) -> None:
         for _ in range(times):
@@ -387,7 +387,7 @@ def test_less_is_explored_where_less_is_still_to_come() -> None:
     for row in rows(2_000, tastes):
         teach(model, row)
     long = model.predict(who("action"), ALL).deviations
-    model._cells.shown = 10_000_000  # noqa: SLF001 - of placements that were over soon
+    model._cells.shown = 10_000_000
 
     short = model.predict(who("action"), ALL).deviations
 
@@ -434,7 +434,7 @@ def test_dislikes_among_likes_are_no_alarm() -> None:
     for row in rows(3_000, tastes):
         teach(model, row._replace(reward=rng.choices((1.0, -1.0, 0.0), (0.2, 0.15, 0.65))[0]))
 
-    remembered = [place.rewards for place in model._cells.placements.values()]  # noqa: SLF001
+    remembered = [place.rewards for place in model._cells.placements.values()]
     assert min(remembered) > 200  # of about 500; an alarm leaves 50
     model.close()
 
