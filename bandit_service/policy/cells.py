@@ -18,8 +18,8 @@ units; ``Placement.weight`` is what the next outcome counts.
 over) is noticed by cumulative sums (Page 1954, Biometrika 41), one for each of ``DROPS``: the log
 likelihood of so much less against what was expected, started again whenever it falls to 0. At
 ``alarm`` the variant keeps only what was seen since that sum began to rise, and the rest of the
-placement is remembered faintly, so that it is explored anew. False alarms come once in
-exp(alarm) expected rewards or less often.
+placement is remembered faintly, so that it is explored anew. Where what was expected is right,
+false alarms come about once in exp(alarm) rewards, or less often.
 
 *Bounds.* Candidates may come with a request, under ids that never come again: placements and
 variants that were not shown for longest are let go beyond ``MAX_ARMS``, and beyond ``MOST_OF_ONE``
