@@ -31,6 +31,7 @@ Everything is a function of the outcomes in their order, so that a fold may stop
 from __future__ import annotations
 
 import math
+from bisect import insort
 from typing import Final
 
 import msgspec
@@ -245,7 +246,7 @@ def closed(
     after it is known to have earned nothing, or until many wait.
     """
     if reward:
-        arm.waiting.append((at, expected, reward))
+        insort(arm.waiting, (at, expected, reward))  # by when shown; rewards come in any order
     while arm.waiting and (len(arm.waiting) > MOST_WAITING or not reward):
         if not reward and arm.waiting[0][0] > at:
             break
