@@ -210,24 +210,23 @@ def test_a_variant_that_gets_better_raises_no_alarm() -> None:
 
 
 @pytest.mark.parametrize("window", [1, 100, 2_000])
-def test_rewards_that_are_known_before_the_lack_of_others_raise_no_alarm(window: int) -> None:
-    """A reward is known at once, that there was none only ``window`` outcomes later."""
-    alarms = 0
+@pytest.mark.parametrize("delayed", [False, True], ids=["at once", "in any order"])
+def test_rewards_that_are_known_before_the_lack_of_others_raise_no_alarm(
+    window: int, *, delayed: bool
+) -> None:
+    """A reward is known within ``window`` outcomes, that there was none when they are over."""
     for seed in range(3):
         placement, arm = established()
-        chance, none_yet = random.Random(seed), []
-        for at in range(20_000):
-            if at < 10_000:  # then the traffic ends, and only the last windows do
-                if chance.random() < RATE:
-                    closed(placement, arm, at, RATE, 1.0, ALARM)
-                else:
-                    none_yet.append(at)
-            if none_yet and none_yet[0] <= at - window:
-                before = placement.rewards
-                closed(placement, arm, none_yet.pop(0), RATE, 0.0, ALARM)
-                alarms += placement.rewards < 0.5 * before
+        chance = random.Random(seed)
+        known = []
+        for at in range(10_000):  # then the traffic ends, and only the last windows do
+            reward = float(chance.random() < RATE)
+            wait = chance.randrange(window) if reward and delayed else window * (not reward)
+            known.append((at + wait, at, reward))
+        for _, at, reward in sorted(known):
+            closed(placement, arm, at, RATE, reward, ALARM)
 
-    assert alarms == 0
+        assert placement.rewards == 1_000.0, seed  # an alarm would leave a few
 
 
 def test_a_variant_that_breaks_is_noticed_however_many_rewards_wait() -> None:

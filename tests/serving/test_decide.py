@@ -91,13 +91,13 @@ def test_the_holdout_is_marked_and_its_share_is_kept() -> None:
 
 def test_a_repeated_view_is_called_sticky_and_keeps_the_features_of_the_first() -> None:
     world = World(SiteSettings(policy=PolicySettings(holdout=0.0)))
-    world.decide(visitor="ann")
+    world.decide(visitor="bob")
     learn(world)
     world.pass_time(2_000)
-    first = world.decide(visitor="ann")
+    first = world.decide(visitor="bob")
     learn(world)
 
-    again = world.decide(visitor="ann")
+    again = world.decide(visitor="bob")
 
     assert first.reason in ("learned", "explored")
     assert again.reason == "sticky"
