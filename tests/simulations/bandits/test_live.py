@@ -18,8 +18,11 @@ from simulations.bandits.worlds.duel import Duel
 from tests.simulations.bandits.script import Script, batch, spot
 
 FAST = SiteSettings(
-    policy=PolicySettings(typical_reward=0.17, learning_rate=0.05, gamma=30.0, holdout=0.0)
+    policy=PolicySettings(
+        exploration="squarecb", typical_reward=0.17, learning_rate=0.05, gamma=30.0, holdout=0.0
+    )
 )
+"""Learns much of a small world within 500 visits, much the same with every seed."""
 
 
 def earned(world: Duel, player: Player) -> float:
