@@ -45,6 +45,7 @@ from bandit_service.evaluation.targets.named import make_target
 from bandit_service.evaluation.terms import terms_of
 from bandit_service.events.entries import decode
 from bandit_service.policy import vowpal
+from bandit_service.policy.lesson import Lesson
 from bandit_service.policy.settings import SiteSettings
 from bandit_service.policy.vowpal import VowpalModel
 from bandit_service.runtime import spare_the_collector
@@ -297,7 +298,9 @@ def write_table_examples(batches: list[Batch], settings: SiteSettings, path: Pat
             for asked, chosen, reward in zip(batch.asked, batch.chosen, batch.reward, strict=True):
                 if asked is None:
                     raise BenchError("a row of the table does not describe its candidates")
-                model.learn(asked.shared, asked.candidates.lines, int(chosen), float(reward))
+                model.learn(
+                    Lesson(asked.shared, asked.candidates.lines, int(chosen), float(reward))
+                )
     model.close()
 
 

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 from bandit_service.catalog.model import Variant
 from bandit_service.policy.features import action_line, shared_line
+from bandit_service.policy.lesson import Lesson
 from bandit_service.policy.model import Model, open_model
 from bandit_service.policy.settings import Exploration, PolicySettings, SiteSettings
 from bench.fold import Log, make_log, run_fold
@@ -112,7 +113,7 @@ def _learned(exploration: Exploration, count: int) -> Learned:
     for number in range(_LESSONS * count * _PERSONAS):
         line = shared[number // count % len(shared)]
         model.show(line, actions, number % count)
-        model.learn(line, actions, number % count, float(random.random() < _CLICKS), even)
+        model.learn(Lesson(line, actions, number % count, float(random.random() < _CLICKS), even))
     data = model.save()
     model.close()
     return Learned(open_model(settings, data), shared, actions, data)
@@ -134,7 +135,7 @@ def _learning(learned: Learned) -> Callable[[], object]:
         number, line = next(turn), next(shared)
         reward = float(number % 20 == 0)
         learned.model.show(line, learned.actions, number % count)
-        learned.model.learn(line, learned.actions, number % count, reward, even)
+        learned.model.learn(Lesson(line, learned.actions, number % count, reward, even))
 
     return once
 

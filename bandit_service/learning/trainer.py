@@ -16,6 +16,7 @@ from bandit_service.events.catalog_history import CatalogHistory
 from bandit_service.events.entries import Decision
 from bandit_service.outcomes.join import Outcome
 from bandit_service.policy.features import shared_line
+from bandit_service.policy.lesson import Lesson
 from bandit_service.policy.logged import LoggedCandidates
 from bandit_service.policy.model import Model, open_model
 from bandit_service.policy.settings import SiteSettings
@@ -71,12 +72,14 @@ class Trainer:
         if not self._at_once:
             model.show(shared, lines, decision.chosen)
         model.learn(
-            shared,
-            lines,
-            decision.chosen,
-            outcome.reward,
-            decision.probabilities,
-            at=decision.at,
+            Lesson(
+                shared,
+                lines,
+                decision.chosen,
+                outcome.reward,
+                decision.probabilities,
+                at=decision.at,
+            )
         )
         self.outcomes += 1
         return True

@@ -3,9 +3,9 @@
 Vowpal Wabbit says how features speak for a variant; these sums say what the variant itself has
 earned. They are all that the posterior in ``pooling`` needs:
 
-    site        outcomes, rewards, |rewards|, squared rewards; and the same of each persona, beside
+    site        outcomes, rewards, |rewards|, squared rewards; and of each persona |rewards|, beside
                 what its placements earn on average
-    placement   the same four of each persona that came
+    placement   the four of everybody, and of each persona that came
     cell        of a variant and a persona: how often shown, rewards, and what VW had predicted
 
 What is shown is counted as it is shown, what it earns when that comes; see ``learning.trainer``.
@@ -228,7 +228,7 @@ class Cells(msgspec.Struct, array_like=True):
         placement.shown += 1
 
 
-def remember(placement: Placement, rewards: float, memory: float) -> None:
+def fade(placement: Placement, rewards: float, memory: float) -> None:
     """Let ``rewards`` typical rewards more fade what was before, so that ``memory`` are left."""
     placement.weight *= 1.0 + min(rewards, 1.0) / memory
     if placement.weight > _HEAVY:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from bandit_service.policy.lesson import Lesson
 from bandit_service.policy.pooled import PooledModel
 from bandit_service.policy.prediction import Prediction
 from bandit_service.policy.settings import PolicySettings
@@ -25,21 +26,8 @@ class Model(Protocol):
     def unshow(self, shared: str, actions: Sequence[str], chosen: int) -> None:
         """Take ``show`` back, as far as can be: nobody saw it."""
 
-    def learn(
-        self,
-        shared: str,
-        actions: Sequence[str],
-        chosen: int,
-        reward: float,
-        probabilities: Sequence[float] | None = None,
-        *,
-        at: int = 0,
-    ) -> None:
-        """Learn that the candidate at index ``chosen``, which was shown, earned ``reward``.
-
-        ``probabilities`` are the propensities of all K candidates, where the log has them; ``at``
-        is when it was shown, in ms.
-        """
+    def learn(self, lesson: Lesson) -> None:
+        """Learn what came of something that was shown."""
 
     def reads(self, shared: str) -> str:
         """What of a shared line ``predict`` goes by, while nothing is learned."""
@@ -57,16 +45,7 @@ class Model(Protocol):
 class Replaying(Model, Protocol):
     """A model that predicts and learns in turn."""
 
-    def predict_and_learn(
-        self,
-        shared: str,
-        actions: Sequence[str],
-        chosen: int,
-        reward: float,
-        probabilities: Sequence[float] | None = None,
-        *,
-        at: int = 0,
-    ) -> Prediction:
+    def predict_and_learn(self, lesson: Lesson) -> Prediction:
         """``predict``, then ``show`` and ``learn``."""
 
 

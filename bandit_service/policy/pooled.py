@@ -30,15 +30,23 @@ import msgspec
 import numpy as np
 
 from bandit_service.errors import SnapshotError
-from bandit_service.policy.best import chances
-from bandit_service.policy.cells import Arm, Cells, Placement, closed
-from bandit_service.policy.cells import remember as fade
+from bandit_service.policy.best import Floats, chances
+from bandit_service.policy.cells import Arm, Cells, Placement, closed, fade
 from bandit_service.policy.features import identity_of, persona_of
-from bandit_service.policy.pooling import LEAST, Base, Floats, Seen, base_of, posterior, seen
+from bandit_service.policy.lesson import Lesson
+from bandit_service.policy.pooling import (
+    LEAST,
+    Base,
+    Posterior,
+    Seen,
+    base_of,
+    posterior,
+    seen,
+)
 from bandit_service.policy.prediction import Prediction
 from bandit_service.policy.regression import Regression
 from bandit_service.policy.settings import PolicySettings
-from bandit_service.policy.spreads import InUse, Spreads, are_told, likelihoods
+from bandit_service.policy.spreads import Rungs, Spreads, are_told, likelihoods
 
 FORMAT: Final = 1
 _LONG: Final = 10_000
@@ -89,11 +97,9 @@ class PooledModel:
 
     def predict(self, shared: str, actions: Sequence[str]) -> Prediction:
         """See ``model.Model``: rewards with deviations."""
-        name, arms, persona = self._whose(shared, actions)
-        placement = self._cells.placements.get(name)
-        base, found = seen(self._cells, placement, arms, persona, self._settings.typical_reward)
-        used = self._used
-        mean, variance = self._known(shared, actions, base, found, used)
+        placement, base, found = self._seen(shared, actions)
+        known = self._known(shared, actions, base, found, self._used.alone())
+        mean, variance = known.mean[0], known.variance[0]
         doubt = base.noise / variance  # outcomes that would tell as much as is known
         sharp = 1.0 + doubt / self._to_come(placement)
         deviations = np.sqrt(variance / sharp)
@@ -130,51 +136,33 @@ class PooledModel:
         everywhere = cells.persona(persona)
         everywhere.expected = max(everywhere.expected - base.everybody, 0.0)
 
-    def learn(
-        self,
-        shared: str,
-        actions: Sequence[str],
-        chosen: int,
-        reward: float,
-        probabilities: Sequence[float] | None = None,
-        *,
-        at: int = 0,
-    ) -> None:
+    def learn(self, lesson: Lesson) -> None:
         """See ``model.Model``; without the probabilities the spreads learn nothing."""
-        cells, persona = self._cells, self._persona(shared)
-        name, arm_name = identity_of(actions[chosen])
+        cells, persona, reward = self._cells, self._persona(lesson.shared), lesson.reward
+        action = lesson.actions[lesson.chosen]
+        name, arm_name = identity_of(action)
         placement = cells.placement(name)
         base = base_of(cells, placement, persona, self._settings.typical_reward)
-        scored = reward > 0.0 and len(actions) > 1
-        if scored and probabilities and are_told(probabilities, len(actions), chosen):
-            self._score(shared, actions, chosen, probabilities, reward / base.worth)
+        if reward > 0.0 and len(lesson.actions) > 1:
+            self._score(lesson, reward / base.worth)
         arm = cells.arm(placement, arm_name)
         worth = base.worth if cells.site.a > 0.0 else abs(reward) or 1.0  # the first is typical
         # Alarms count what is above 0: less than nothing cannot be expected of a variant.
         earned = max(reward, 0.0) / worth
-        closed(placement, arm, at, _expected(base), earned, self._settings.alarm)
+        closed(placement, arm, lesson.at, _expected(base), earned, self._settings.alarm)
         value = reward / base.unit - base.level
-        told = self._regression.learn(shared, actions[chosen], value, 1.0 / base.noise)
+        told = self._regression.learn(lesson.shared, action, value, 1.0 / base.noise)
         arm.cell(persona).tell(placement.weight, told)
         if reward:
             self._earn(placement, arm, persona, reward)
             arm.r += placement.weight * earned
             fade(placement, abs(reward) / worth, self._settings.memory)
 
-    def predict_and_learn(
-        self,
-        shared: str,
-        actions: Sequence[str],
-        chosen: int,
-        reward: float,
-        probabilities: Sequence[float] | None = None,
-        *,
-        at: int = 0,
-    ) -> Prediction:
+    def predict_and_learn(self, lesson: Lesson) -> Prediction:
         """``predict``, then ``show`` and ``learn``."""
-        prediction = self.predict(shared, actions)
-        self.show(shared, actions, chosen)
-        self.learn(shared, actions, chosen, reward, probabilities, at=at)
+        prediction = self.predict(lesson.shared, lesson.actions)
+        self.show(lesson.shared, lesson.actions, lesson.chosen)
+        self.learn(lesson)
         return prediction
 
     def save(self) -> bytes:
@@ -204,45 +192,42 @@ class PooledModel:
         arm.cell(persona).r += weight * reward
         self._cells.persona(persona).a += abs(reward)
 
-    def _score(
-        self,
-        shared: str,
-        actions: Sequence[str],
-        chosen: int,
-        probabilities: Sequence[float],
-        worth: float,
-    ) -> None:
-        """Let the spreads learn from a reward, unless many come."""
+    def _score(self, lesson: Lesson, worth: float) -> None:
+        """Let the spreads learn from a reward, unless its log lacks propensities or many come."""
+        probabilities, actions = lesson.probabilities, lesson.actions
+        if not are_told(probabilities, len(actions), lesson.chosen):
+            return
         site = self._cells.site
         typical = site.a * site.a / site.s if site.s > 0.0 else 0.0  # how many typical rewards
         self._skipped += min(1.0, _SCORED * (site.n + 1.0) / (typical + 1.0))
         if self._skipped < 1.0:
             return
         self._skipped -= 1.0
-        name, arms, persona = self._whose(shared, actions)
-        placement = self._cells.placements.get(name)
-        base, found = seen(self._cells, placement, arms, persona, self._settings.typical_reward)
+        _, base, found = self._seen(lesson.shared, actions)
         rungs = self._spreads.rungs(self._used)
-        neutral, full = self._told(shared, actions, needed=True)
-        prior = _prior(base, neutral, rungs.prior)
-        mean = posterior(found, prior, rungs.arms, rungs.own).mean
-        mean = mean + rungs.context[:, None] * _beyond(found, neutral, full)
-        self._spreads.score(
-            likelihoods(probabilities, np.maximum(mean, LEAST), chosen), min(worth, 1.0)
-        )
+        mean = self._known(lesson.shared, actions, base, found, rungs).mean
+        expected = np.maximum(mean, LEAST)
+        self._spreads.score(likelihoods(probabilities, expected, lesson.chosen), worth)
         self._used = self._spreads.in_use()
 
+    def _seen(self, shared: str, actions: Sequence[str]) -> tuple[Placement | None, Base, Seen]:
+        """The placement of K candidates, what it earns, and their cells."""
+        identities = [identity_of(action) for action in actions]
+        placement = self._cells.placements.get(identities[0][0])
+        arms = [arm for _, arm in identities]
+        typical = self._settings.typical_reward
+        base, found = seen(self._cells, placement, arms, self._persona(shared), typical)
+        return placement, base, found
+
     def _known(
-        self, shared: str, actions: Sequence[str], base: Base, found: Seen, used: InUse
-    ) -> tuple[Floats, Floats]:
-        """Posterior mean and variance of the relative reward of K candidates."""
-        neutral, full = self._told(shared, actions, needed=used.context > 0.0)
-        prior = _prior(base, neutral, np.array([used.prior]))
-        known = posterior(found, prior, np.array([used.arms]), np.array([used.own]))
-        mean = known.mean[0]
-        if used.context > 0.0:
-            mean = mean + used.context * _beyond(found, neutral, full)
-        return mean, known.variance[0]
+        self, shared: str, actions: Sequence[str], base: Base, found: Seen, rungs: Rungs
+    ) -> Posterior:
+        """What is known of K relative rewards under G settings of the spreads."""
+        neutral, full = self._told(shared, actions, needed=bool(rungs.context.any()))
+        prior = _prior(base, neutral, rungs.prior)
+        known = posterior(found, prior, rungs.arms, rungs.own)
+        beyond = rungs.context[:, None] * _beyond(found, neutral, full)
+        return Posterior(known.mean + beyond, known.variance)
 
     def _told(self, shared: str, actions: Sequence[str], *, needed: bool) -> tuple[Floats, Floats]:
         """What VW says of K candidates to this persona, and to this visitor where it is needed."""
@@ -251,11 +236,6 @@ class PooledModel:
         if not (needed and self._situated) or plain == shared:
             return neutral, neutral
         return neutral, _finite(self._regression.predict(shared, actions))
-
-    def _whose(self, shared: str, actions: Sequence[str]) -> tuple[str, list[str], str]:
-        """The placement, its variants and the persona."""
-        identities = [identity_of(action) for action in actions]
-        return identities[0][0], [arm for _, arm in identities], self._persona(shared)
 
     def _persona(self, shared: str) -> str:
         return persona_of(shared) if self._by_persona else ""
@@ -283,8 +263,8 @@ def _alone(shared: str) -> str:
 def _prior(base: Base, told: Floats, trust: Floats) -> Floats:
     """G x K expected relative rewards before the variant itself was seen."""
     scale = abs(base.level)
-    moved = np.minimum(np.maximum(trust[:, None] * told, -0.75 * scale), (_FARTHEST - 1.0) * scale)
-    return base.level + moved
+    least, most = (1.0 / _FARTHEST - 1.0) * scale, (_FARTHEST - 1.0) * scale
+    return base.level + np.minimum(np.maximum(trust[:, None] * told, least), most)
 
 
 def _beyond(found: Seen, neutral: Floats, full: Floats) -> Floats:

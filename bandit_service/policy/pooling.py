@@ -26,11 +26,9 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from bandit_service.policy.best import Floats
 from bandit_service.policy.cells import Cells, Placement
-
-Floats = npt.NDArray[np.float64]
 
 LEAST: Final = 0.05
 """The least relative reward that is expected of anything, where rewards are not negative."""

@@ -30,13 +30,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeGuard
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from bandit_service.policy.best import Floats
 
 LADDERS: Final[dict[str, tuple[float, ...]]] = {
     "arms": (0.2, 0.4, 0.8),
@@ -57,6 +56,15 @@ _MEMORY: Final = 20_000.0
 """Rewards after which what was learned of the ladders has faded to a third."""
 
 
+class Rungs(NamedTuple):
+    """G values of each number."""
+
+    arms: Floats
+    own: Floats
+    prior: Floats
+    context: Floats
+
+
 class InUse(NamedTuple):
     """One value of each number."""
 
@@ -65,14 +73,9 @@ class InUse(NamedTuple):
     prior: float
     context: float
 
-
-class Rungs(NamedTuple):
-    """Every value of each ladder with the others as in use: G numbers of each."""
-
-    arms: Floats
-    own: Floats
-    prior: Floats
-    context: Floats
+    def alone(self) -> Rungs:
+        """The same, where G values are asked for: one of each."""
+        return Rungs(*(np.array([value]) for value in self))
 
 
 class Spreads(msgspec.Struct, array_like=True):
@@ -101,9 +104,10 @@ class Spreads(msgspec.Struct, array_like=True):
     def score(self, likelihoods: Sequence[float], worth: float) -> None:
         """Add what one reward says: G log likelihoods in the order of ``rungs``.
 
-        ``worth`` is the reward in typical rewards.
+        ``worth`` is the reward in typical rewards, of which one at most is counted.
         """
-        fade, start = 1.0 - min(worth, 1.0) / _MEMORY, 0
+        worth = min(worth, 1.0)
+        fade, start = 1.0 - worth / _MEMORY, 0
         for name, steps in LADDERS.items():
             mine = self.evidence[name]
             told = likelihoods[start : start + len(steps)]
@@ -124,7 +128,9 @@ class Spreads(msgspec.Struct, array_like=True):
 _COUNT: Final = sum(map(len, LADDERS.values()))
 
 
-def are_told(probabilities: Sequence[float] | None, count: int, chosen: int) -> bool:
+def are_told(
+    probabilities: Sequence[float] | None, count: int, chosen: int
+) -> TypeGuard[Sequence[float]]:
     """Whether there is a propensity of each of ``count`` candidates; logs of others lack some."""
     return (
         probabilities is not None

@@ -32,6 +32,7 @@ import vowpalwabbit
 
 from bandit_service.errors import SnapshotError
 from bandit_service.policy.features import NAMESPACES, WORDS
+from bandit_service.policy.lesson import Lesson
 from bandit_service.policy.prediction import Prediction
 from bandit_service.policy.settings import PolicySettings
 
@@ -72,19 +73,10 @@ class VowpalModel:
     def unshow(self, shared: str, actions: Sequence[str], chosen: int) -> None:
         """See ``model.Model``: nothing."""
 
-    def learn(
-        self,
-        shared: str,
-        actions: Sequence[str],
-        chosen: int,
-        reward: float,
-        probabilities: Sequence[float] | None = None,  # noqa: ARG002 - of ``model.Model``
-        *,
-        at: int = 0,  # noqa: ARG002 - as above
-    ) -> None:
-        """See ``model.Model.learn``; the probabilities teach nothing here."""
-        lines = [shared, *actions]
-        lines[chosen + 1] = self._labelled(actions[chosen], reward)
+    def learn(self, lesson: Lesson) -> None:
+        """See ``model.Model``; the probabilities teach nothing here."""
+        lines = [lesson.shared, *lesson.actions]
+        lines[lesson.chosen + 1] = self._labelled(lesson)
         examples = _parse(self._vw, "\n".join(lines))
         _learn(self._vw, examples)
         _finish(self._vw, examples)
@@ -109,9 +101,10 @@ class VowpalModel:
         """Free what VW holds; the model cannot be used afterwards."""
         self._vw.finish()
 
-    def _labelled(self, action: str, reward: float) -> str:
-        cost = (self._typical - reward) / self._typical
-        return f"0:{cost:.9g}:1 {action}"
+    def _labelled(self, lesson: Lesson) -> str:
+        """The line of what was shown, with its label."""
+        cost = (self._typical - lesson.reward) / self._typical
+        return f"0:{cost:.9g}:1 {lesson.actions[lesson.chosen]}"
 
     def _read(self, examples: list[Any]) -> Prediction:
         probabilities: list[float] = examples[0].get_action_scores()
@@ -154,18 +147,9 @@ class ReplayModel(VowpalModel):
         """The last shared line. More are not kept: they are many, and to parse one again takes no
         longer than to fetch its 25 KB from memory that is cold."""
 
-    def learn(
-        self,
-        shared: str,
-        actions: Sequence[str],
-        chosen: int,
-        reward: float,
-        probabilities: Sequence[float] | None = None,  # noqa: ARG002 - of ``model.Model``
-        *,
-        at: int = 0,  # noqa: ARG002 - as above
-    ) -> None:
-        """See ``model.Model.learn``."""
-        examples = self._labelled_examples(shared, actions, chosen, reward)
+    def learn(self, lesson: Lesson) -> None:
+        """See ``model.Model``."""
+        examples = self._labelled_examples(lesson)
         _learn(self._vw, examples)
         _finish(self._vw, examples)  # counts it; nothing goes back to VW's pool
 
@@ -175,23 +159,14 @@ class ReplayModel(VowpalModel):
         _predict(self._vw, examples)
         return self._answer(examples)
 
-    def predict_and_learn(
-        self,
-        shared: str,
-        actions: Sequence[str],
-        chosen: int,
-        reward: float,
-        probabilities: Sequence[float] | None = None,  # noqa: ARG002 - of ``model.Model``
-        *,
-        at: int = 0,  # noqa: ARG002 - as above
-    ) -> Prediction:
+    def predict_and_learn(self, lesson: Lesson) -> Prediction:
         """``predict``, then ``learn``, in one pass: VW predicts before it learns anyhow."""
-        self._calm = self._calm and abs(reward) < _HUGE * self._typical
+        self._calm = self._calm and abs(lesson.reward) < _HUGE * self._typical
         if not (self._calm and self._shows):
-            prediction = self.predict(shared, actions)
-            self.learn(shared, actions, chosen, reward)
+            prediction = self.predict(lesson.shared, lesson.actions)
+            self.learn(lesson)
             return prediction
-        examples = self._labelled_examples(shared, actions, chosen, reward)
+        examples = self._labelled_examples(lesson)
         _learn(self._vw, examples)
         prediction = self._answer(examples)
         _finish(self._vw, examples)
@@ -220,12 +195,10 @@ class ReplayModel(VowpalModel):
         except KeyError:
             return [head, *[self._once(known, line, MAX_LINES) for line in actions]]
 
-    def _labelled_examples(
-        self, shared: str, actions: Sequence[str], chosen: int, reward: float
-    ) -> list[Any]:
-        examples = self._examples(shared, actions)
-        labelled = self._labelled(actions[chosen], reward)
-        examples[chosen + 1] = self._once(self._lessons, labelled, MAX_LESSONS)
+    def _labelled_examples(self, lesson: Lesson) -> list[Any]:
+        examples = self._examples(lesson.shared, lesson.actions)
+        labelled = self._once(self._lessons, self._labelled(lesson), MAX_LESSONS)
+        examples[lesson.chosen + 1] = labelled
         return examples
 
     def _once(self, kept: dict[str, Any], line: str, most: int) -> Any:

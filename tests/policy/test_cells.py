@@ -15,7 +15,7 @@ from bandit_service.policy.cells import (
     Cells,
     Placement,
     closed,
-    remember,
+    fade,
     watch,
 )
 
@@ -53,7 +53,7 @@ class Spot:
         arm.expected += weight * expected
         arm.r += weight * reward
         self.cells.seen(placement)
-        remember(placement, abs(reward), self.memory)
+        fade(placement, abs(reward), self.memory)
 
     def rate(self, name: str) -> float:
         """Mean reward of a variant, as remembered."""

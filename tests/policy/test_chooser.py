@@ -3,6 +3,7 @@ import pytest
 from bandit_service.catalog.model import Variant
 from bandit_service.policy import chooser as choosing
 from bandit_service.policy.chooser import Candidates, Chooser, distribute, without_knowledge
+from bandit_service.policy.lesson import Lesson
 from bandit_service.policy.prediction import Prediction
 from bandit_service.policy.settings import PolicySettings, SiteSettings
 from bandit_service.policy.snapshot import Snapshot, genesis
@@ -46,7 +47,7 @@ def test_a_model_driven_out_of_range_chooses_evenly() -> None:
     settings = SiteSettings(policy=PolicySettings(exploration="squarecb", learning_rate=10.0))
     model = VowpalModel(settings.policy)
     for n in range(50):
-        model.learn("shared |p x", ["|a a", "|a b"], n % 2, 1e38)
+        model.learn(Lesson("shared |p x", ["|a a", "|a b"], n % 2, 1e38))
     broken = Snapshot(
         settings=settings, position=genesis(settings).position, outcomes=50, model=model.save()
     )

@@ -5,6 +5,7 @@ import random
 import pytest
 
 from bandit_service.policy.exploration import explored
+from bandit_service.policy.lesson import Lesson
 from bandit_service.policy.settings import Exploration, PolicySettings
 from bandit_service.policy.vowpal import VowpalModel
 
@@ -30,7 +31,7 @@ def test_formulas_give_what_vowpal_wabbit_gives_in_float32(
     for _ in range(lessons):
         chosen = chance.randrange(len(RATES))
         reward = float(chance.random() < RATES[chosen])
-        model.learn("shared |p x", LINES, chosen, reward)
+        model.learn(Lesson("shared |p x", LINES, chosen, reward))
 
     prediction = model.predict("shared |p x", LINES)
     model.close()

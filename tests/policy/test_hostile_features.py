@@ -25,6 +25,7 @@ from bandit_service.policy.features import (
     persona_of,
     shared_line,
 )
+from bandit_service.policy.lesson import Lesson
 from bandit_service.policy.model import Model, open_model
 from bandit_service.policy.settings import PolicySettings
 from bandit_service.policy.vowpal import arguments
@@ -258,7 +259,7 @@ HARMLESS = action_line("film", [], Variant(id="other", version=1))
 def taught(policy: PolicySettings) -> Model:
     model = open_model(policy)
     for n in range(20):
-        model.learn(VICTIM, ARMS, n % 3, float(n % 3 == 0))
+        model.learn(Lesson(VICTIM, ARMS, n % 3, float(n % 3 == 0)))
     return model
 
 
@@ -291,8 +292,8 @@ def test_a_hostile_neighbour_changes_nothing_of_another_example(
     assert plain.predict(VICTIM, ARMS).rewards == before.rewards
 
     # and what is learned beside a hostile candidate is what is learned beside a harmless one
-    plain.learn(VICTIM, [*ARMS, HARMLESS], chosen, 1.0)
-    troubled.learn(VICTIM, [*ARMS, odd], chosen, 1.0)
+    plain.learn(Lesson(VICTIM, [*ARMS, HARMLESS], chosen, 1.0))
+    troubled.learn(Lesson(VICTIM, [*ARMS, odd], chosen, 1.0))
     assert troubled.predict(VICTIM, ARMS).rewards == plain.predict(VICTIM, ARMS).rewards
     plain.close()
     troubled.close()
@@ -314,8 +315,8 @@ def test_what_one_site_learns_is_unknown_to_another(
     line = action_line("film", [*variant.tags], variant)
 
     # when the other site learns from anything, and of our very candidates
-    theirs.learn(shared_line(persona, traits, context), [line], 0, 1.0)
-    theirs.learn(VICTIM, ARMS, 1, 1.0)
+    theirs.learn(Lesson(shared_line(persona, traits, context), [line], 0, 1.0))
+    theirs.learn(Lesson(VICTIM, ARMS, 1, 1.0))
 
     # then
     after = ours.predict(VICTIM, ARMS)

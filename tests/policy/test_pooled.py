@@ -13,6 +13,7 @@ from bandit_service.catalog.model import Variant
 from bandit_service.errors import SnapshotError
 from bandit_service.policy import cells as sums
 from bandit_service.policy.features import action_line, shared_line
+from bandit_service.policy.lesson import Lesson
 from bandit_service.policy.model import Model, open_model, open_replaying
 from bandit_service.policy.pooled import PooledModel
 from bandit_service.policy.prediction import Prediction
@@ -72,7 +73,7 @@ def tastes(persona: str, name: str) -> float:
 def teach(model: Model, row: Row, at: int = 0) -> None:
     """Show, and learn at once what came of it."""
     model.show(row.shared, row.actions, row.chosen)
-    model.learn(*row, at=at)
+    model.learn(Lesson(*row, at=at))
 
 
 def taught(data: Sequence[Row], settings: PolicySettings = SETTINGS) -> PooledModel:
@@ -170,7 +171,7 @@ def test_predicting_and_learning_at_once_is_doing_both_in_turn() -> None:
     for row in data:
         before = other.predict(row.shared, row.actions)
         teach(other, row)
-        assert said(one.predict_and_learn(*row)) == said(before)
+        assert said(one.predict_and_learn(Lesson(*row))) == said(before)
 
     assert one.save() == other.save()
     one.close()

@@ -5,8 +5,9 @@ import random
 import numpy as np
 import pytest
 
+from bandit_service.policy.best import Floats
 from bandit_service.policy.cells import Cell, Cells, PersonaSums, Sums
-from bandit_service.policy.pooling import Base, Floats, Seen, base_of, posterior, seen
+from bandit_service.policy.pooling import Base, Seen, base_of, posterior, seen
 
 PERSONAS, ARMS, SETTINGS = 3, 4, 5
 

@@ -7,6 +7,7 @@ import pytest
 from bandit_service.catalog.model import Variant
 from bandit_service.policy import vowpal
 from bandit_service.policy.chooser import Candidates, ModelPolicy
+from bandit_service.policy.lesson import Lesson
 from bandit_service.policy.settings import Exploration, PolicySettings
 from bandit_service.policy.vowpal import ReplayModel, VowpalModel
 
@@ -39,7 +40,7 @@ def lived(settings: PolicySettings, data: list[Row]) -> tuple[list[list[float]],
     for shared, candidates, chosen, reward in data:
         said.append(policy.distribution(candidates, shared).overall)
         for model in (asked, taught):
-            model.learn(shared, candidates.lines, chosen, reward)
+            model.learn(Lesson(shared, candidates.lines, chosen, reward))
     saved = taught.save()
     asked.close()
     taught.close()
@@ -54,11 +55,11 @@ def replayed(
     said = []
     for shared, candidates, chosen, reward in data:
         if at_once:
-            found = model.predict_and_learn(shared, candidates.lines, chosen, reward)
+            found = model.predict_and_learn(Lesson(shared, candidates.lines, chosen, reward))
             said.append(policy.given(candidates, found).overall)
         else:
             said.append(policy.distribution(candidates, shared).overall)
-            model.learn(shared, candidates.lines, chosen, reward)
+            model.learn(Lesson(shared, candidates.lines, chosen, reward))
     saved = model.save()
     policy.close()
     return said, saved
@@ -102,12 +103,12 @@ def test_it_goes_on_from_what_was_saved() -> None:
     settings, data = settings_of("squarecb"), rows(600)
     half = VowpalModel(settings)
     for shared, candidates, chosen, reward in data[:300]:
-        half.learn(shared, candidates.lines, chosen, reward)
+        half.learn(Lesson(shared, candidates.lines, chosen, reward))
     model = ReplayModel(settings, half.save())
 
     said = []
     for shared, candidates, chosen, reward in data[300:]:
-        found = model.predict_and_learn(shared, candidates.lines, chosen, reward)
+        found = model.predict_and_learn(Lesson(shared, candidates.lines, chosen, reward))
         said.append(ModelPolicy(settings, model).given(candidates, found).overall)
 
     assert (said, model.save()) == (lived(settings, data)[0][300:], lived(settings, data)[1])

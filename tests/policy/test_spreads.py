@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from bandit_service.catalog.model import Variant
+from bandit_service.policy.best import Floats
 from bandit_service.policy.features import action_line, shared_line
+from bandit_service.policy.lesson import Lesson
 from bandit_service.policy.pooled import PooledModel
 from bandit_service.policy.settings import PolicySettings
-from bandit_service.policy.spreads import LADDERS, Floats, Spreads, are_told, likelihoods
+from bandit_service.policy.spreads import LADDERS, Spreads, are_told, likelihoods
 
 PERSONAS, VARIANTS, PLACEMENTS = 3, 3, 2
 COUNT = sum(map(len, LADDERS.values()))
@@ -48,7 +50,7 @@ def own_after(spread: float, *, adaptive: bool, seed: int, outcomes: int = 10_00
         taste = spread * (1.5 if (z + p) % VARIANTS == chosen else -0.5)
         rate = 0.3 * ((0.8, 1.2, 1.0)[chosen] + taste)
         model.show(who[z], lines[p], chosen)
-        model.learn(who[z], lines[p], chosen, float(rng.random() < rate), told)
+        model.learn(Lesson(who[z], lines[p], chosen, float(rng.random() < rate), told))
     found = model._spreads.in_use().own
     model.close()
     return found

@@ -4,6 +4,7 @@ import pytest
 import vowpalwabbit
 
 from bandit_service.errors import SnapshotError
+from bandit_service.policy.lesson import Lesson
 from bandit_service.policy.settings import Exploration, PolicySettings
 from bandit_service.policy.vowpal import VowpalModel, arguments
 
@@ -33,7 +34,7 @@ def trained(settings: PolicySettings, data: list[Example], *, stop: int | None =
             saved = model.save()
             model.close()
             model = VowpalModel(settings, saved)
-        model.learn(*example)
+        model.learn(Lesson(*example))
     saved = model.save()
     model.close()
     return saved

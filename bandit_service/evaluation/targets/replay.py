@@ -31,6 +31,7 @@ from bandit_service.learning.trainer import Trainer
 from bandit_service.outcomes.join import Join, Outcome
 from bandit_service.policy.chooser import Candidates, ModelPolicy
 from bandit_service.policy.features import shared_line
+from bandit_service.policy.lesson import Lesson
 from bandit_service.policy.logged import LoggedCandidates
 from bandit_service.policy.model import open_replaying
 from bandit_service.policy.prediction import Prediction
@@ -111,7 +112,7 @@ class Replay:
         if chosen < 0 or not math.isfinite(reward):
             return self._given(candidates, self._model.predict(shared, candidates.lines))
         prediction = self._model.predict_and_learn(
-            shared, candidates.lines, chosen, reward, decision.probabilities
+            Lesson(shared, candidates.lines, chosen, reward, decision.probabilities)
         )
         self.outcomes += 1
         return self._given(candidates, prediction)

@@ -18,6 +18,7 @@ from bandit_service.folds.site import SiteFold
 from bandit_service.outcomes.rewards import RewardSettings
 from bandit_service.policy.chooser import Candidates, Chooser, ModelPolicy
 from bandit_service.policy.features import shared_line
+from bandit_service.policy.lesson import Lesson
 from bandit_service.policy.model import open_model
 from bandit_service.policy.settings import PolicySettings, SiteSettings
 from tests.evaluation.targets.rows import (
@@ -192,11 +193,13 @@ def test_rows_of_a_table_are_each_predicted_and_then_learned_from(base: SiteSett
             decision = asked.decision
             each.show(asked.shared, asked.candidates.lines, decision.chosen)
             each.learn(
-                asked.shared,
-                asked.candidates.lines,
-                decision.chosen,
-                reward,
-                decision.probabilities,
+                Lesson(
+                    asked.shared,
+                    asked.candidates.lines,
+                    decision.chosen,
+                    reward,
+                    decision.probabilities,
+                )
             )
     assert target.model() == model.save()
     assert target.outcomes == 400
