@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
 from bandit_service.errors import BanditError
@@ -20,6 +18,7 @@ from simulations.bandits.adapting import adapts_command
 from simulations.bandits.command import run_command, show_command
 from simulations.coverage import CONFIDENCE, merged, rows_of, run, tasks
 from simulations.obd_offline import CAMPAIGNS, lines, table
+from simulations.options import processes_option, shown
 
 ENOUGH = 0.93
 """A claimed interval of 95 % that holds less often than this is marked."""
@@ -46,13 +45,7 @@ def main() -> None:
 )
 @click.option("--quick", is_flag=True, help=f"{QUICK_LOGS} logs of each world, in seconds.")
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
-@click.option(
-    "--processes",
-    type=click.IntRange(1),
-    default=os.cpu_count() or 1,
-    show_default="one a core",
-    help="Changes the time it takes, not the result.",
-)
+@processes_option
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -69,14 +62,7 @@ def coverage(*, logs: int, quick: bool, seed: int, processes: int, out: Path | N
     logs = QUICK_LOGS if quick else logs
     parts = tasks(logs, seed=seed)
     console = Console(highlight=False)
-    progress = track(
-        run(parts, processes=processes),
-        "Simulating",
-        total=len(parts),
-        console=Console(stderr=True),
-        transient=True,
-    )
-    rows = rows_of(merged(progress))
+    rows = rows_of(merged(shown(run(parts, processes=processes), "Simulating", len(parts))))
     console.print(*_tables(rows), sep="\n")
     console.print(LEGEND, soft_wrap=True)
     if out:

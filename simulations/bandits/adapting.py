@@ -7,26 +7,24 @@ captures in the last one less than ``PATIENT``: itself, but that it never forget
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from typing import Final, NamedTuple, cast
 
 import click
 import msgspec
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
 from bandit_service.policy.settings import SiteSettings
+from simulations.bandits.base import Player
 from simulations.bandits.claims import Adaptation, Record, adaptation, price, retreat, watched
-from simulations.bandits.command import said
+from simulations.bandits.command import names_of, said, wide_console
 from simulations.bandits.ours import Ours
 from simulations.bandits.policies import make, without_holdout
+from simulations.bandits.pool import each
 from simulations.bandits.worlds import Setup, world
 from simulations.bandits.worlds.drift import Drift
+from simulations.options import processes_option, shown
 
 KINDS: Final = ("flip", "break", "still")
 PATIENT: Final = "patient"
@@ -45,15 +43,20 @@ class Task(NamedTuple):
     seed: int
     quick: bool
 
+    @property
+    def name(self) -> str:
+        """For people."""
+        return f"{self.policy} in drift:{self.kind}, seed {self.seed}"
 
-def recorded(task: Task) -> Record:
+
+def recorded(task: Task) -> tuple[Task, Record]:
     """The record of a race."""
     place = _world(task)
     if task.policy == PATIENT:
-        player = Ours(place, patient(), seed=task.seed)
-        return watched(place, player, policy=PATIENT, seed=task.seed)
-    player_of = make(task.policy)
-    return watched(place, player_of(place, task.seed), policy=task.policy, seed=task.seed)
+        player: Player = Ours(place, patient(), seed=task.seed)
+    else:
+        player = make(task.policy)(place, task.seed)
+    return task, watched(place, player, policy=task.policy, seed=task.seed)
 
 
 def patient() -> SiteSettings:
@@ -71,7 +74,7 @@ def _world(task: Task) -> Drift:
 @click.option("--policies", default="ours,beta-hier", show_default=True, help="See run --list.")
 @click.option("--seeds", type=click.IntRange(1, 100), default=2, show_default=True)
 @click.option("--quick", is_flag=True, help="Small worlds, which say little.")
-@click.option("--processes", type=click.IntRange(1), default=os.cpu_count() or 1)
+@processes_option
 @said
 def adapts_command(*, policies: str, seeds: int, quick: bool, processes: int) -> None:
     """Measure how soon policies adapt to changed preferences and broken variants.
@@ -79,7 +82,7 @@ def adapts_command(*, policies: str, seeds: int, quick: bool, processes: int) ->
     \b
     Example: python -m simulations adapts --policies ours,beta --seeds 2
     """
-    names = policies.split(",")
+    names = names_of(policies)
     for name in names:
         make(name)  # a sentence for what cannot play, before anything does
     tasks = [
@@ -88,28 +91,22 @@ def adapts_command(*, policies: str, seeds: int, quick: bool, processes: int) ->
         for name in (*names, *((PATIENT,) if kind == "still" else ()))
         for seed in range(seeds)
     ]
-    console = Console(highlight=False)
-    # Forked processes would share Vowpal Wabbit's state.
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        found = track(
-            pool.map(recorded, tasks),
-            "Playing",
-            total=len(tasks),
-            console=Console(stderr=True),
-            transient=True,
-        )
-        records = dict(zip(tasks, found, strict=True))
+    console = wide_console()
+    found = each(tasks, recorded, processes=min(processes, len(tasks)))
+    records = dict(shown(found, "Playing", len(tasks)))
     console.print(_table(names, seeds, records, quick=quick))
     console.print(
         "flip: impressions of a placement until 80 % of the level was earned at first, and again "
         "after preferences reversed. break: impressions of a broken variant until its share had "
-        "halved. price: headroom points less than the same policy that never forgets, in a world "
-        "that does not change.",
+        "halved. price: headroom points less than this service would earn if it never forgot, in a "
+        "world that does not change.",
         soft_wrap=True,
     )
 
 
-def _table(names: list[str], seeds: int, records: dict[Task, Record], *, quick: bool) -> Table:
+def _table(
+    names: Sequence[str], seeds: int, records: Mapping[Task, Record], *, quick: bool
+) -> Table:
     table = Table(title=f"{seeds} seeds of drift:flip, drift:break and drift:still")
     for column in COLUMNS:
         table.add_column(column, justify="left" if column == "policy" else "right")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from functools import partial, wraps
@@ -11,7 +10,6 @@ from typing import Final, ParamSpec
 
 import click
 from rich.console import Console
-from rich.progress import track
 
 from bandit_service.errors import BanditError, InvalidInput
 from simulations.bandits import plots, results
@@ -22,6 +20,7 @@ from simulations.bandits.rivals import RIVALS
 from simulations.bandits.study import Plan, described, run, study, tasks
 from simulations.bandits.table import LEGEND, in_terminal, markdown, size, title
 from simulations.bandits.worlds import WORLDS, archive
+from simulations.options import processes_option, shown
 
 MAX_SEEDS: Final = 1_000
 SEEDS: Final = 5
@@ -86,13 +85,7 @@ _AGAINST = click.option(
     type=click.Path(path_type=Path),
     help="A CSV or Parquet file of the Upworthy Research Archive.",
 )
-@click.option(
-    "--processes",
-    type=click.IntRange(1),
-    default=os.cpu_count() or 1,
-    show_default="one a core",
-    help="Changes the time it takes, not the result.",
-)
+@processes_option
 @_OUT
 @_AGAINST
 @click.option("--list", "listed", is_flag=True, help="Say which worlds and policies there are.")
@@ -114,14 +107,14 @@ def run_command(
     \b
     Example: python -m simulations run --worlds newsroom:2000 --policies ours,uniform --seeds 2
     """
-    console = _console()
+    console = wide_console()
     if listed:
         _list(console)
         return
-    chosen = _names(worlds) if worlds is not None else _default_worlds(console, upworthy, quick)
+    chosen = names_of(worlds) if worlds is not None else _default_worlds(console, upworthy, quick)
     plan = Plan(
         worlds=chosen,
-        policies=_names(policies) if policies is not None else DEFAULT_POLICIES,
+        policies=names_of(policies) if policies is not None else DEFAULT_POLICIES,
         seeds=range(1, 1 + (seeds or (QUICK_SEEDS if quick else SEEDS))),
         quick=quick,
         upworthy=upworthy,
@@ -131,14 +124,8 @@ def run_command(
     folder = _folder(out)
     began = time.monotonic()
     parts = tasks(plan)
-    progress = track(
-        run(parts, processes=min(processes, len(parts))),
-        "Playing",
-        total=len(parts),
-        console=Console(stderr=True),
-        transient=True,
-    )
-    done = study(plan, said, list(progress))
+    played = shown(run(parts, processes=min(processes, len(parts))), "Playing", len(parts))
+    done = study(plan, said, list(played))
     _show(console, done, against, folder)
     console.print(f"{len(parts)} runs in {time.monotonic() - began:.0f} s.")
 
@@ -155,7 +142,7 @@ def show_command(*, files: Sequence[Path], out: Path | None, against: str) -> No
     Example: python -m simulations show monday/study.json tuesday/study.json --against thompson
     """
     done = results.merged([results.read(file) for file in files])
-    _show(_console(), done, _reference(against, done.policies), _folder(out))
+    _show(wide_console(), done, _reference(against, done.policies), _folder(out))
 
 
 def _show(console: Console, done: Study, against: str, folder: Path | None) -> None:
@@ -182,7 +169,12 @@ def _reference(against: str, policies: Sequence[str]) -> str:
     )
 
 
-def _names(text: str) -> tuple[str, ...]:
+def names_of(text: str) -> tuple[str, ...]:
+    """Names with commas between, each once.
+
+    Raises:
+        InvalidInput: if there is none.
+    """
     names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
     if not names:
         raise InvalidInput("no name was given", hint="--list says which there are")
@@ -217,7 +209,8 @@ def _list(console: Console) -> None:
         console.print(f"  {name}: {rival.words}{needs}", soft_wrap=True)
 
 
-def _console() -> Console:
+def wide_console() -> Console:
+    """Where tables are printed: wide enough, and nothing in a name or interval is markup."""
     # Names are no markup: "newsroom:100:" would have a hundred points for an emoji.
     console = partial(Console, highlight=False, markup=False, emoji=False)
     return console(width=max(console().width, WIDTH))

@@ -1,30 +1,20 @@
 """Every policy in every world with every seed, on all cores.
 
-A task is one policy in one world with one seed, in a process of its own kind: nothing that one task
-does can change another, so the result is the same whatever the number of processes and in whatever
-order tasks end. A task that fails ends the study, by name: a table with a policy silently left out
-would be read as if it had lost.
+A task is one policy in one world with one seed; the result is the same in whatever order tasks end.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import tempfile
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from bandit_service.errors import BanditError, EvaluationError, InvalidInput
+from bandit_service.errors import InvalidInput
 from simulations.bandits import policies, results
+from simulations.bandits.pool import each
 from simulations.bandits.race import EDGES, race
 from simulations.bandits.results import Ground, Run, Study
 from simulations.bandits.worlds import Setup, world
-
-MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of each task's own is made in it
-"""Where temporary files cost no disk: models are written to one at every refresh."""
 
 
 class Plan(NamedTuple):
@@ -86,12 +76,11 @@ def play(task: Task) -> Played:
         InvalidInput: if the world has no impression that is reported on.
     """
     place = world(task.world, task.setup)
-    with _in_memory():
-        player = policies.make(task.policy)(place, task.setup.seed)
-        try:
-            played = race(place, player, policy=task.policy, seed=task.setup.seed)
-        finally:
-            player.close()
+    player = policies.make(task.policy)(place, task.setup.seed)
+    try:
+        played = race(place, player, policy=task.policy, seed=task.setup.seed)
+    finally:
+        player.close()
     if not played[0].placements:
         raise InvalidInput(f"{task.world} reports on nothing", hint="it is all history: add to it")
     return played
@@ -103,19 +92,7 @@ def run(parts: Sequence[Task], *, processes: int) -> Iterator[Played]:
     Raises:
         EvaluationError: naming the first task that failed.
     """
-    if processes == 1:
-        for task in parts:
-            yield _played(task)
-        return
-    # Spawned, not forked: a fork would copy the threads of the progress bar as they stand.
-    fresh = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(processes, mp_context=fresh)
-    try:
-        futures = {pool.submit(play, task): task for task in parts}
-        for done in as_completed(futures):
-            yield _result(done, futures[done])
-    finally:
-        pool.shutdown(cancel_futures=True)
+    return each(parts, play, processes=processes)
 
 
 def study(plan: Plan, worlds: list[results.World], played: Sequence[Played]) -> Study:
@@ -137,39 +114,4 @@ def study(plan: Plan, worlds: list[results.World], played: Sequence[Played]) -> 
         runs=[
             runs[name, policy, seed] for name in names for policy in rivals for seed in plan.seeds
         ],
-    )
-
-
-@contextmanager
-def _in_memory() -> Iterator[None]:
-    """Have temporary files in memory, where there is a folder for that."""
-    before = tempfile.tempdir
-    if MEMORY.is_dir() and os.access(MEMORY, os.W_OK):
-        tempfile.tempdir = str(MEMORY)
-    try:
-        yield
-    finally:
-        tempfile.tempdir = before
-
-
-def _played(task: Task) -> Played:
-    try:
-        return play(task)
-    except Exception as exc:
-        raise _failed(task, exc) from exc
-
-
-def _result(done: Future[Played], task: Task) -> Played:
-    try:
-        return done.result()
-    except Exception as exc:
-        raise _failed(task, exc) from exc
-
-
-def _failed(task: Task, exc: Exception) -> EvaluationError:
-    if isinstance(exc, BanditError):
-        return EvaluationError(f"{task.name}: {exc.message}", hint=exc.hint)
-    return EvaluationError(
-        f"{task.name}: {type(exc).__name__}: {exc}",
-        hint="leave that policy or that world out, or mend it; nothing was written",
     )

@@ -22,9 +22,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from bandit_service.errors import InvalidInput
 from simulations.bandits.base import Arm, Batch, Floats, Spot, Whole
-from simulations.bandits.worlds.entry import Entry, Setup, none_of
+from simulations.bandits.worlds.entry import Entry, Setup, one_of
 from simulations.bandits.worlds.traffic import (
     DAY_MS,
     HOUR_MS,
@@ -262,12 +261,7 @@ def _is_weekend(at: Whole) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
 
 
 def _make(name: str, parameters: Sequence[str], setup: Setup) -> Drift:
-    kind = parameters[0] if parameters else ""
-    if kind not in KINDS:
-        raise InvalidInput(
-            f"{name!r} does not say what changes", field="worlds", hint=f"write it as {_FORM}"
-        )
-    none_of(name, parameters[1:], _FORM)
+    kind = one_of(name, parameters, KINDS, lacking="does not say what changes", form=_FORM)
     placements, impressions = (3, 12_000) if setup.quick else (12, 360_000)
     return Drift(name, kind, placements=placements, impressions=impressions, seed=setup.seed)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,6 +42,20 @@ def none_of(name: str, parameters: Sequence[str], form: str) -> None:
             field="worlds",
             hint=f"write it as {form}",
         )
+
+
+def one_of(
+    name: str, parameters: Sequence[str], known: Collection[str], *, lacking: str, form: str
+) -> str:
+    """The one parameter of a world, which is one of those that are known.
+
+    Raises:
+        InvalidInput: if it is not there or not known, which ``lacking`` says; or if there are more.
+    """
+    if not parameters or parameters[0] not in known:
+        raise InvalidInput(f"{name!r} {lacking}", field="worlds", hint=f"write it as {form}")
+    none_of(name, parameters[1:], form)
+    return parameters[0]
 
 
 def whole(name: str, text: str, *, least: int, most: int) -> int:

@@ -31,7 +31,7 @@ import numpy as np
 
 from bandit_service.errors import InvalidInput
 from simulations.bandits.base import Arm, Batch, Floats, Spot, Whole
-from simulations.bandits.worlds.entry import Entry, Setup, none_of
+from simulations.bandits.worlds.entry import Entry, Setup, one_of
 from simulations.bandits.worlds.traffic import START_MS, Delays, made
 
 BINS = 6
@@ -184,12 +184,7 @@ _FORM = f"multiclass:{'|'.join(SETS)}"
 
 
 def _make(name: str, parameters: Sequence[str], setup: Setup) -> Multiclass:
-    chosen = parameters[0] if parameters else ""
-    if chosen not in SETS:
-        raise InvalidInput(
-            f"{name!r} names no set of examples", field="worlds", hint=f"write it as {_FORM}"
-        )
-    none_of(name, parameters[1:], _FORM)
+    chosen = one_of(name, parameters, SETS, lacking="names no set of examples", form=_FORM)
     return Multiclass(name, SETS[chosen](), most=_QUICK if setup.quick else None, seed=setup.seed)
 
 
