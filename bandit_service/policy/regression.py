@@ -5,8 +5,8 @@ shown. Labels are relative to what the placement earns with the persona, so that
 many times as good as usual" wherever it was learned; the importance of an example is what it tells
 (about the click rate), so that a click counts the same at 0.1 % and at 50 %. Each weight has a rate
 of its own, which falls with what it has seen (AdaGrad: Duchi, Hazan & Singer 2011, JMLR 12), and
-steps never overshoot the label (Karampatziakis & Langford 2011, UAI). Of plain descent at four
-rates and this at three, this was the best or near it in each world where features matter.
+steps never overshoot the label (Karampatziakis & Langford 2011, UAI). ``config/policy.toml`` says
+what its rate was chosen by.
 
 The variant's identity has no weight by itself, only in crosses with what the visitor brings: what a
 variant is to everybody, and to a persona, the cells know exactly. So tags and words have to explain
