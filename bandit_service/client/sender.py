@@ -155,7 +155,7 @@ class Sender:
                     batch = self._fewer(batch)
                 self._session.counter.add("retries")
             else:
-                self._most = min(2 * self._most, BATCH)
+                self._most = min(self._most + 1, BATCH)
                 return self._took(answer)
 
     def _send(self, batch: list[_Waiting]) -> EventsAnswer:
