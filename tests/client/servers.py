@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import socket
 import struct
@@ -218,3 +219,35 @@ def floods(server: Server, sock: socket.socket, request: Request) -> None:
     sock.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
     while not server.over.is_set():
         sock.sendall(b"10000\r\n" + b"x" * 0x10000 + b"\r\n")
+
+
+def passes(port: int) -> Behaviour:
+    """Pass the request on to who listens at ``port`` here, and its answer back."""
+
+    def behave(server: Server, sock: socket.socket, request: Request) -> None:
+        status, body = _carried_out(port, request)
+        sock.sendall(head(len(body), status) + body)
+
+    return behave
+
+
+def passes_and_resets(port: int) -> Behaviour:
+    """Pass the request on, and break off once it was answered."""
+
+    def behave(server: Server, sock: socket.socket, request: Request) -> None:
+        status, _ = _carried_out(port, request)
+        assert status < 300
+        resets(server, sock, request)
+
+    return behave
+
+
+def _carried_out(port: int, request: Request) -> tuple[int, bytes]:
+    onward = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        headers = {"Authorization": request.headers["authorization"]}
+        onward.request("POST", request.path, request.body, headers)
+        answer = onward.getresponse()
+        return answer.status, answer.read()
+    finally:
+        onward.close()
