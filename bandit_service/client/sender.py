@@ -122,7 +122,8 @@ class Sender:
     def _run(self) -> None:
         while batch := self._next():
             try:
-                self._deliver(batch)
+                if not self._deliver(batch):
+                    return  # who closes the queue counts what is left
             except Exception:
                 # Whatever it is, the events to come must not wait for ever.
                 log.exception("events could not be sent")
@@ -140,23 +141,25 @@ class Sender:
             self._under_way = count
             return batch
 
-    def _deliver(self, batch: list[_Waiting]) -> None:
-        """Send events until they are taken, refused, or there is no time left."""
+    def _deliver(self, batch: list[_Waiting]) -> bool:
+        """Send events until they are taken or refused; whether there was time for that."""
         backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE, self._session.means.chance)
         while True:
             try:
                 answer = self._send(batch)
             except BanditError as exc:
                 if not _passes(exc):
-                    return self._give_up(batch, exc.message)
+                    self._give_up(batch, exc.message)
+                    return True
                 if not self._wait(backoff.pause(min(retry_after(exc) or 0.0, LONGEST_TOLD))):
-                    return self._give_up(batch, "the service did not take them before the end")
+                    return False
                 if isinstance(exc, TooManyRequests):
                     batch = self._fewer(batch)
                 self._session.counter.add("retries")
             else:
                 self._most = min(self._most + 1, BATCH)
-                return self._took(answer)
+                self._took(answer)
+                return True
 
     def _send(self, batch: list[_Waiting]) -> EventsAnswer:
         ends = self._ends

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Sequence
@@ -59,7 +60,10 @@ Behaviour = Callable[["Server", socket.socket, Request], None]
 class Server:
     """Behaves in turn as ``behaviours`` say, a request each; the last one goes on for ever."""
 
-    def __init__(self, behaviours: Sequence[Behaviour]) -> None:
+    def __init__(
+        self, behaviours: Sequence[Behaviour], *, tls: ssl.SSLContext | None = None
+    ) -> None:
+        self._tls = tls
         self._behaviours = list(behaviours)
         self._lock = threading.Lock()
         self._sockets: list[socket.socket] = []
@@ -122,14 +126,23 @@ class Server:
                 self.connections += 1
             self._start(self._serve, sock)
 
+    def _secured(self, sock: socket.socket) -> socket.socket:
+        if self._tls is None:
+            return sock
+        try:
+            return self._tls.wrap_socket(sock, server_side=True)
+        except OSError:
+            sock.close()
+            raise
+
     def _serve(self, sock: socket.socket) -> None:
-        with sock, suppress(OSError, Ends), sock.makefile("rb") as received:
+        with suppress(OSError, Ends), self._secured(sock) as one, one.makefile("rb") as received:
             while (request := _request(received)) is not None:
                 with self._lock:
                     self.requests.append(request)
                     first, *later = self._behaviours
                     self._behaviours = later or [first]
-                first(self, sock, request)
+                first(self, one, request)
 
 
 def _request(received: Any) -> Request | None:
