@@ -53,10 +53,7 @@ class Pool:
             connection.close()
 
     def give(self, connection: Connection) -> None:
-        """Keep a connection for the next request, if it is good for one."""
-        if not connection.usable:
-            connection.close()
-            return
+        """Keep a connection for the next request."""
         self._idle.append((self._clock(), connection))
         while len(self._idle) > (0 if self._closed else self._size):
             self._drop_oldest()

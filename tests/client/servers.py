@@ -227,6 +227,16 @@ def says(raw: bytes) -> Behaviour:
     return behave
 
 
+def announces(length: int) -> Behaviour:
+    """Announce so many bytes, and send none."""
+
+    def behave(server: Server, sock: socket.socket, request: Request) -> None:
+        sock.sendall(head(length))
+        hangs(server, sock, request)
+
+    return behave
+
+
 def floods(server: Server, sock: socket.socket, request: Request) -> None:
     """Send an answer that never ends."""
     sock.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
