@@ -34,16 +34,7 @@ SECTIONS: Final[Mapping[str, Callable[[Scale], Table]]] = MappingProxyType(
         "soak": soak.measure,
     }
 )
-COMPARISONS: Final = (
-    "decide",
-    "freshness",
-    "fold",
-    "evaluate",
-    "memory",
-    "price",
-    "outage",
-    "client",
-)
+COMPARISONS: Final = tuple(name for name in SECTIONS if name != "soak")
 """What is run unless told otherwise: a soak compares nothing, and takes long."""
 
 _WIDTH: Final = 160

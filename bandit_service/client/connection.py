@@ -1,6 +1,6 @@
 """One keep-alive connection, on which an exchange is over by its deadline.
 
-The standard library's HTTP rather than httpx: to import it takes a quarter of the time, a decision a
+The standard library's HTTP rather than httpx: its import takes a quarter of the time, a decision a
 third of the processor time (``python -m bench client``), it brings nothing into a website that is
 not there already, and is mended with Python itself. What it lacks is a bound on the whole exchange:
 a socket's timeout begins anew with every byte that trickles in. So the socket it is given asks the
