@@ -19,8 +19,8 @@ from bandit_service.client.report import (
     Batch,
     batches,
     decision_of,
-    encoded,
     turned_away,
+    written,
 )
 from bandit_service.client.session import (
     DECIDE,
@@ -122,7 +122,7 @@ class Client:
         """
         asked = slot_of(slot, default)
         try:
-            request = encoded(visitor.request(asked))
+            request = written(lambda: visitor.request(asked))
             answer = self._decide(DECIDE, request, visitor, deadline)
         except BanditError as exc:
             self._excuse(exc, strict, 1)
@@ -147,7 +147,7 @@ class Client:
         """
         asked = [slot_of(slot) for slot in slots]
         try:
-            request = encoded(visitor.page(asked))
+            request = written(lambda: visitor.page(asked))
             answer = self._decide(DECIDE_PAGE, request, visitor, deadline)
             _check_count(answer, asked)
         except BanditError as exc:
@@ -158,7 +158,7 @@ class Client:
 
     def event(
         self,
-        decided: DecideAnswer | str,
+        decided: DecideAnswer | str | None,
         type: str,  # noqa: A002 - as the wire calls it
         *,
         value: float | None = None,
@@ -218,10 +218,10 @@ class Client:
             BanditError: the first thing that is wrong.
         """
         session = self._session
-        session.ask(EVENTS, encoded({"events": []}), seconds=deadline, repeatable=True)
+        session.ask(EVENTS, Batch([], []).body, seconds=deadline, repeatable=True)
         nobody = Visitor(purpose="prefetch")
-        for placement in placements:
-            request = encoded(nobody.request(Slot(placement)))
+        for slot in map(Slot, placements):
+            request = written(partial(nobody.request, slot))
             session.ask(DECIDE, request, seconds=deadline, repeatable=True)
 
     @property

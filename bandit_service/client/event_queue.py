@@ -39,7 +39,7 @@ class EventQueue:
 
     def event(
         self,
-        decided: DecideAnswer | str,
+        decided: DecideAnswer | str | None,
         type: str,  # noqa: A002 - as the wire calls it
         *,
         value: float | None = None,

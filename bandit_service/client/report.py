@@ -42,7 +42,7 @@ class Batch(NamedTuple):
         Raises:
             InvalidInput: if an event holds what JSON cannot carry.
         """
-        return encoded({"events": self.events})
+        return written(lambda: {"events": self.events})
 
     def at_their_places(self, rejected: Iterable[Rejection]) -> list[Rejection]:
         """The service's rejections, by the places of what was reported."""
@@ -59,8 +59,13 @@ class Batch(NamedTuple):
         ]
 
 
-def decision_of(decided: DecideAnswer | str) -> str:
-    """The decision's id; NO_DECISION where there was none that events could be about."""
+def decision_of(decided: DecideAnswer | str | None) -> str:
+    """The decision's id; NO_DECISION where there was none that events could be about.
+
+    None is what a website finds that has lost it: a session that ended, say.
+    """
+    if decided is None:
+        return NO_DECISION
     if isinstance(decided, str):
         return NO_DECISION if decided in _NO_DECISIONS else decided
     return decided.decision if decided.logged else NO_DECISION
@@ -92,16 +97,16 @@ def turned_away(events: Iterable[EventRequest]) -> Batch:
     return Batch([n for n, _ in found], [event for _, event in found])
 
 
-def encoded(body: object) -> bytes:
-    """A request's body.
+def written(make: Callable[[], object]) -> bytes:
+    """What ``make`` makes, as a request's body.
 
     Raises:
-        InvalidInput: if it holds what JSON cannot carry.
+        InvalidInput: if it cannot be made of what was given, or holds what JSON cannot carry.
     """
     try:
-        return _encoder.encode(body)
+        return _encoder.encode(make())
     except (TypeError, ValueError, OverflowError, RecursionError) as exc:
         raise InvalidInput(
             f"the request cannot be written as JSON: {exc}",
-            hint="use texts, numbers, true, false, lists of them and null",
+            hint="traits and context are mappings from texts to texts, numbers, booleans and lists",
         ) from exc

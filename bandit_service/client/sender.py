@@ -19,7 +19,7 @@ import msgspec
 
 from bandit_service.client.backoff import Backoff
 from bandit_service.client.deadline import Deadline
-from bandit_service.client.report import NO_DECISION, encoded, with_id
+from bandit_service.client.report import NO_DECISION, with_id, written
 from bandit_service.client.session import EVENTS, Session, may_repeat, retry_after
 from bandit_service.errors import BanditError, InvalidInput, NoAnswer, TooManyRequests
 from bandit_service.serving.requests import EventRequest, EventsAnswer
@@ -164,7 +164,7 @@ class Sender:
     def _send(self, batch: list[_Waiting]) -> EventsAnswer:
         ends = self._ends
         seconds = SEND_SECONDS if ends is None else min(SEND_SECONDS, ends.left)
-        body = encoded({"events": [self._dated(each) for each in batch]})
+        body = written(lambda: {"events": [self._dated(each) for each in batch]})
         return self._session.ask(EVENTS, body, seconds=seconds, repeatable=True, once=True)
 
     def _dated(self, waiting: _Waiting) -> EventRequest:
@@ -213,7 +213,7 @@ class Sender:
 
     def _sendable(self, event: EventRequest) -> bool:
         try:
-            size = len(encoded(event))
+            size = len(written(lambda: event))
         except InvalidInput as exc:
             self._lose(1, exc.message)
             return False

@@ -19,9 +19,9 @@ class Visitor(msgspec.Struct, frozen=True):
     """The website's own id of the visitor: makes the choice stable, and a decide repeatable."""
     persona: str | None = None
     """The persona, where the website knows it; else it is resolved from the traits."""
-    traits: Mapping[str, TraitValue] = {}
+    traits: Mapping[str, TraitValue] | None = None
     """What the website knows of the visitor: genres, favourites, country, …"""
-    context: Mapping[str, ContextValue] = {}
+    context: Mapping[str, ContextValue] | None = None
     """The situation: device, hour (0 to 23, the visitor's) or timezone, channel, …"""
     user_agent: str | None = None
     """The ``User-Agent`` of the visitor's browser, by which crawlers are known."""
@@ -50,8 +50,8 @@ class Visitor(msgspec.Struct, frozen=True):
             slots=[slot.request() for slot in slots],
             visitor=self.id,
             persona=self.persona,
-            traits=dict(self.traits),
-            context={**self.context, **about_browser},
+            traits=dict(self.traits or {}),
+            context={**(self.context or {}), **about_browser},
         )
 
 

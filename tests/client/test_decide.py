@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import msgspec
 import pytest
@@ -570,12 +571,22 @@ def test_a_mistake_is_said_once_a_minute_with_its_hint(
     ]
 
 
-@pytest.mark.parametrize("value", [object(), "\ud800", b"\xff".decode("utf-8", "surrogateescape")])
+@pytest.mark.parametrize(
+    "traits",
+    [
+        {"a": object()},
+        {"a": "\ud800"},
+        {"a": b"\xff".decode("utf-8", "surrogateescape")},
+        ["romance"],
+        "romance",
+        7,
+    ],
+)
 def test_what_json_cannot_carry_is_a_mistake_like_others(
-    serve: Serve, connect: Connect, value: str
+    serve: Serve, connect: Connect, traits: Any
 ) -> None:
     server = serve(decides)
-    client, visitor = connect(server), Visitor("v1", traits={"a": value})
+    client, visitor = connect(server), Visitor("v1", traits=traits)
 
     assert client.decide("film", visitor).reason == DEFAULT
     assert client.decide_page(["film"], visitor).slots[0].reason == DEFAULT

@@ -160,10 +160,12 @@ def test_an_event_that_the_service_turns_away_is_said(
         msgspec.structs.replace(ANSWER, logged=False),
         "default",
         "canonical",
+        "",
+        None,
     ],
 )
 def test_what_was_no_decision_is_not_reported(
-    serve: Serve, connect: Connect, decided: str, caplog: pytest.LogCaptureFixture
+    serve: Serve, connect: Connect, decided: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = serve(accepts)
     client = connect(server, strict=True)

@@ -245,9 +245,9 @@ def test_a_queue_of_nothing_closes_at_once_and_twice(serve: Serve) -> None:
 
 @pytest.mark.parametrize(
     "decided",
-    [Default().answer("film"), msgspec.structs.replace(ANSWER, logged=False), "canonical"],
+    [Default().answer("film"), msgspec.structs.replace(ANSWER, logged=False), "canonical", None],
 )
-def test_what_was_no_decision_is_not_reported(serve: Serve, decided: str) -> None:
+def test_what_was_no_decision_is_not_reported(serve: Serve, decided: str | None) -> None:
     server = serve(accepts)
     with queue_of(server) as (queue, client):
         assert not queue.event(decided, "click")
