@@ -28,7 +28,7 @@ from bandit_service.reporting.persona_lift import persona_lifts
 from bandit_service.reporting.personas_report import added
 from bandit_service.reporting.sequences import ALPHA, Bounds, Floats
 from bandit_service.reporting.tables import Table
-from bandit_service.reporting.tag_effects import TagSums, tell
+from bandit_service.reporting.tag_effects import TagSums, shared, tell
 from bandit_service.reporting.winners import race
 from simulations.watched import PERSONAS, Day, Site, World, made
 
@@ -219,7 +219,13 @@ class _Watcher:
     def _winners(self, sums: Floats, due: Floats, over: Floats, day: Day) -> None:
         groups = [(everybody(sums, 2), over)]
         groups += [(sums[:, :, group], due[:, :, group]) for group in range(PERSONAS)]
-        found = [race(of_group, day.scale) for of_group, _ in groups]
+        found = [
+            race(
+                weighted(of_group, day.scale),
+                weighted(of_group, day.scale, ALPHA / (of_group.shape[-2] - 1)).bounds.low,
+            )
+            for of_group, _ in groups
+        ]
         won = np.stack([one.lead > 0.0 for one in found])
         behind = [
             np.take_along_axis(truth, one.leader[:, None], 1)[:, 0] < truth.max(axis=1) - 1e-12
@@ -256,19 +262,15 @@ class _Watcher:
         self._claims["earns"].note(claimed & (bounds[0] > 0.0), truth <= 0.0)
 
     def _tags(self, day: Day) -> None:
-        groups = [merged(day.rows, 2), *(day.rows[:, :, group] for group in range(PERSONAS))]
-        wrong, made_ = [], []
-        for number, rows in enumerate(groups):
-            sums = TagSums(TAGS)
-            for place, has in zip(rows, self._carried, strict=True):
-                if (one := tell(place, has)) is not None:
-                    sums.add([one])
-            found = sums.effects()
-            half = found.half(ALPHA / 2.0 / TAGS / (PERSONAS if number else 1))
-            made_.append(np.isfinite(half))
-            wrong.append(np.abs(found.effect) > half)
-        self._claims["tag"].note(np.stack(made_), np.stack(wrong))
-        self._claims["tags"].note(np.any(made_, keepdims=True), np.any(wrong, keepdims=True))
+        sums = TagSums(1 + PERSONAS, TAGS)
+        for rows, has in zip(day.rows, self._carried, strict=True):
+            groups = np.concatenate([merged(rows, 1)[:, None], rows], axis=1).swapaxes(0, 1)
+            sums.add([tell(groups, has)], range(1 + PERSONAS))
+        found = sums.effects()
+        half = found.half(shared(1 + PERSONAS, TAGS))
+        claimed, wrong = np.isfinite(half), np.abs(found.effect) > half
+        self._claims["tag"].note(claimed, wrong)
+        self._claims["tags"].note(np.any(claimed, keepdims=True), np.any(wrong, keepdims=True))
 
 
 def _true_lift(chosen: Sequence[tuple[int, int]], due: Floats) -> float:
