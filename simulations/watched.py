@@ -107,7 +107,7 @@ class Site(NamedTuple):
         state = _State(self)
         for day in range(count):
             for _ in range(STEPS):
-                state.step(self.rates * self.world.tide(day), rng)
+                state.step(np.minimum(self.rates * self.world.tide(day), _LIMIT), rng)
             yield Day(
                 state.rows,
                 Scale(-1.0 if self.world.rewards == "disliked" else 0.0, 1.0),
