@@ -82,6 +82,7 @@ class Counters:
         self._days: dict[int, Day] = {}
         self._clock = 0
         self._digests: dict[str, bytes] = {}
+        """Of what was not touched since."""
         self._changed: set[str] = set()
         """Placements whose sums are not those of the last publication."""
         self._outdated: set[str] = set()
@@ -142,6 +143,7 @@ class Counters:
         self._changed.add(name)
         self._outdated.add(name)
         self._encoded.pop(name, None)
+        self._digests.pop(name, None)
 
     def _day(self, at: int) -> Day | None:
         """The day of a time (ms); None if it is let go."""
@@ -168,7 +170,7 @@ class Counters:
         known = self._places.get(name)
         if room < len(arms):
             new = len(arms) if known is None else known.new_rows(persona, arms, asked)
-            if new > room:
+            if new > max(room, 0):
                 name, arms, asked = OTHERS, [OTHERS], None
         place = self._place(name)
         rows, mixed = len(place), place.mixed
@@ -227,12 +229,12 @@ class Counters:
 
     def dump(self, join: JoinCounts) -> StoredCounters:
         """What a checkpoint keeps; the sums are in the ``report`` that goes with it."""
-        for name in self._among(self._changed):
+        for name in self._places.keys() - self._digests.keys():
             self._digests[name] = _digest(*self._parts_of(name))
         waiting = {name: place.waiting() for name, place in self._places.items()}
         return StoredCounters(
             self._site(join),
-            self._digests,
+            {name: self._digests[name] for name in self._places},
             {name: units for name, units in waiting.items() if units},
         )
 
@@ -254,7 +256,7 @@ class Counters:
             self._rows += len(place)
             self._mixed += place.mixed
             self._waiting.update((unit.id, (name, unit)) for unit in units if not unit.closed)
-        self._digests = state.digests
+        self._digests = dict(state.digests)
         self._days, self._clock = state.site.days, state.site.clock
         self._whole = False
         self._outdated = set(self._places)  # a summary is as this version makes it
