@@ -18,7 +18,7 @@ from rich.console import Console
 
 from bandit_service.cli.processes import terminated_as_interrupt
 from bandit_service.logs import configure_logs
-from bench import client, decide, evaluate, fold, freshness, memory, outage, price, soak
+from bench import client, decide, evaluate, fold, freshness, memory, outage, price, reports, soak
 from bench.measures import QUICK, Scale, Table
 
 SECTIONS: Final[Mapping[str, Callable[[Scale], Table]]] = MappingProxyType(
@@ -29,6 +29,7 @@ SECTIONS: Final[Mapping[str, Callable[[Scale], Table]]] = MappingProxyType(
         "evaluate": evaluate.measure,
         "memory": memory.measure,
         "price": price.measure,
+        "reports": reports.measure,
         "outage": outage.measure,
         "client": client.measure,
         "soak": soak.measure,

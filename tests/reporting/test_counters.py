@@ -1,88 +1,230 @@
+"""Counting a site: what is published, what a checkpoint keeps, and what one key can fill."""
+
+from __future__ import annotations
+
+import msgspec
 import pytest
-from scipy.stats import binomtest
 
-from bandit_service.events.entries import START, Decision
-from bandit_service.outcomes.join import Outcome
+from bandit_service.errors import SnapshotError
+from bandit_service.outcomes.join import JoinCounts
 from bandit_service.reporting import counters
-from bandit_service.reporting.counters import (
-    Cell,
-    CellKey,
-    by_persona,
-    by_variant,
-    by_variant_and_persona,
-    estimate,
-)
-from tests.world import a_decision
+from bandit_service.reporting.counters import OTHERS, Counters, Parts, half_of
+from bandit_service.reporting.stored import Day, StoredSite, decode, encode
+from bandit_service.reporting.summary import Summary
+from bandit_service.storage.ports import Report
+from tests.reporting.counting import Counting, placement, totals
+
+JOIN = JoinCounts()
+DAY_MS = 86_400_000
 
 
-def shown(placement: str) -> Decision:
-    return a_decision(placement=placement, revision=0)
+def published(site: Counting) -> Report:
+    report = site.counters.report(JOIN)
+    site.counters.published()
+    return report
 
 
-def cell(*rewards: float) -> Cell:
-    made = Cell()
-    for reward in rewards:
-        made.add(reward, views=2)
-    return made
+def days(site: Counting) -> dict[int, Day]:
+    return decode(site.counters.report(JOIN).site, StoredSite).days
 
 
-def test_an_empty_cell_shows_no_rate() -> None:
-    shown = estimate(Cell())
+def test_only_placements_that_changed_are_published_again() -> None:
+    site = Counting(placement("film", ["a"]), placement("show", ["a"]))
+    site.count()
+    site.count(placement="show")
 
-    assert (shown.rate, shown.low, shown.high, shown.n) == (None, None, None, 0)
+    first = published(site)
+    waiting = site.open(placement="show")
+    second = published(site)
+    nothing = published(site)
+    site.close(waiting)
+    third = published(site)
 
-
-@pytest.mark.parametrize(("clicks", "n"), [(0, 10), (3, 40), (40, 40), (7, 1_000)])
-def test_the_interval_of_clicks_is_wilsons(clicks: int, n: int) -> None:
-    shown = estimate(cell(*[1.0] * clicks, *[0.0] * (n - clicks)))
-
-    wilson = binomtest(clicks, n).proportion_ci(method="wilson")
-    assert shown.rate == clicks / n
-    assert shown.low == pytest.approx(wilson.low, abs=1e-12)
-    assert shown.high == pytest.approx(wilson.high, abs=1e-12)
-
-
-def test_the_interval_of_other_rewards_is_normal_and_needs_two_of_them() -> None:
-    one, some = estimate(cell(0.4)), estimate(cell(0.2, 0.4, 0.9))
-
-    assert (one.low, one.high) == (None, None)
-    assert some.rate == pytest.approx(0.5)
-    assert some.low is not None
-    assert some.high is not None
-    assert some.high - 0.5 == pytest.approx(0.5 - some.low) == pytest.approx(0.408, abs=1e-3)
+    assert first.whole
+    assert set(first.sums) == set(first.series) == set(first.summaries) == {"film", "show"}
+    assert not second.whole
+    assert set(second.sums) == set(second.summaries) == {"show"}
+    assert set(nothing.sums) == set(nothing.series) == set(nothing.summaries) == set()
+    assert set(third.sums) == {"show"}
 
 
-def test_cells_add_up() -> None:
-    assert cell(1.0, 0.0) + cell(0.5) == cell(1.0, 0.0, 0.5)
+def test_what_was_not_published_is_offered_again() -> None:
+    site = Counting()
+    site.count()
+
+    once, again = site.counters.report(JOIN), site.counters.report(JOIN)
+
+    assert once == again
+    assert again.whole
 
 
-def test_the_cells_are_bounded_and_what_comes_after_is_counted_together(
+def test_an_edit_makes_a_summary_anew_and_leaves_the_sums() -> None:
+    site = Counting()
+    site.count()
+    published(site)
+
+    site.edit(placement("film", ["a"], rest=["b"], revision=2))
+    report = published(site)
+
+    assert set(report.sums) == set()
+    assert decode(report.summaries["film"], Summary).live == ("a@1",)
+    site.edit(placement("other", ["a"]))
+    assert set(published(site).summaries) == set()
+
+
+def test_a_learner_that_goes_on_makes_every_summary_anew_and_no_sums() -> None:
+    site = Counting(placement("film", ["a"]), placement("show", ["a"]))
+    site.count()
+    site.count(placement="show")
+    published(site)
+
+    report = published(site.resumed())
+
+    assert not report.whole
+    assert set(report.sums) == set()
+    assert set(report.summaries) == {"film", "show"}
+
+
+def test_units_that_wait_are_settled_by_the_learner_that_goes_on() -> None:
+    site = Counting()
+    first, second = site.open(), site.open("b")
+    site.close(second, 1.0)
+
+    again = site.resumed()
+    again.close(first)
+
+    assert totals(again.sums()) == {"shown": 2, "n": 2, "r": 1.0, "r2": 1.0}
+
+
+@pytest.mark.parametrize("what", ["sums", "series"])
+@pytest.mark.parametrize("how", ["changed", "gone", "of another"])
+def test_sums_that_are_not_those_of_the_checkpoint_are_refused(what: str, how: str) -> None:
+    site = Counting(placement("film", ["a"]), placement("show", ["a"]))
+    site.count()
+    site.count(placement="show")
+    state, parts = site.counters.dump(JOIN), site.counters.parts()
+    kept = dict(getattr(parts, what))
+    if how == "gone":
+        del kept["film"]
+    else:
+        kept["film"] = kept["show"] if how == "of another" else kept["film"][:-1] + b"\xff"
+    if what == "series" and how == "of another":
+        kept["film"] += b"x"  # both were shown at the same time
+
+    with pytest.raises(SnapshotError, match="counters of placement 'film'"):
+        Counters(site.history).restore(state, parts._replace(**{what: kept}))
+
+
+def test_sums_of_another_version_are_refused() -> None:
+    site = Counting()
+    site.count()
+    state, parts = site.counters.dump(JOIN), site.counters.parts()
+    other = encode(msgspec.structs.replace(site.sums(), format=99))
+    digest = counters._digest(other, parts.series["film"])
+    state.digests["film"] = digest
+
+    with pytest.raises(SnapshotError, match="format 99"):
+        Counters(site.history).restore(state, Parts({"film": other}, parts.series))
+
+
+def test_days_of_the_site_count_units_on_the_day_they_were_opened() -> None:
+    site = Counting()
+    day = site.now // DAY_MS
+    late = site.open()
+    site.count("b", 1.0, holdout=True)
+    nobody = site.open()
+    site.now += DAY_MS
+    site.close(late, 1.0)
+    site.close(nobody, views=0)
+    site.count()
+
+    assert days(site) == {
+        day: Day(shown=2, policy_n=1, policy_r=1.0, holdout_n=1, holdout_r=1.0),
+        day + 1: Day(shown=1, policy_n=1),
+    }
+
+
+def test_the_days_are_bounded_and_what_comes_later_for_those_is_in_none() -> None:
+    site = Counting()
+    late = site.open()
+    for _ in range(120):
+        site.now += DAY_MS
+        site.count("b")
+
+    site.close(late, 1.0)
+
+    assert len(days(site)) == 90
+    assert sum(day.policy_n for day in days(site).values()) < 120
+    assert totals(site.sums())["n"] == 121
+
+
+def test_the_clock_is_the_logs_and_never_goes_back() -> None:
+    site = Counting()
+    site.count()
+    latest = site.now
+    site.now -= 5_000
+    site.count()
+
+    assert decode(published(site).site, StoredSite).clock == latest
+
+
+# -- bounds
+
+
+def test_candidates_of_requests_fill_their_own_bound_and_not_the_catalogs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(counters, "MAX_CELLS", 3)
-    fold = counters.Counters()
+    monkeypatch.setattr(counters, "MAX_SENT_ROWS", 3)
+    site = Counting()
+    for number in range(10):
+        site.count(f"x{number}", 1.0, inline=[], arms=[f"x{number}@1"], placement="free")
 
-    for n in range(10):
-        fold.count(Outcome(shown(f"film-{n}"), "defaulted", 0.0, 1, START))
+    site.count("a")
+    site.count("x1", inline=[], arms=["x1@1"], placement="free")
 
-    assert len(fold.cells) == 4
-    assert fold.cells[CellKey("*", "*", "unknown", holdout=False)].n == 7
-    assert sum(cell.n for cell in fold.cells.values()) == 10
+    others = site.sums(OTHERS)
+    assert totals(site.sums("free"))["n"] == 4
+    assert (others.arms, others.personas) == ([OTHERS], ["romantic"])
+    assert totals(others) == {"shown": 7, "n": 7, "r": 7.0, "r2": 7.0}
+    assert totals(site.sums("film"))["n"] == 1
 
 
-def test_rows_keep_policy_and_holdout_apart_and_groups_together() -> None:
-    cells = [
-        (CellKey("film", "a@1", "romantic", holdout=False), cell(1.0, 0.0)),
-        (CellKey("film", "a@1", "comedy", holdout=False), cell(1.0)),
-        (CellKey("film", "a@1", "comedy", holdout=True), cell(0.0)),
-        (CellKey("other", "a@1", "comedy", holdout=False), cell(1.0)),
-    ]
+def test_the_catalogs_rows_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counters, "MAX_ROWS", 4)
+    site = Counting(*(placement(f"p{n}", ["a", "b"]) for n in range(4)))
 
-    personas = {row.group: row for row in by_persona(cells)}
-    (variant,) = by_variant(cells, "film")
-    crossed = [row.group for row in by_variant_and_persona(cells, "film")]
+    for number in range(4):
+        site.count(placement=f"p{number}", probabilities=[0.25, 0.75])
 
-    assert personas["comedy"].policy.n == 2
-    assert personas["comedy"].holdout.n == 1
-    assert (variant.policy.n, variant.holdout.n, variant.views) == (3, 1, 8)
-    assert crossed == ["a@1 comedy", "a@1 romantic"]
+    assert set(site.counters.parts().sums) == {"p0", "p1", OTHERS}
+    assert totals(site.sums(OTHERS))["n"] == 2
+
+
+def test_placements_that_are_in_no_catalog_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counters, "MAX_SENT", 3)
+    site = Counting()
+    for number in range(9):
+        site.count("x", inline=[], arms=["x@1"], placement=f"free-{number}")
+
+    site.edit(placement("free-8", ["a"]))
+    site.count("a", placement="free-8")
+
+    names = {"free-0", "free-1", "free-2", OTHERS, "free-8"}
+    assert set(site.counters.parts().sums) == names
+    assert totals(site.sums(OTHERS))["n"] == 6
+
+
+def test_bounds_hold_after_going_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counters, "MAX_SENT_ROWS", 3)
+    monkeypatch.setattr(counters, "MAX_SENT", 3)
+    whole, pieces = Counting(), Counting()
+    for number in range(8):
+        for site in (whole, pieces):
+            site.count("x", inline=[], arms=["x@1", "y@1"], placement=f"free-{number % 5}")
+        pieces = pieces.resumed()
+
+    assert pieces.counters.parts() == whole.counters.parts()
+
+
+def test_halves_are_about_even() -> None:
+    assert 400 < sum(half_of(f"visitor {n}") for n in range(1_000)) < 600
