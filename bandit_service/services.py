@@ -173,13 +173,21 @@ class Services:
         try:
             return self._ring.authenticate(authorization, role, origin)
         except NotAuthenticated:
-            now = time.monotonic()
-            recently = now - self._doubted_at < KEYS_SECONDS
-            if authorization is None or recently or self.store.away or self._deaf:
+            if authorization is None or not self._learn_of_keys():
                 raise
-            self._doubted_at = now
-            self._read_keys()
             return self._ring.authenticate(authorization, role, origin)
+
+    def recall(self, fingerprint: str, role: Role) -> KeyRecord:
+        """The record of a key that was presented before; see ``KeyRing.holder``.
+
+        As with ``authenticate``, one that is not known may have been made a moment ago.
+        """
+        try:
+            return self._ring.holder(fingerprint, role)
+        except NotAuthenticated:
+            if not self._learn_of_keys():
+                raise
+            return self._ring.holder(fingerprint, role)
 
     def admits(self, origin: str) -> bool:
         """Whether web pages of ``origin`` may ask at all: see ``KeyRing.names``."""
@@ -399,6 +407,16 @@ class Services:
                 log.warning("site_not_archived", site=site, error=exc.message, hint=exc.hint)
                 failed.append(exc)
         return done, failed
+
+    def _learn_of_keys(self) -> bool:
+        """Read the keys again for one that is not known, if that may help; whether it was done."""
+        now = time.monotonic()
+        recently = now - self._doubted_at < KEYS_SECONDS
+        if recently or self.store.away or self._deaf:
+            return False
+        self._doubted_at = now
+        self._read_keys()
+        return True
 
     def _read_keys(self) -> None:
         """Read and swap in one piece: an older reading must never take a newer one's place."""

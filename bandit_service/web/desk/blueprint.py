@@ -1,0 +1,67 @@
+"""The desk's parts, put together: a view for each line of ``routes``, behind ``gate``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask import Blueprint, Response
+
+from bandit_service.errors import BanditError, NotFound
+from bandit_service.services import Services
+from bandit_service.web.desk.errors import in_words
+from bandit_service.web.desk.files import Files
+from bandit_service.web.desk.gate import SIGN_IN_RATE, Gate, redirect_to
+from bandit_service.web.desk.overview import Overview
+from bandit_service.web.desk.page import Pages
+from bandit_service.web.desk.routes import PREFIX, ROUTES
+from bandit_service.web.limits import Limits
+
+View = Callable[..., Response]
+
+
+class Desk:
+    """The desk of one process."""
+
+    def __init__(self, services: Services, limits: Limits) -> None:
+        """Stand on ``services``; ``limits`` counts attempts and calls."""
+        self._files = Files()
+        self._pages = Pages(self._files)
+        self._gate = Gate(
+            services,
+            self._pages,
+            attempts=limits.of(SIGN_IN_RATE, "desk_sign_in"),
+            calls=limits.management,
+        )
+        overview = Overview(services, self._pages)
+        self._views: dict[tuple[str, str], View] = {
+            ("GET", "sign_in"): self._gate.sign_in,
+            ("POST", "signed_in"): self._gate.signed_in,
+            ("POST", "sign_out"): self._gate.sign_out,
+            ("GET", "file"): self._files.answer,
+            ("GET", "home"): lambda: redirect_to(PREFIX),
+            ("GET", "overview"): overview.page,
+            ("GET", "overview_live"): overview.live,
+        }
+
+    def blueprint(self) -> Blueprint:
+        """The blueprint of all routes."""
+        desk = Blueprint("desk", __name__)
+        desk.before_request(self._gate.admit)
+        for route in ROUTES:
+            view = self._views[route.method, route.name]
+            desk.add_url_rule(route.rule, route.name, view, methods=[route.method])
+        return desk
+
+    def refusal(self, error: BanditError, status: int) -> Response:
+        """The page that says what went wrong, and what to do about it."""
+        return self._pages.page("error.html", status, **in_words(error, status))
+
+
+def is_desk(path: str) -> bool:
+    """Whether a path is the desk's."""
+    return path == PREFIX or path.startswith(f"{PREFIX}/")
+
+
+def nothing_there(path: str) -> NotFound:
+    """The error for a path of the desk that leads nowhere."""
+    return NotFound(f"there is nothing at {path[:200]}", hint="start from the overview")

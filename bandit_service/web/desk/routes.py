@@ -1,0 +1,51 @@
+"""Every address of the desk, in one table: who may ask for it, and what it is for.
+
+``gate`` looks the role up here and the tests hold the table against the URL map, as
+``web.routes`` does for the API. The API's description does not speak of these: they are for people.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, NamedTuple
+
+from bandit_service.access import Role
+
+PREFIX: Final = "/desk"
+
+What = Literal["page", "part", "act", "file"]
+"""``page``: a whole page. ``part``: a piece of one, fetched by a script. ``act``: a change, which
+leads on to a page. ``file``: a style sheet, a script or a picture."""
+
+
+class DeskRoute(NamedTuple):
+    """One address."""
+
+    method: str
+    path: str
+    """As Flask writes it, below PREFIX."""
+    name: str
+    """Of the endpoint, and of the view that answers."""
+    role: Role | None
+    """The least role of whoever signed in; None: nobody needs to."""
+    what: What
+    summary: str
+
+    @property
+    def rule(self) -> str:
+        """The whole path."""
+        return PREFIX + self.path
+
+
+_PLACEMENT: Final = "/placements/<placement>"
+_VARIANT: Final = "/placements/<placement>/variants/<variant>"
+
+ROUTES: Final = (
+    DeskRoute("GET", "/sign-in", "sign_in", None, "page", "Ask for a key"),
+    DeskRoute("POST", "/sign-in", "signed_in", None, "act", "Sign in with a key"),
+    DeskRoute("POST", "/sign-out", "sign_out", "editor", "act", "Sign out"),
+    DeskRoute("GET", "/files/<version>/<path:name>", "file", None, "file", "Styles and scripts"),
+    DeskRoute("GET", "/", "home", None, "act", "Lead on to the overview"),
+    DeskRoute("GET", "", "overview", "editor", "page", "All placements, urgent ones first"),
+    DeskRoute("GET", "/live", "overview_live", "editor", "part", "Numbers of cards that are shown"),
+)  # fmt: skip
+"""All addresses."""
