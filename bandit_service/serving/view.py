@@ -81,6 +81,11 @@ class SiteView:
         chooser = self.chooser
         return self.defaults if chooser is None else chooser.settings
 
+    @property
+    def personas(self) -> Personas:
+        """The personas of the catalog."""
+        return self._personas.personas
+
     def tags_of(self, placement: str) -> tuple[str, ...]:
         """The tags of a placement's content; none if it does not exist."""
         shelf = self.shelves.get(placement)

@@ -13,7 +13,10 @@ from bandit_service.web.desk.files import Files
 from bandit_service.web.desk.gate import SIGN_IN_RATE, Gate, redirect_to
 from bandit_service.web.desk.overview import Overview
 from bandit_service.web.desk.page import Pages
+from bandit_service.web.desk.placement import PlacementPage
+from bandit_service.web.desk.placement_form import PlacementForms
 from bandit_service.web.desk.routes import PREFIX, ROUTES
+from bandit_service.web.desk.variant_form import VariantForms
 from bandit_service.web.limits import Limits
 
 View = Callable[..., Response]
@@ -33,6 +36,9 @@ class Desk:
             calls=limits.management,
         )
         overview = Overview(services, self._pages)
+        placement = PlacementPage(services, self._pages)
+        placements = PlacementForms(services, self._pages)
+        variants = VariantForms(services, self._pages)
         self._views: dict[tuple[str, str], View] = {
             ("GET", "sign_in"): self._gate.sign_in,
             ("POST", "signed_in"): self._gate.signed_in,
@@ -41,6 +47,19 @@ class Desk:
             ("GET", "home"): lambda: redirect_to(PREFIX),
             ("GET", "overview"): overview.page,
             ("GET", "overview_live"): overview.live,
+            ("GET", "placement"): placement.page,
+            ("GET", "placement_live"): placement.live,
+            ("GET", "new_placement"): placements.new,
+            ("POST", "create_placement"): placements.create,
+            ("GET", "edit_placement"): placements.edit,
+            ("POST", "save_placement"): placements.save,
+            ("POST", "retire_placement"): placements.retire,
+            ("POST", "restore_placement"): placements.restore,
+            ("GET", "new_variant"): variants.new,
+            ("POST", "add_variant"): variants.add,
+            ("GET", "edit_variant"): variants.edit,
+            ("POST", "save_variant"): variants.save,
+            ("POST", "set_status"): variants.set_status,
         }
 
     def blueprint(self) -> Blueprint:

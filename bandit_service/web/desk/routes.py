@@ -47,5 +47,18 @@ ROUTES: Final = (
     DeskRoute("GET", "/", "home", None, "act", "Lead on to the overview"),
     DeskRoute("GET", "", "overview", "editor", "page", "All placements, urgent ones first"),
     DeskRoute("GET", "/live", "overview_live", "editor", "part", "Numbers of cards that are shown"),
+    DeskRoute("GET", _PLACEMENT, "placement", "editor", "page", "A placement and its variants"),
+    DeskRoute("GET", _PLACEMENT + "/live", "placement_live", "editor", "part", "Its numbers"),
+    DeskRoute("GET", "/new-placement", "new_placement", "editor", "page", "Form for a placement"),
+    DeskRoute("POST", "/new-placement", "create_placement", "editor", "act", "Register one"),
+    DeskRoute("GET", _PLACEMENT + "/edit", "edit_placement", "editor", "page", "Its settings"),
+    DeskRoute("POST", _PLACEMENT + "/edit", "save_placement", "editor", "act", "Change them"),
+    DeskRoute("POST", _PLACEMENT + "/retire", "retire_placement", "editor", "act", "Retire it"),
+    DeskRoute("POST", _PLACEMENT + "/restore", "restore_placement", "editor", "act", "Undo that"),
+    DeskRoute("GET", _PLACEMENT + "/new-variant", "new_variant", "editor", "page", "Form for one"),
+    DeskRoute("POST", _PLACEMENT + "/new-variant", "add_variant", "editor", "act", "Register one"),
+    DeskRoute("GET", _VARIANT, "edit_variant", "editor", "page", "Form for a creative"),
+    DeskRoute("POST", _VARIANT, "save_variant", "editor", "act", "Change a creative"),
+    DeskRoute("POST", _VARIANT + "/status", "set_status", "editor", "act", "Publish or pause it"),
 )  # fmt: skip
 """All addresses."""

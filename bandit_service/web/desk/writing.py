@@ -10,13 +10,14 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_datetime
-from babel.numbers import NumberPattern, format_decimal
+from babel.numbers import NumberFormatError, NumberPattern, format_decimal, parse_decimal
 
 NOTHING: Final = "\N{EN DASH}"
 """Stands where there is no value."""
@@ -83,6 +84,17 @@ class Writer:
             return NOTHING
         shown = self.decimal(abs(100.0 * difference), max(1, _decimals(100.0 * difference)))
         return f"{'+' if difference >= 0 else MINUS}{shown} points"
+
+    def plain(self, number: float) -> str:
+        """A number as a form shows it, which ``parsed`` reads back."""
+        return str(format_decimal(number, "0.####", locale=self.locale))
+
+    def parsed(self, text: str) -> float | None:
+        """The number that somebody typed, in their locale or with a point; None if it is none."""
+        for locale in (self.locale, ENGLISH):
+            with suppress(NumberFormatError):
+                return float(parse_decimal(text, locale=locale, strict=True))
+        return None
 
     def iso(self, ms: int) -> str:
         """A time as scripts read it."""

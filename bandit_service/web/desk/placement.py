@@ -1,0 +1,118 @@
+"""The page of a placement: its variants as visitors see them, for whom they work, and why.
+
+The catalog is read from the store, so that whoever just changed it sees the change whichever
+process answers; the policy is this process's own. What moves is in one template that the page
+includes and the script fetches by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from flask import Response, request
+
+from bandit_service.catalog.model import Personas, Placement, Status, Variant
+from bandit_service.services import Services
+from bandit_service.serving.editing import etag
+from bandit_service.serving.outlook import outlooks
+from bandit_service.web.desk import charts
+from bandit_service.web.desk.heat import NONE, heat_of
+from bandit_service.web.desk.numbers import PlacementNumbers, numbers_of
+from bandit_service.web.desk.page import Pages, me, writer
+from bandit_service.web.desk.reasons import Reason, reason_of
+from bandit_service.web.desk.said import said
+from bandit_service.web.desk.standing import standing
+
+_ORDER: Final[Mapping[Status, int]] = {"live": 0, "draft": 1, "paused": 2, "retired": 3}
+
+
+class PlacementPage:
+    """The page and the piece of it that moves."""
+
+    def __init__(self, services: Services, pages: Pages) -> None:
+        """Show what ``services`` know."""
+        self._services = services
+        self._pages = pages
+
+    def page(self, placement: str) -> Response:
+        """The page.
+
+        Raises:
+            NotFound: if there is no such placement.
+        """
+        shown = self._shown(placement)
+        return self._pages.page(
+            "placement.html", charts=True, said=said(request.args, shown["placement"]), **shown
+        )
+
+    def live(self, placement: str) -> Response:
+        """The piece that moves."""
+        return self._pages.part("placement_live.html", **self._shown(placement))
+
+    def _shown(self, name: str) -> dict[str, Any]:
+        site = me().key.site
+        editor = self._services.editor(site, by=me().key.id)
+        placement, personas = editor.placement(name), editor.personas()
+        numbers = numbers_of(self._services.store.site(site)).of(name)
+        reasons = self._reasons(site, name, personas)
+        ordered = sorted(placement.variants, key=lambda v: _ORDER[v.status])
+        seen = [v for v in ordered if v.status != "draft"]
+        return {
+            "placement": placement,
+            "etag": etag(placement),
+            "etags": {variant.id: etag(variant) for variant in placement.variants},
+            "standing": standing(placement, numbers),
+            "numbers": numbers,
+            "groups": _groups(ordered),
+            "facts": _facts(placement, numbers, reasons),
+            "personas": {persona.id: persona for persona in personas.personas},
+            "heat": heat_of(seen, personas.personas, numbers),
+            "reasons": reasons,
+            "figure": charts.rates(seen, numbers, writer()) if numbers.views else None,
+        }
+
+    def _reasons(self, site: str, placement: str, personas: Personas) -> list[Reason]:
+        names = {persona.id: persona.name for persona in personas.personas}
+        found = outlooks(self._services.view(site), placement)
+        return [reason_of(outlook, names, writer()) for outlook in found]
+
+
+class Facts(NamedTuple):
+    """What the page says of one variant beside what it shows."""
+
+    share: float | None
+    """Of the traffic so far."""
+    views: int
+    policy: Any
+    holdout: Any
+    seen_most_by: Sequence[str]
+    """Names of the personas that it is shown to most."""
+
+
+def _facts(
+    placement: Placement, numbers: PlacementNumbers, reasons: Sequence[Reason]
+) -> dict[str, Facts]:
+    rows = numbers.by_variant()
+    found = {}
+    for variant in placement.variants:
+        row = rows.get(variant.arm)
+        views = 0 if row is None else row.views
+        found[variant.id] = Facts(
+            share=views / numbers.views if numbers.views else None,
+            views=views,
+            policy=NONE if row is None else row.policy,
+            holdout=NONE if row is None else row.holdout,
+            seen_most_by=[reason.name for reason in reasons if reason.variant == variant.id],
+        )
+    return found
+
+
+def _groups(ordered: Sequence[Variant]) -> list[tuple[str, list[Variant]]]:
+    """Variants by what becomes of them, under what each group is called."""
+    titles = {"live": "Live", "draft": "Drafts", "paused": "Paused", "retired": "Retired"}
+    return [
+        (titles[status], found)
+        for status in _ORDER
+        if (found := [v for v in ordered if v.status == status])
+    ]

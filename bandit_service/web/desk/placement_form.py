@@ -1,0 +1,180 @@
+"""Registering a placement: the form for a new one and for its settings; retiring it and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from flask import Response, request
+
+from bandit_service.catalog.model import Placement, PlacementSpec
+from bandit_service.errors import Conflict, InvalidInput
+from bandit_service.services import Services
+from bandit_service.serving.editing import etag
+from bandit_service.web.desk import fields
+from bandit_service.web.desk.changes import (
+    as_read,
+    changed,
+    editor_of,
+    placement_spec_of,
+    tags_in_use,
+)
+from bandit_service.web.desk.fields import GENERAL, Problem, Problems
+from bandit_service.web.desk.gate import redirect_to
+from bandit_service.web.desk.page import Pages, me
+from bandit_service.web.desk.routes import PREFIX
+from bandit_service.web.desk.said import address_of
+
+NAMES: Final = ("id", "kind", "name", "more_tags", "canonical")
+"""Inputs of the form, beside the tags that are ticked."""
+_FIELDS: Final = (*NAMES, "tags")
+KINDS: Final = {
+    "thumbnail": "Thumbnail: a picture",
+    "headline": "Headline: a line of text",
+    "card": "Card: a picture and a headline",
+}
+_TAGS: Final = 60
+"""Tags that are offered."""
+
+
+class PlacementForms:
+    """The form and the buttons."""
+
+    def __init__(self, services: Services, pages: Pages) -> None:
+        """Change what ``services`` keep."""
+        self._services = services
+        self._pages = pages
+
+    def new(self) -> Response:
+        """The empty form."""
+        values = {**dict.fromkeys(NAMES, ""), "kind": "thumbnail"}
+        return self._form(None, values, [], match="")
+
+    def create(self) -> Response:
+        """Take a new placement."""
+        return self._take(None)
+
+    def edit(self, placement: str) -> Response:
+        """The form as the placement stands."""
+        old = editor_of(self._services).placement(placement)
+        values = {
+            "id": old.id,
+            "kind": old.kind,
+            "name": old.name,
+            "more_tags": "",
+            "canonical": old.canonical or "",
+        }
+        return self._form(old, values, list(old.tags), match=etag(old))
+
+    def save(self, placement: str) -> Response:
+        """Take an edit."""
+        return self._take(editor_of(self._services).placement(placement))
+
+    def retire(self, placement: str) -> Response:
+        """Take a placement out of use.
+
+        Raises:
+            Conflict: if it changed since the page was read.
+        """
+        editor = editor_of(self._services)
+        editor.retire(placement, condition=as_read(request.form.get("match", "")))
+        changed(self._services)
+        return _to(placement, "placement_retired")
+
+    def restore(self, placement: str) -> Response:
+        """Bring a placement back; its variants stay retired until somebody wants them."""
+        editor = editor_of(self._services)
+        old = editor.placement(placement)
+        editor.put_placement(placement, placement_spec_of(old), as_read(etag(old)))
+        changed(self._services)
+        return _to(placement, "restored")
+
+    # -- inside
+
+    def _take(self, old: Placement | None) -> Response:
+        form, editor = request.form, editor_of(self._services)
+        values, ticked = fields.typed(form, NAMES), form.getlist("tags")
+        match = form.get("match", "")
+        name = old.id if old else values["id"].strip() or fields.slug(values["name"], otherwise="")
+        try:
+            stored = editor.put_placement(name, _spec(values, ticked, old), as_read(match))
+        except Conflict as exc:
+            return self._late(old, name, values, ticked, exc)
+        except InvalidInput as exc:
+            field, problem = fields.problem_of(exc, _FIELDS)
+            at = "id" if exc.field == "placement" else field
+            return self._form(old, values, ticked, match=match, problems={at: problem}, status=422)
+        changed(self._services)
+        if old is None:
+            return _to(stored.id, "created")
+        return _to(stored.id, "same" if stored == old else "edited")
+
+    def _late(
+        self,
+        old: Placement | None,
+        name: str,
+        values: Mapping[str, str],
+        ticked: list[str],
+        exc: Conflict,
+    ) -> Response:
+        now = editor_of(self._services).placement(name)
+        if old is None:
+            problem = Problem(f"There is a placement “{name}” already.", "Give another name.")
+            return self._form(
+                None, values, ticked, match="", problems={"id": problem}, status=exc.status
+            )
+        problem = Problem(
+            "Somebody else changed this placement since you opened it.",
+            "Send the form again to replace their settings with what stands here.",
+        )
+        return self._form(
+            now, values, ticked, match=etag(now), problems={GENERAL: problem}, status=exc.status
+        )
+
+    def _form(
+        self,
+        old: Placement | None,
+        values: Mapping[str, str],
+        ticked: list[str],
+        *,
+        match: str,
+        problems: Problems | None = None,
+        status: int = 200,
+    ) -> Response:
+        shelves = self._services.view(me().key.site).shelves.values()
+        _, used = tags_in_use((shelf.placement for shelf in shelves), most=_TAGS)
+        shown: dict[str, Any] = {
+            "placement": old,
+            "values": values,
+            "ticked": ticked,
+            "offered": [tag for tag in used if tag not in ticked],
+            "problems": problems or {},
+            "match": match,
+            "kinds": KINDS,
+        }
+        return self._pages.page("placement_form.html", status, **shown)
+
+
+def _spec(values: Mapping[str, str], ticked: list[str], old: Placement | None) -> PlacementSpec:
+    """The placement that was typed; what the form does not speak of stays as it is.
+
+    Raises:
+        InvalidInput: if there is no such kind.
+    """
+    kind: Any = values["kind"]
+    if kind not in KINDS:
+        raise InvalidInput("there is no such kind", field="kind", hint="choose one of the three")
+    base = PlacementSpec(kind=kind) if old is None else placement_spec_of(old)
+    return msgspec.structs.replace(
+        base,
+        id=None,
+        kind=kind,
+        name=values["name"].strip(),
+        tags=fields.tags(ticked, values["more_tags"]),
+        canonical=fields.text(values["canonical"]),
+    )
+
+
+def _to(placement: str, done: str) -> Response:
+    return redirect_to(address_of(f"{PREFIX}/placements/{placement}", done))

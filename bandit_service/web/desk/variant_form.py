@@ -1,0 +1,237 @@
+"""Registering a creative: the form for a new one and for an edit, and the buttons for its status.
+
+A form that is refused comes back with all that was typed. Where somebody else changed the creative
+meanwhile, it says what they made of it; sending it again replaces theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import PurePosixPath
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import msgspec
+from flask import Response, request
+
+from bandit_service.catalog.limits import MAX_TEXT
+from bandit_service.catalog.model import Placement, Variant, VariantSpec
+from bandit_service.errors import Conflict, InvalidInput
+from bandit_service.services import Services
+from bandit_service.serving.editing import etag
+from bandit_service.web.desk import fields
+from bandit_service.web.desk.changes import as_read, changed, editor_of, spec_of, tags_in_use
+from bandit_service.web.desk.fields import GENERAL, Problem, Problems, Wrong
+from bandit_service.web.desk.gate import redirect_to
+from bandit_service.web.desk.page import Pages, me, writer
+from bandit_service.web.desk.routes import PREFIX
+from bandit_service.web.desk.said import address_of
+
+NAMES: Final = (
+    "id",
+    "headline",
+    "image_url",
+    "alt",
+    "target_url",
+    "more_tags",
+    "attributes",
+    "min_share",
+    "max_share",
+)
+"""Inputs of the form, beside the tags that are ticked."""
+_FIELDS: Final = (*NAMES, "tags")
+_TAGS: Final = 60
+"""Tags that are offered."""
+_STATUSES: Final = ("live", "paused", "retired")
+
+
+class VariantForms:
+    """The form and the buttons."""
+
+    def __init__(self, services: Services, pages: Pages) -> None:
+        """Change what ``services`` keep."""
+        self._services = services
+        self._pages = pages
+
+    def new(self, placement: str) -> Response:
+        """The empty form."""
+        found = editor_of(self._services).placement(placement)
+        return self._form(found, None, dict.fromkeys(NAMES, ""), [], match="")
+
+    def add(self, placement: str) -> Response:
+        """Take a new creative."""
+        return self._take(editor_of(self._services).placement(placement), None)
+
+    def edit(self, placement: str, variant: str) -> Response:
+        """The form as the creative stands."""
+        editor = editor_of(self._services)
+        found, old = editor.placement(placement), editor.variant(placement, variant)
+        values = {
+            "id": old.id,
+            "headline": old.headline or "",
+            "image_url": old.image_url or "",
+            "alt": old.alt or "",
+            "target_url": old.target_url or "",
+            "more_tags": "",
+            "attributes": fields.written_attributes(old.attributes),
+            "min_share": writer().plain(100 * old.min_share) if old.min_share else "",
+            "max_share": writer().plain(100 * old.max_share) if old.max_share < 1 else "",
+        }
+        return self._form(found, old, values, list(old.tags), match=etag(old))
+
+    def save(self, placement: str, variant: str) -> Response:
+        """Take an edit."""
+        editor = editor_of(self._services)
+        return self._take(editor.placement(placement), editor.variant(placement, variant))
+
+    def set_status(self, placement: str, variant: str) -> Response:
+        """Publish, pause, retire or bring back, by one button.
+
+        Raises:
+            InvalidInput: if there is no such status.
+            Conflict: if the creative changed since the page was read.
+        """
+        status = request.form.get("status", "")
+        if status not in _STATUSES:
+            raise InvalidInput("there is no such status", hint="use the buttons of the page")
+        editor = editor_of(self._services)
+        old = editor.variant(placement, variant)
+        spec = msgspec.structs.replace(spec_of(old), status=status)
+        editor.put_variant(placement, variant, spec, as_read(request.form.get("match", "")))
+        changed(self._services)
+        page = f"{PREFIX}/placements/{placement}"
+        return redirect_to(address_of(page, status, of=variant, was=old.status))
+
+    # -- inside
+
+    def _take(self, placement: Placement, old: Variant | None) -> Response:
+        form, editor = request.form, editor_of(self._services)
+        values, ticked = fields.typed(form, NAMES), form.getlist("tags")
+        match = form.get("match", "")
+        name = old.id if old else values["id"].strip() or _name(values, placement)
+        try:
+            spec = _spec(values, ticked, old, _status(form, old))
+            stored = editor.put_variant(placement.id, name, spec, as_read(match))
+        except Wrong as exc:
+            return self._again(placement, old, values, ticked, {exc.field: exc.problem}, match)
+        except Conflict as exc:
+            present = editor.placement(placement.id)
+            now = present.variant(name)
+            if old is None or now is None:
+                taken = Problem(f"There is a variant “{name[:64]}” already.", "Give another name.")
+                return self._again(present, None, values, ticked, {"id": taken}, "", exc.status)
+            problem = Problem(
+                "Somebody else changed this variant since you opened it.",
+                f"It now {_told(now)}. Send the form again to replace that with what stands here.",
+            )
+            return self._again(
+                present, now, values, ticked, {GENERAL: problem}, etag(now), exc.status
+            )
+        except InvalidInput as exc:
+            field, problem = fields.problem_of(exc, _FIELDS)
+            return self._again(placement, old, values, ticked, {field: problem}, match)
+        changed(self._services)
+        page = f"{PREFIX}/placements/{placement.id}"
+        return redirect_to(address_of(page, _done(old, stored), of=stored.id))
+
+    def _again(
+        self,
+        placement: Placement,
+        old: Variant | None,
+        values: Mapping[str, str],
+        ticked: list[str],
+        problems: Problems,
+        match: str,
+        status: int = 422,
+    ) -> Response:
+        return self._form(
+            placement, old, values, ticked, match=match, problems=problems, status=status
+        )
+
+    def _form(
+        self,
+        placement: Placement,
+        old: Variant | None,
+        values: Mapping[str, str],
+        ticked: Iterable[str],
+        *,
+        match: str,
+        problems: Problems | None = None,
+        status: int = 200,
+    ) -> Response:
+        shelves = self._services.view(me().key.site).shelves.values()
+        used, _ = tags_in_use((shelf.placement for shelf in shelves), most=_TAGS)
+        shown: dict[str, Any] = {
+            "placement": placement,
+            "variant": old,
+            "values": values,
+            "ticked": list(ticked),
+            "offered": [tag for tag in used if tag not in ticked],
+            "problems": problems or {},
+            "match": match,
+            "longest": MAX_TEXT,
+        }
+        return self._pages.page("variant_form.html", status, **shown)
+
+
+def _spec(
+    values: Mapping[str, str], ticked: list[str], old: Variant | None, status: Any
+) -> VariantSpec:
+    """The creative that was typed; what the form does not speak of stays as it is.
+
+    Raises:
+        Wrong: if a field cannot be understood.
+    """
+    write = writer()
+    base = VariantSpec() if old is None else spec_of(old)
+    return msgspec.structs.replace(
+        base,
+        id=None,
+        headline=fields.text(values["headline"]),
+        image_url=fields.text(values["image_url"]),
+        alt=fields.text(values["alt"]),
+        target_url=fields.text(values["target_url"]),
+        tags=fields.tags(ticked, values["more_tags"]),
+        attributes=fields.attributes(values["attributes"]),
+        min_share=fields.share(values["min_share"], "min_share", 0.0, write),
+        max_share=fields.share(values["max_share"], "max_share", 1.0, write),
+        status=status,
+    )
+
+
+def _status(form: Mapping[str, str], old: Variant | None) -> str:
+    """What becomes of it: as it is, or live if it was sent by that button."""
+    if form.get("then") == "live":
+        return "live"
+    return "draft" if old is None else old.status
+
+
+def _done(old: Variant | None, stored: Variant) -> str:
+    if old is None:
+        return "live" if stored.status == "live" else "added"
+    if stored == old:
+        return "same"
+    if stored.version != old.version:
+        return "version"
+    return "live" if stored.status != old.status else "saved"
+
+
+def _name(values: Mapping[str, str], placement: Placement) -> str:
+    """An id from what the creative says or shows."""
+    path = PurePosixPath(urlsplit(values["image_url"].strip()).path) if _fine(values) else None
+    words = values["headline"].strip() or (path.stem if path else "") or values["alt"]
+    return fields.slug(words, (variant.id for variant in placement.variants))
+
+
+def _fine(values: Mapping[str, str]) -> bool:
+    """Whether the address of the picture can be taken apart."""
+    try:
+        urlsplit(values["image_url"].strip())
+    except ValueError:
+        return False
+    return True
+
+
+def _told(variant: Variant) -> str:
+    says = f"says “{variant.headline}”" if variant.headline else f"shows {variant.image_url}"
+    return f"{says} and is {variant.status}"
