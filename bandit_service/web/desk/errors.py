@@ -39,5 +39,5 @@ def in_words(error: BanditError, status: int) -> dict[str, Any]:
         "message": message if message.endswith((".", "?", "!")) else f"{message}.",
         "hint": hint[:1].upper() + hint[1:],
         "remedy": _REMEDIES.get(status, ""),
-        "status": status,
+        "number": status,
     }

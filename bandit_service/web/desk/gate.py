@@ -170,10 +170,10 @@ def inside(to: str | None) -> str:
     """``to`` if it is an address of the desk on this host; the overview if not."""
     text = to or ""
     path, _, query = text.partition("?")
-    plain = re.fullmatch(r"/desk(/[A-Za-z0-9._~%/-]*)?", path) and path != SIGN_IN
-    if not plain or "//" in path or not query.isprintable() or not query.isascii():
-        return PREFIX
-    return text
+    ours = re.fullmatch(r"/desk(/[A-Za-z0-9._~%/-]*)?", path) and path != SIGN_IN
+    climbs = re.search(r"//|/\.\.?(/|$)", path)
+    plain = query.isascii() and query.isprintable()
+    return text if ours and plain and not climbs else PREFIX
 
 
 def redirect_to(address: str) -> Response:
