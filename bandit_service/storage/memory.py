@@ -47,6 +47,8 @@ class MemorySite:
         self._head: Head | None = None
         self._snapshots: dict[str, bytes] = {}
         self._settings: dict[str, bytes] = {}
+        self._generations: dict[int, Head] = {}
+        self._rebuilding: bytes | None = None
         self._checkpoint: bytes | None = None
         self._checkpointed: Position | None = None
         self._report: bytes | None = None
@@ -178,6 +180,7 @@ class MemorySite:
             if same and self._head is not None and publication.head.position < self._head.position:
                 return "behind"
             self._head = publication.head
+            self._generations.setdefault(publication.head.generation, publication.head)
             self._snapshots[publication.head.name] = publication.snapshot
             self._settings[_settings_of(publication.head.name)] = publication.settings
             if publication.report is not None:
@@ -193,6 +196,22 @@ class MemorySite:
     def head(self) -> Head | None:
         """See ``SiteStore.head``."""
         return self._head
+
+    def generations(self) -> list[Head]:
+        """See ``SiteStore.generations``."""
+        return [self._generations[number] for number in sorted(self._generations)]
+
+    def rebuilding(self) -> bytes | None:
+        """See ``SiteStore.rebuilding``."""
+        return self._rebuilding
+
+    def note_rebuilding(self, note: bytes, *, replaces: bytes | None) -> bool:
+        """See ``SiteStore.note_rebuilding``."""
+        with self._changed:
+            if self._rebuilding != replaces:
+                return False
+            self._rebuilding = note
+            return True
 
     def snapshot(self, name: str) -> bytes | None:
         """See ``SiteStore.snapshot``."""

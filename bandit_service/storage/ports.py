@@ -184,6 +184,18 @@ class SiteStore(Protocol):
     def settings(self, settings_id: str) -> bytes | None:
         """The settings that snapshots name, for as long as the site exists."""
 
+    def generations(self) -> list[Head]:
+        """The first snapshot of each generation that served, the oldest first.
+
+        Of a store from before this was kept, only generations since then.
+        """
+
+    def rebuilding(self) -> bytes | None:
+        """What is noted of the last rebuild that was asked for; see ``rebuilding``."""
+
+    def note_rebuilding(self, note: bytes, *, replaces: bytes | None) -> bool:
+        """Note something else of it, if the note still is ``replaces``."""
+
     def checkpoint(self) -> bytes | None:
         """What learning resumes from."""
 

@@ -79,7 +79,8 @@ class RedisSite:
         self._visitor = (prefix + "visitor:").encode()
         names = (
             "documents revisions changes history catalog log pulse "
-            "snapshots order settings checkpoint report secret absorbed mac_keys archive"
+            "snapshots order settings checkpoint report secret absorbed mac_keys archive "
+            "generations rebuilding"
         )
         self._key = {name: prefix + name for name in names.split()}
         self._commit = client.register_script(lua("commit"))
@@ -87,6 +88,7 @@ class RedisSite:
         self._absorb = client.register_script(lua("absorb"))
         self._replace_mac_keys = client.register_script(lua("replace_mac_keys"))
         self._set_archived = client.register_script(lua("archived"))
+        self._note_rebuilding = client.register_script(lua("note_rebuilding"))
         self._trim = client.register_script(lua("trim"))
         self._registered = False
         self._newest = START
@@ -263,7 +265,7 @@ class RedisSite:
         """See ``SiteStore.publish``."""
         self._register()
         head = publication.head
-        names = ("pulse", "snapshots", "order", "settings", "checkpoint", "report")
+        names = ["pulse", "snapshots", "order", "settings", "checkpoint", "report", "generations"]
         answer: bytes = self._publish(
             keys=[self._key[name] for name in names],
             args=[
@@ -301,6 +303,23 @@ class RedisSite:
     def settings(self, settings_id: str) -> bytes | None:
         """See ``SiteStore.settings``."""
         return cast("bytes | None", self._client.hget(self._key["settings"], settings_id))
+
+    @translated
+    def generations(self) -> list[Head]:
+        """See ``SiteStore.generations``."""
+        found = self._client.hgetall(self._key["generations"])
+        return [_first_of(int(n), found[n].decode()) for n in sorted(found, key=int)]
+
+    @translated
+    def rebuilding(self) -> bytes | None:
+        """See ``SiteStore.rebuilding``."""
+        return cast("bytes | None", self._client.get(self._key["rebuilding"]))
+
+    @translated
+    def note_rebuilding(self, note: bytes, *, replaces: bytes | None) -> bool:
+        """See ``SiteStore.note_rebuilding``."""
+        keys = [self._key["rebuilding"]]
+        return bool(self._note_rebuilding(keys=keys, args=[replaces or b"", note]))
 
     @translated
     def checkpoint(self) -> bytes | None:
@@ -394,6 +413,10 @@ def lua(name: str) -> str:
 def _position(raw: bytes) -> Position:
     ms, _, seq = raw.partition(b"-")
     return Position(int(ms), int(seq))
+
+
+def _first_of(generation: int, name: str) -> Head:
+    return Head(name, Position.parse(name.split(".", maxsplit=1)[0]), generation)
 
 
 def _stream_rows(answer: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:

@@ -4,6 +4,7 @@
 --       2 snapshots (hash: name -> bytes)
 --       3 order of snapshots (list, newest first)            4 settings (hash: id -> bytes)
 --       5 checkpoint (string)                                6 report (string)
+--       7 generations (hash: generation -> name of its first snapshot)
 -- ARGV  1 generation that is replaced (0: none)   2 generation   3 name   4 ms   5 seq
 --       6 snapshot   7 settings id   8 settings   9 report, or ''   10 checkpoint, or ''   11 how many to keep
 -- Returns 'published', 'superseded' (another generation serves) or 'behind' (a further one serves).
@@ -27,6 +28,7 @@ while redis.call('LLEN', KEYS[3]) > tonumber(ARGV[11]) do
   redis.call('HDEL', KEYS[2], redis.call('RPOP', KEYS[3]))
 end
 redis.call('HSET', KEYS[4], ARGV[7], ARGV[8])
+redis.call('HSETNX', KEYS[7], ARGV[2], ARGV[3])
 if ARGV[9] ~= '' then
   redis.call('SET', KEYS[6], ARGV[9])
 end

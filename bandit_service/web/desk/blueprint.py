@@ -13,8 +13,10 @@ from bandit_service.web.desk.files import Files
 from bandit_service.web.desk.gate import SIGN_IN_RATE, Gate, redirect_to
 from bandit_service.web.desk.overview import Overview
 from bandit_service.web.desk.page import Pages
+from bandit_service.web.desk.personas import PersonasPage
 from bandit_service.web.desk.placement import PlacementPage
 from bandit_service.web.desk.placement_form import PlacementForms
+from bandit_service.web.desk.policies import Policies
 from bandit_service.web.desk.routes import PREFIX, ROUTES
 from bandit_service.web.desk.variant_form import VariantForms
 from bandit_service.web.limits import Limits
@@ -39,6 +41,8 @@ class Desk:
         placement = PlacementPage(services, self._pages)
         placements = PlacementForms(services, self._pages)
         variants = VariantForms(services, self._pages)
+        personas = PersonasPage(services, self._pages)
+        policies = Policies(services, self._pages)
         self._views: dict[tuple[str, str], View] = {
             ("GET", "sign_in"): self._gate.sign_in,
             ("POST", "signed_in"): self._gate.signed_in,
@@ -49,6 +53,11 @@ class Desk:
             ("GET", "overview_live"): overview.live,
             ("GET", "placement"): placement.page,
             ("GET", "placement_live"): placement.live,
+            ("GET", "personas"): personas.page,
+            ("GET", "personas_live"): personas.live,
+            ("GET", "policies"): policies.page,
+            ("GET", "policies_live"): policies.live,
+            ("POST", "go_back"): policies.go_back,
             ("GET", "new_placement"): placements.new,
             ("POST", "create_placement"): placements.create,
             ("GET", "edit_placement"): placements.edit,

@@ -18,6 +18,7 @@ from bandit_service.reporting.counters import (
     Estimate,
     ReportState,
     Row,
+    by_persona,
     by_variant,
     by_variant_and_persona,
     estimate,
@@ -69,6 +70,11 @@ class SiteNumbers:
             else:
                 free += cell
         return PlacementNumbers(held.views + free.views, estimate(free), estimate(held), cells)
+
+    def by_persona(self) -> dict[str, Row]:
+        """Rows by persona, over all placements."""
+        every = (pair for cells in self._cells.values() for pair in cells)
+        return {row.group: row for row in by_persona(every)}
 
 
 def numbers_of(store: SiteStore) -> SiteNumbers:

@@ -60,5 +60,10 @@ ROUTES: Final = (
     DeskRoute("GET", _VARIANT, "edit_variant", "editor", "page", "Form for a creative"),
     DeskRoute("POST", _VARIANT, "save_variant", "editor", "act", "Change a creative"),
     DeskRoute("POST", _VARIANT + "/status", "set_status", "editor", "act", "Publish or pause it"),
+    DeskRoute("GET", "/personas", "personas", "editor", "page", "Who the visitors are"),
+    DeskRoute("GET", "/personas/live", "personas_live", "editor", "part", "Their numbers"),
+    DeskRoute("GET", "/policies", "policies", "editor", "page", "Settings over time"),
+    DeskRoute("GET", "/policies/live", "policies_live", "editor", "part", "How far a rebuild is"),
+    DeskRoute("POST", "/policies", "go_back", "admin", "act", "Rebuild under earlier settings"),
 )  # fmt: skip
 """All addresses."""

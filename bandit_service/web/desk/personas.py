@@ -1,0 +1,97 @@
+"""The personas: what each is, how it is recognised, how many of it come, what they respond to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from flask import Response
+
+from bandit_service.catalog.model import Persona, Rule
+from bandit_service.catalog.personas import UNKNOWN
+from bandit_service.reporting.counters import Row
+from bandit_service.services import Services
+from bandit_service.web.desk.changes import editor_of
+from bandit_service.web.desk.numbers import numbers_of
+from bandit_service.web.desk.page import Pages, me
+
+
+class Recognised(NamedTuple):
+    """One persona."""
+
+    id: str
+    name: str
+    description: str
+    rules: Sequence[str]
+    """In words."""
+    row: Row | None
+    share: float | None
+    """Of all views."""
+
+
+class PersonasPage:
+    """The page and the piece of it that moves."""
+
+    def __init__(self, services: Services, pages: Pages) -> None:
+        """Show what ``services`` know."""
+        self._services = services
+        self._pages = pages
+
+    def page(self) -> Response:
+        """The page."""
+        return self._pages.page("personas.html", **self._shown())
+
+    def live(self) -> Response:
+        """The piece that moves."""
+        return self._pages.part("personas_live.html", **self._shown())
+
+    def _shown(self) -> dict[str, Any]:
+        personas = editor_of(self._services).personas()
+        rows = numbers_of(self._services.store.site(me().key.site)).by_persona()
+        views = sum(row.views for row in rows.values())
+        unknown = Persona(
+            id=UNKNOWN, name="Unknown", description="Visitors of whom too little is known."
+        )
+        return {
+            "settings": personas,
+            "views": views,
+            "found": [
+                _recognised(persona, rows.get(persona.id), views)
+                for persona in (*personas.personas, unknown)
+            ],
+        }
+
+
+def _recognised(persona: Persona, row: Row | None, views: int) -> Recognised:
+    return Recognised(
+        id=persona.id,
+        name=persona.name or persona.id,
+        description=persona.description,
+        rules=[in_words(rule) for rule in persona.rules],
+        row=row,
+        share=row.views / views if row is not None and views else None,
+    )
+
+
+def in_words(rule: Rule) -> str:
+    """A rule as a sentence without its subject: ``genres has romance or drama (weight 3)``."""
+    if rule.any is not None:
+        what = f"has {_either([str(value) for value in rule.any])}"
+    elif rule.tagged is not None:
+        what = f"names something tagged {_either(rule.tagged)}"
+    else:
+        bounds = []
+        if rule.at_least is not None:
+            bounds.append(f"at least {rule.at_least:g}")
+        if rule.at_most is not None:
+            bounds.append(f"at most {rule.at_most:g}")
+        what = f"is {' and '.join(bounds)}"
+    return f"{rule.trait} {what}, weight {rule.weight:g}"
+
+
+def _either(values: Sequence[str]) -> str:
+    shown = list(values[:6])
+    more = len(values) - len(shown)
+    if more:
+        return f"{', '.join(shown)} or one of {more} more"
+    return " or ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
