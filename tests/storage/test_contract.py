@@ -410,6 +410,46 @@ def test_a_commit_on_another_revision_changes_nothing(site: SiteStore, replaces:
 
 
 @scripted
+def test_several_documents_are_committed_together_and_in_order(site: SiteStore) -> None:
+    # given
+    site.commit([Amendment(Document("a", 1, b"a1"), 0, b"a is new")])
+
+    # when
+    stored = site.commit(
+        [
+            Amendment(Document("b", 1, b"b1"), 0, b"b is new"),
+            Amendment(Document("a", 2, b"a2"), 1, b"a changed"),
+        ]
+    )
+
+    # then
+    assert stored
+    assert [data for _, data in site.read(START, limit=9)] == [
+        b"a is new",
+        b"b is new",
+        b"a changed",
+    ]
+    assert site.catalog(0) == (3, [Document("b", 1, b"b1"), Document("a", 2, b"a2")])
+    assert site.catalog(2) == (3, [Document("a", 2, b"a2")])
+    assert site.pulse().catalog == 3
+
+
+@scripted
+@pytest.mark.parametrize("late", [0, 1])
+def test_several_documents_are_committed_all_or_none(site: SiteStore, late: int) -> None:
+    # given one of two that is not as it was read, be it the first or the second
+    site.commit([Amendment(Document("a", 1, b"a1"), 0, b"a is new")])
+    before = (site.catalog(0), site.pulse(), site.length())
+    amendments = [Amendment(Document("b", 1, b"b1"), 0, b"b is new")]
+    amendments.insert(late, Amendment(Document("a", 1, b"a1"), 0, b"a again"))
+
+    # then
+    assert not site.commit(amendments)
+    assert (site.catalog(0), site.pulse(), site.length()) == before
+    assert site.document("b") is None
+
+
+@scripted
 def test_a_document_that_does_not_exist_cannot_be_replaced(site: SiteStore) -> None:
     assert not site.commit([Amendment(Document("film", 2, b"{2}"), 1, b"lost")])
     assert site.length() == 0
