@@ -23,6 +23,7 @@ from bandit_service.access import KeyRecord, KeyRing, Role, check_site
 from bandit_service.archive.history import History
 from bandit_service.archive.partitions import ArchiveFolder
 from bandit_service.catalog.document import CatalogDocument, read_document
+from bandit_service.catalog.model import Placement
 from bandit_service.errors import (
     BanditError,
     InvalidInput,
@@ -38,6 +39,8 @@ from bandit_service.policy.snapshot import genesis
 from bandit_service.runtime import now_ms
 from bandit_service.serving.crawlers import crawlers_in
 from bandit_service.serving.editing import CatalogEditor
+from bandit_service.serving.finishing import BY as FINISH
+from bandit_service.serving.finishing import Finisher, Finishing, Standing, nobody_knows
 from bandit_service.serving.keys import KeyKeeper
 from bandit_service.serving.mac_keys import MacKeeper
 from bandit_service.serving.pressure import Pressure
@@ -97,11 +100,13 @@ class Services:
         site_settings: SiteSettings | None = None,
         outbox: Outbox | None = None,
         waiting: Callable[[], bool] = lambda: False,
+        standing_of: Callable[[str, Placement], Standing] = nobody_knows,
     ) -> None:
         """``clock`` gives ms since the Unix epoch, ``entropy`` that many random bytes.
 
         ``outbox`` takes what visitors are answered; without one it goes straight to ``store``.
         ``waiting`` says whether any of that waits on this machine's disk, for whoever learns.
+        ``standing_of`` says how the variants of a site's placement compare, for whoever finishes.
         """
         self.settings = settings
         self.store = store
@@ -121,6 +126,7 @@ class Services:
         self._expired_files: set[Path] = set()
         self.outbox = outbox
         self._waiting = waiting
+        self._standing_of = standing_of
         self.trouble: BanditError | None = None
         """What the last look at the store ran into."""
         self._unlogged = False
@@ -283,14 +289,26 @@ class Services:
             waiting=self._waiting,
         )
 
+    def finisher(self, site: str) -> Finisher:
+        """Who finishes the placements of one site."""
+        return Finisher(
+            self.store.site(site),
+            self.editor(site, by=FINISH),
+            partial(self._standing_of, site),
+            clock=self.clock,
+        )
+
     def learn(self, stop: threading.Event) -> None:
         """Learn for every site until ``stop`` is set, then leave checkpoints.
+
+        Placements that wait for a winner are finished beside it.
 
         A store that does not answer is waited for; nothing is lost meanwhile, since everything
         that was acknowledged is in the log.
         """
         learners: dict[str, SiteLearner] = {}
         resting: dict[str, float] = {}
+        finishing = Finishing(self.finisher)
         identity = self.store.identity
         while not stop.is_set():
             try:
@@ -298,6 +316,7 @@ class Services:
                 if self.store.identity != identity:
                     log.warning("another_store", hint="learning begins with what that one holds")
                     learners, identity = {}, self.store.identity
+                    finishing = Finishing(self.finisher)
             except StorageError as exc:
                 log.warning("store_unavailable", error=exc.message)
                 self.trouble = exc
@@ -308,6 +327,7 @@ class Services:
             turns = [
                 self._learn_site(site, learners, resting) for site in awake if not stop.is_set()
             ]
+            finishing.tend(sites, now)
             if not any(turns):
                 stop.wait(IDLE_SECONDS)
         self._leave_checkpoints(learners)

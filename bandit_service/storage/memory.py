@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from bandit_service.events.entries import START, Position
 from bandit_service.runtime import now_ms
 from bandit_service.storage.ports import (
+    Amendment,
     Archived,
     Document,
     Doubt,
@@ -151,17 +152,19 @@ class MemorySite:
             changed = [key for key, revision in self._changes.items() if revision > since]
             return self._revision, [self._documents[key] for key in changed]
 
-    def commit(self, document: Document, *, replaces: int, entry: bytes) -> bool:
+    def commit(self, amendments: Sequence[Amendment]) -> bool:
         """See ``SiteStore.commit``."""
         with self._changed:
-            present = self._documents.get(document.key)
-            if (0 if present is None else present.revision) != replaces:
-                return False
-            self._revision += 1
-            self._documents[document.key] = document
-            self._history[document.key, document.revision] = document
-            self._changes[document.key] = self._revision
-            self.append(entry)
+            for document, replaces, _ in amendments:
+                present = self._documents.get(document.key)
+                if (0 if present is None else present.revision) != replaces:
+                    return False
+            for document, _, entry in amendments:
+                self._revision += 1
+                self._documents[document.key] = document
+                self._history[document.key, document.revision] = document
+                self._changes[document.key] = self._revision
+                self.append(entry)
             return True
 
     def document(self, key: str, revision: int | None = None) -> Document | None:

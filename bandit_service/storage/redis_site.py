@@ -32,6 +32,7 @@ from bandit_service.storage.connection import (
     text_of,
 )
 from bandit_service.storage.ports import (
+    Amendment,
     Archived,
     Document,
     Doubt,
@@ -239,15 +240,16 @@ class RedisSite:
         return int(changed[-1][1]), found
 
     @translated
-    def commit(self, document: Document, *, replaces: int, entry: bytes) -> bool:
+    def commit(self, amendments: Sequence[Amendment]) -> bool:
         """See ``SiteStore.commit``."""
         self._register()
         names = ("documents", "revisions", "changes", "history", "catalog", "log", "pulse")
-        stored = self._commit(
-            keys=[self._key[name] for name in names],
-            args=[document.key, replaces, document.revision, document.data, entry],
-        )
-        return bool(stored)
+        parts = [
+            part
+            for document, replaces, entry in amendments
+            for part in (document.key, replaces, document.revision, document.data, entry)
+        ]
+        return bool(self._commit(keys=[self._key[name] for name in names], args=parts))
 
     @translated
     def document(self, key: str, revision: int | None = None) -> Document | None:

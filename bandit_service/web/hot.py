@@ -122,7 +122,7 @@ class HotPath:
         request = decoded(data, self._decide_body)
         kind = kind_of(services.crawlers, environ, request.context)
         if kind is not None:
-            shown = canonical(services.view(key.site), request)
+            shown = canonical(services.view(key.site), request, now=services.clock())
             self._metrics.crawlers[kind].inc()
             return "200 OK", encoded(shown)
         answer = decide(
@@ -142,7 +142,7 @@ class HotPath:
         page = decoded(data, self._page_body)
         kind = kind_of_page(services.crawlers, environ, page)
         if kind is not None:
-            shown = canonical_page(services.view(key.site), page)
+            shown = canonical_page(services.view(key.site), page, now=services.clock())
             self._metrics.crawlers[kind].inc(len(shown.slots))
             return "200 OK", encoded(shown)
         answer = decide_page(
