@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from bandit_service.catalog.personas import UNKNOWN
-from bandit_service.policy.chooser import without_knowledge
+from bandit_service.policy.chooser import Candidates, without_knowledge
 from bandit_service.policy.features import shared_line
 from bandit_service.serving.view import SiteView
 
@@ -34,20 +34,20 @@ class Outlook(NamedTuple):
         return max(range(len(self.arms)), key=self.shares.__getitem__)
 
 
-def outlooks(view: SiteView, placement: str) -> list[Outlook]:
+def outlooks(view: SiteView, placement: str, *, now: int) -> list[Outlook]:
     """The outlook of every persona, and of visitors of none, on a placement of the catalog.
 
-    None where nothing is live.
+    None where nothing is live at ``now``, in ms since the Unix epoch.
     """
     shelf = view.shelves.get(placement)
-    if shelf is None or not len(shelf.candidates):
+    candidates = None if shelf is None else shelf.candidates(now)
+    if candidates is None or not len(candidates):
         return []
     personas = [persona.id for persona in view.personas.personas]
-    return [_outlook(view, placement, persona) for persona in (*personas, UNKNOWN)]
+    return [_outlook(view, candidates, persona) for persona in (*personas, UNKNOWN)]
 
 
-def _outlook(view: SiteView, placement: str, persona: str) -> Outlook:
-    candidates = view.shelves[placement].candidates
+def _outlook(view: SiteView, candidates: Candidates, persona: str) -> Outlook:
     chooser = view.chooser  # read once: a snapshot may be swapped in at any moment
     if chooser is None:
         given = without_knowledge(view.defaults.policy, candidates)

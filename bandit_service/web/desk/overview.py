@@ -100,19 +100,19 @@ class Overview:
         self._services.refresh()
         numbers = numbers_of(self._services.store.site(site))
         shelves = self._services.view(site).shelves.values()
-        return [_card(shelf.placement, numbers) for shelf in shelves]
+        now = self._services.clock()
+        return [_card(shelf.placement, numbers, now) for shelf in shelves]
 
 
-def _card(placement: Placement, numbers: SiteNumbers) -> Card:
-    statuses = Counter(variant.status for variant in placement.variants)
-    found = numbers.of(placement.id)
+def _card(placement: Placement, numbers: SiteNumbers, now: int) -> Card:
+    live, found = placement.live(now), numbers.of(placement.id)
     return Card(
         placement=placement,
-        creatives=(placement.live() or _kept(placement))[:SHOWN],
-        live=0 if placement.retired else statuses["live"],
-        drafts=statuses["draft"],
+        creatives=(live or _kept(placement))[:SHOWN],
+        live=len(live),
+        drafts=sum(variant.status == "draft" for variant in placement.variants),
         numbers=found,
-        standing=standing(placement, found),
+        standing=standing(placement, found, now=now),
     )
 
 

@@ -12,18 +12,23 @@ from typing import Any, Final, NamedTuple
 
 from flask import Response, request
 
+from bandit_service.catalog.edit import is_unseen
 from bandit_service.catalog.model import Personas, Placement, Status, Variant
+from bandit_service.catalog.moments import ms_of
 from bandit_service.services import Services
 from bandit_service.serving.editing import etag
 from bandit_service.serving.outlook import outlooks
 from bandit_service.web.desk import charts
 from bandit_service.web.desk.heat import NONE, heat_of
+from bandit_service.web.desk.histories import past_of
 from bandit_service.web.desk.numbers import PlacementNumbers, numbers_of
 from bandit_service.web.desk.page import Pages, me, writer
 from bandit_service.web.desk.reasons import Reason, reason_of
 from bandit_service.web.desk.said import said
 from bandit_service.web.desk.standing import standing
 
+GROUPS: Final = ("Live", "Scheduled", "Drafts", "Paused", "Over", "Behind the winner", "Retired")
+"""What becomes of variants, as the page orders them."""
 _ORDER: Final[Mapping[Status, int]] = {"live": 0, "draft": 1, "paused": 2, "retired": 3}
 
 
@@ -43,7 +48,11 @@ class PlacementPage:
         """
         shown = self._shown(placement)
         return self._pages.page(
-            "placement.html", charts=True, said=said(request.args, shown["placement"]), **shown
+            "placement.html",
+            charts=True,
+            said=said(request.args, shown["placement"]),
+            past=past_of(self._services, me().key.site, placement),
+            **shown,
         )
 
     def live(self, placement: str) -> Response:
@@ -57,14 +66,16 @@ class PlacementPage:
         numbers = numbers_of(self._services.store.site(site)).of(name)
         reasons = self._reasons(site, name, personas)
         ordered = sorted(placement.variants, key=lambda v: _ORDER[v.status])
+        now = self._services.clock()
         seen = [v for v in ordered if v.status != "draft"]
         return {
             "placement": placement,
             "etag": etag(placement),
             "etags": {variant.id: etag(variant) for variant in placement.variants},
-            "standing": standing(placement, numbers),
+            "standing": standing(placement, numbers, now=now),
+            "unseen": {v.id for v in placement.variants if is_unseen(placement, v, now)},
             "numbers": numbers,
-            "groups": _groups(ordered),
+            "groups": _groups(ordered, placement, now),
             "facts": _facts(placement, numbers, reasons),
             "personas": {persona.id: persona for persona in personas.personas},
             "heat": heat_of(seen, personas.personas, numbers),
@@ -74,7 +85,8 @@ class PlacementPage:
 
     def _reasons(self, site: str, placement: str, personas: Personas) -> list[Reason]:
         names = {persona.id: persona.name for persona in personas.personas}
-        found = outlooks(self._services.view(site), placement)
+        now = self._services.clock()
+        found = outlooks(self._services.view(site), placement, now=now)
         return [reason_of(outlook, names, writer()) for outlook in found]
 
 
@@ -108,11 +120,24 @@ def _facts(
     return found
 
 
-def _groups(ordered: Sequence[Variant]) -> list[tuple[str, list[Variant]]]:
+def _groups(
+    ordered: Sequence[Variant], placement: Placement, now: int
+) -> list[tuple[str, list[Variant]]]:
     """Variants by what becomes of them, under what each group is called."""
-    titles = {"live": "Live", "draft": "Drafts", "paused": "Paused", "retired": "Retired"}
-    return [
-        (titles[status], found)
-        for status in _ORDER
-        if (found := [v for v in ordered if v.status == status])
-    ]
+    shown = {variant.id for variant in placement.live(now)}
+    groups: dict[str, list[Variant]] = {title: [] for title in GROUPS}
+    for variant in ordered:
+        groups[_group(variant, shown, now)].append(variant)
+    return [(title, found) for title, found in groups.items() if found]
+
+
+def _group(variant: Variant, shown: set[str], now: int) -> str:
+    if variant.status != "live":
+        return {"draft": "Drafts", "paused": "Paused"}.get(variant.status, "Retired")
+    if variant.id in shown:
+        return "Live"
+    if variant.live_from is not None and ms_of(variant.live_from) > now:
+        return "Scheduled"
+    if variant.live_until is not None and ms_of(variant.live_until) <= now:
+        return "Over"
+    return "Behind the winner"

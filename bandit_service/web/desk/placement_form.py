@@ -8,11 +8,11 @@ from typing import Any, Final
 import msgspec
 from flask import Response, request
 
-from bandit_service.catalog.model import Placement, PlacementSpec
-from bandit_service.errors import Conflict, InvalidInput
+from bandit_service.catalog.model import Finish, Placement, PlacementSpec
+from bandit_service.errors import Conflict, InvalidCatalog, InvalidInput
 from bandit_service.services import Services
 from bandit_service.serving.editing import etag
-from bandit_service.web.desk import fields
+from bandit_service.web.desk import fields, moments
 from bandit_service.web.desk.changes import (
     as_read,
     changed,
@@ -20,7 +20,7 @@ from bandit_service.web.desk.changes import (
     placement_spec_of,
     tags_in_use,
 )
-from bandit_service.web.desk.fields import GENERAL, Problem, Problems
+from bandit_service.web.desk.fields import GENERAL, Problem, Problems, Wrong
 from bandit_service.web.desk.gate import redirect_to
 from bandit_service.web.desk.page import Pages, me
 from bandit_service.web.desk.routes import PREFIX
@@ -29,6 +29,16 @@ from bandit_service.web.desk.said import address_of
 NAMES: Final = ("id", "kind", "name", "more_tags", "canonical")
 """Inputs of the form, beside the tags that are ticked."""
 _FIELDS: Final = (*NAMES, "tags")
+ENDINGS: Final = ("ends", "winner", "at", "zone")
+"""Inputs of the form for how it ends."""
+ENDS: Final = {
+    "none": "It goes on",
+    "now": "Show one variant alone, from now on",
+    "clear": "Once a winner is clear, show it alone",
+    "date": "At a date, show one alone: the one named here, else the one that is ahead by then",
+    "clear_or_date": "Once a winner is clear, at that date at the latest",
+}
+_OF_FINISH: Final = {"winner": "winner", "at": "at"}
 KINDS: Final = {
     "thumbnail": "Thumbnail: a picture",
     "headline": "Headline: a line of text",
@@ -58,14 +68,7 @@ class PlacementForms:
     def edit(self, placement: str) -> Response:
         """The form as the placement stands."""
         old = editor_of(self._services).placement(placement)
-        values = {
-            "id": old.id,
-            "kind": old.kind,
-            "name": old.name,
-            "more_tags": "",
-            "canonical": old.canonical or "",
-        }
-        return self._form(old, values, list(old.tags), match=etag(old))
+        return self._form(old, _values(old), list(old.tags), match=etag(old))
 
     def save(self, placement: str) -> Response:
         """Take an edit."""
@@ -78,9 +81,10 @@ class PlacementForms:
             Conflict: if it changed since the page was read.
         """
         editor = editor_of(self._services)
+        was = editor.placement(placement).revision
         editor.retire(placement, condition=as_read(request.form.get("match", "")))
         changed(self._services)
-        return _to(placement, "placement_retired")
+        return _to(placement, "placement_retired", was=was)
 
     def restore(self, placement: str) -> Response:
         """Bring a placement back; its variants stay retired until somebody wants them."""
@@ -88,9 +92,45 @@ class PlacementForms:
         old = editor.placement(placement)
         editor.put_placement(placement, placement_spec_of(old), as_read(etag(old)))
         changed(self._services)
-        return _to(placement, "restored")
+        return _to(placement, "restored", was=old.revision)
+
+    def finish(self, placement: str) -> Response:
+        """Say how a placement ends."""
+        editor, form = editor_of(self._services), request.form
+        old, match = editor.placement(placement), form.get("match", "")
+        values = fields.typed(form, ENDINGS)
+        try:
+            editor.put_finish(placement, _finish(values), as_read(match))
+        except Wrong as exc:
+            return self._edit(old, match, {exc.field: exc.problem}, values)
+        except InvalidCatalog as exc:
+            field, problem = fields.problem_of(exc, ENDINGS)
+            return self._edit(old, match, {_OF_FINISH.get(field, "ends"): problem}, values)
+        changed(self._services)
+        return _to(placement, "finished", was=old.revision)
+
+    def undo(self, placement: str) -> Response:
+        """Put a placement back to a revision; what was shown since stays retired.
+
+        Raises:
+            InvalidInput: if the form names no revision.
+            Conflict: if the placement changed since the page was read.
+        """
+        number = request.form.get("revision", "")
+        if not (number.isascii() and number.isdigit() and len(number) < 10):
+            raise InvalidInput("the form names no revision", hint="use the buttons of the page")
+        match = as_read(request.form.get("match", ""))
+        editor_of(self._services).revert(placement, int(number), match)
+        changed(self._services)
+        return _to(placement, "undone")
 
     # -- inside
+
+    def _edit(
+        self, old: Placement, match: str, problems: Problems, ending: Mapping[str, str]
+    ) -> Response:
+        values = {**_values(old), **ending}
+        return self._form(old, values, list(old.tags), match=match, problems=problems, status=422)
 
     def _take(self, old: Placement | None) -> Response:
         form, editor = request.form, editor_of(self._services)
@@ -108,7 +148,8 @@ class PlacementForms:
         changed(self._services)
         if old is None:
             return _to(stored.id, "created")
-        return _to(stored.id, "same" if stored == old else "edited")
+        same = stored == old
+        return _to(stored.id, "same" if same else "edited", was=0 if same else old.revision)
 
     def _late(
         self,
@@ -152,6 +193,7 @@ class PlacementForms:
             "problems": problems or {},
             "match": match,
             "kinds": KINDS,
+            "ends": ENDS,
         }
         return self._pages.page("placement_form.html", status, **shown)
 
@@ -176,5 +218,45 @@ def _spec(values: Mapping[str, str], ticked: list[str], old: Placement | None) -
     )
 
 
-def _to(placement: str, done: str) -> Response:
-    return redirect_to(address_of(f"{PREFIX}/placements/{placement}", done))
+def _values(old: Placement) -> dict[str, str]:
+    """The form as a placement stands."""
+    finish = old.finish or Finish()
+    ends = "none" if old.finish is None else "clear" if finish.when_clear else "now"
+    if finish.at is not None:
+        ends = "clear_or_date" if finish.when_clear else "date"
+    return {
+        "id": old.id,
+        "kind": old.kind,
+        "name": old.name,
+        "more_tags": "",
+        "canonical": old.canonical or "",
+        "ends": ends,
+        "winner": (finish.winner or "") if finish.since is None else "",
+        "at": moments.written(finish.at),
+        "zone": "",
+    }
+
+
+def _finish(values: Mapping[str, str]) -> Finish | None:
+    """How a placement ends, as it was chosen.
+
+    Raises:
+        Wrong: if a field that the choice needs is missing or wrong.
+    """
+    ends, winner = values["ends"], fields.text(values["winner"])
+    if ends not in ENDS:
+        raise Wrong("ends", "There is no such end.", "Choose one of those offered.")
+    if ends == "none":
+        return None
+    if ends == "now":
+        if winner is None:
+            raise Wrong("winner", "No winner is named.", "Choose the variant to show from now on.")
+        return Finish(winner=winner)
+    at = moments.read(values, "at") if "date" in ends else None
+    if "date" in ends and at is None:
+        raise Wrong("at", "No date is given.", "Give the day and time at which it ends.")
+    return Finish(winner=winner if at else None, at=at, when_clear="clear" in ends)
+
+
+def _to(placement: str, done: str, *, was: int = 0) -> Response:
+    return redirect_to(address_of(f"{PREFIX}/placements/{placement}", done, was=was))

@@ -24,16 +24,19 @@ STATES: Final = {
     "nothing_live": "Nothing live",
     "no_traffic": "No traffic yet",
     "learning": "Learning",
+    "finished": "Finished",
     "retired": "Retired",
 }
 """By code, what a state is called where it can be looked for."""
 
 
-def standing(placement: Placement, numbers: PlacementNumbers) -> Standing:
-    """How a placement stands."""
+def standing(placement: Placement, numbers: PlacementNumbers, *, now: int) -> Standing:
+    """How a placement stands at ``now``, in ms since the Unix epoch."""
     if placement.retired:
         return Standing("retired", "Retired", "still", 9)
-    live = len(placement.live())
+    if placement.finished(now) and placement.finish is not None:
+        return Standing("finished", f"Finished: shows {placement.finish.winner}", "still", 8)
+    live = len(placement.live(now))
     if not live:
         return Standing("nothing_live", "Nothing live: visitors get an error", "bad", 0)
     if not numbers.views:

@@ -14,12 +14,13 @@ from urllib.parse import urlsplit
 import msgspec
 from flask import Response, request
 
+from bandit_service.catalog.edit import is_unseen
 from bandit_service.catalog.limits import MAX_TEXT
 from bandit_service.catalog.model import Placement, Variant, VariantSpec
 from bandit_service.errors import Conflict, InvalidInput
 from bandit_service.services import Services
 from bandit_service.serving.editing import etag
-from bandit_service.web.desk import fields
+from bandit_service.web.desk import fields, moments
 from bandit_service.web.desk.changes import as_read, changed, editor_of, spec_of, tags_in_use
 from bandit_service.web.desk.fields import GENERAL, Problem, Problems, Wrong
 from bandit_service.web.desk.gate import redirect_to
@@ -37,6 +38,9 @@ NAMES: Final = (
     "attributes",
     "min_share",
     "max_share",
+    "live_from",
+    "live_until",
+    "zone",
 )
 """Inputs of the form, beside the tags that are ticked."""
 _FIELDS: Final = (*NAMES, "tags")
@@ -76,6 +80,9 @@ class VariantForms:
             "attributes": fields.written_attributes(old.attributes),
             "min_share": writer().plain(100 * old.min_share) if old.min_share else "",
             "max_share": writer().plain(100 * old.max_share) if old.max_share < 1 else "",
+            "live_from": moments.written(old.live_from),
+            "live_until": moments.written(old.live_until),
+            "zone": "",
         }
         return self._form(found, old, values, list(old.tags), match=etag(old))
 
@@ -95,12 +102,23 @@ class VariantForms:
         if status not in _STATUSES:
             raise InvalidInput("there is no such status", hint="use the buttons of the page")
         editor = editor_of(self._services)
-        old = editor.variant(placement, variant)
-        spec = msgspec.structs.replace(spec_of(old), status=status)
+        was = editor.placement(placement).revision
+        spec = msgspec.structs.replace(spec_of(editor.variant(placement, variant)), status=status)
         editor.put_variant(placement, variant, spec, as_read(request.form.get("match", "")))
         changed(self._services)
-        page = f"{PREFIX}/placements/{placement}"
-        return redirect_to(address_of(page, status, of=variant, was=old.status))
+        return _to(placement, status, of=variant, was=was)
+
+    def remove(self, placement: str, variant: str) -> Response:
+        """Remove a creative that nobody was shown.
+
+        Raises:
+            Conflict: if somebody was, or it changed since the page was read.
+        """
+        editor = editor_of(self._services)
+        was = editor.placement(placement).revision
+        editor.remove(placement, variant, as_read(request.form.get("match", "")))
+        changed(self._services)
+        return _to(placement, "removed", was=was)
 
     # -- inside
 
@@ -131,8 +149,10 @@ class VariantForms:
             field, problem = fields.problem_of(exc, _FIELDS)
             return self._again(placement, old, values, ticked, {field: problem}, match)
         changed(self._services)
-        page = f"{PREFIX}/placements/{placement.id}"
-        return redirect_to(address_of(page, _done(old, stored), of=stored.id))
+        done = _done(old, stored)
+        return _to(
+            placement.id, done, of=stored.id, was=0 if done == "same" else placement.revision
+        )
 
     def _again(
         self,
@@ -170,8 +190,14 @@ class VariantForms:
             "problems": problems or {},
             "match": match,
             "longest": MAX_TEXT,
+            "seen": old is not None and not is_unseen(placement, old, self._services.clock()),
         }
         return self._pages.page("variant_form.html", status, **shown)
+
+
+def _to(placement: str, done: str, *, of: str = "", was: int = 0) -> Response:
+    page = f"{PREFIX}/placements/{placement}"
+    return redirect_to(address_of(page, done, of=of, was=was))
 
 
 def _spec(
@@ -195,6 +221,8 @@ def _spec(
         attributes=fields.attributes(values["attributes"]),
         min_share=fields.share(values["min_share"], "min_share", 0.0, write),
         max_share=fields.share(values["max_share"], "max_share", 1.0, write),
+        live_from=moments.read(values, "live_from"),
+        live_until=moments.read(values, "live_until"),
         status=status,
     )
 

@@ -19,6 +19,8 @@ from babel import Locale, UnknownLocaleError
 from babel.dates import format_datetime
 from babel.numbers import NumberFormatError, NumberPattern, format_decimal, parse_decimal
 
+from bandit_service.catalog.moments import ms_of
+
 NOTHING: Final = "\N{EN DASH}"
 """Stands where there is no value."""
 MINUS: Final = "\N{MINUS SIGN}"
@@ -95,6 +97,10 @@ class Writer:
             with suppress(NumberFormatError):
                 return float(parse_decimal(text, locale=locale, strict=True))
         return None
+
+    def ms(self, moment: datetime) -> int:
+        """A moment in ms since the Unix epoch."""
+        return ms_of(moment)
 
     def iso(self, ms: int) -> str:
         """A time as scripts read it."""

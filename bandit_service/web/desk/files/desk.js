@@ -3,9 +3,10 @@
 // without it each page shows and does the same.
 
 import { follow } from "./live.js";
-import { inViewersZone } from "./times.js";
+import { inViewersZone, pickInViewersZone } from "./times.js";
 
 inViewersZone(document);
+pickInViewersZone(document);
 mindPictures();
 filterAtOnce();
 forgetWhatWasSaid();

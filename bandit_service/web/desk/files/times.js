@@ -13,3 +13,20 @@ export function inViewersZone(root) {
     time.dataset.local = "yes";
   }
 }
+
+// Fields for a time: the page brings them in UTC; they are shown, and sent, in the viewer's zone.
+export function pickInViewersZone(root) {
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  for (const field of root.querySelectorAll("input[type=datetime-local]")) {
+    const form = field.form;
+    if (field.dataset.utc !== undefined && field.value) field.value = local(new Date(`${field.value}Z`));
+    delete field.dataset.utc;
+    form.elements.zone.value = zone;
+    form.querySelectorAll("[data-zone]").forEach((label) => (label.textContent = `in your time, ${zone}`));
+  }
+}
+
+function local(at) {
+  const two = (number) => String(number).padStart(2, "0");
+  return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}T${two(at.getHours())}:${two(at.getMinutes())}`;
+}
