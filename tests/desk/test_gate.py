@@ -34,7 +34,8 @@ def path_of(route: DeskRoute) -> str:
 
 def ask(person: Person, route: DeskRoute, token: str = "") -> Any:
     if route.method == "POST":
-        return person.post(path_of(route), {"status": "paused"}, token=token)
+        data = {"status": "paused", "revision": "1"}
+        return person.post(path_of(route), data, token=token)
     return person.get(path_of(route))
 
 
@@ -347,7 +348,7 @@ def test_a_view_answers_those_whose_role_reaches_and_nobody_else(
         assert "role" in text_of(response)
         assert holdings(services) == before
     else:
-        assert response.status_code not in (401, 403, 404, 500)
+        assert response.status_code in (200, 303, 412, 422) or route.name == "go_back"
 
 
 @pytest.mark.parametrize("route", [r for r in CLOSED if r.method == "POST"], ids=called)

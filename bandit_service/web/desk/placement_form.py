@@ -134,7 +134,8 @@ class PlacementForms:
 
     def _take(self, old: Placement | None) -> Response:
         form, editor = request.form, editor_of(self._services)
-        values, ticked = fields.typed(form, NAMES), form.getlist("tags")
+        before = {} if old is None else _values(old)
+        values, ticked = {**before, **fields.typed(form, NAMES)}, form.getlist("tags")
         match = form.get("match", "")
         name = old.id if old else values["id"].strip() or fields.slug(values["name"], otherwise="")
         try:
