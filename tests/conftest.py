@@ -17,6 +17,7 @@ import redis
 from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import settings as hypothesis
+from playwright.sync_api import Browser
 from werkzeug.test import TestResponse
 
 from bandit_service.access import ROLES
@@ -32,6 +33,7 @@ from bandit_service.storage.memory import MemoryStore
 from bandit_service.storage.redis_binary import find_binary
 from bandit_service.storage.redis_store import RedisStore
 from bandit_service.web.app import create_app
+from tests.browsers import chromium
 
 CROWDED: Final = ("e2e", "chaos", "simulations", "test_bench.py")
 """Tests that start many processes; of those only one runs at a time."""
@@ -178,6 +180,13 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         pytest.skip(exc.message)
     with EmbeddedRedis(data_dir=tmp_path_factory.mktemp("redis")) as embedded:
         yield embedded.url
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The machine's own Chromium; one a session, since Playwright runs once in a process."""
+    with chromium() as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

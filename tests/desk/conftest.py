@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Final
+from typing import Final, NamedTuple
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from bandit_service.services import Services
+from bandit_service.web.app import create_app
+from tests.browsers import signed_in_page
+from tests.desk.lantern import Lantern, lantern
 from tests.desk.people import Person
+from tests.desk.pictures import pictures
+from tests.desk.served import served
 
-BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome")
+END_MS: Final = 1_900_000_000_000
+"""When the week of the demo's site ends."""
 
 
 @pytest.fixture
@@ -48,26 +51,25 @@ def admin(signed_in: Callable[[str], Person]) -> Person:
     return signed_in("admin")
 
 
-@contextmanager
-def chromium() -> Iterator[Browser]:
-    """The machine's own Chromium."""
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if path is None:
-        reason = f"no browser on PATH: none of {', '.join(BROWSERS)}"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=path, args=["--no-sandbox", "--disable-dev-shm-usage"]
-        )
-        try:
-            yield browser
-        finally:
-            browser.close()
+class Site(NamedTuple):
+    """The demo's site, behind a socket."""
+
+    lantern: Lantern
+    url: str
 
 
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The demo's site after a week; tests of one module share it."""
+    config = tmp_path_factory.mktemp("config")
+    with pictures() as drawn, lantern(drawn, end=END_MS, config=config) as found:
+        app = create_app(found.services)
+        with served(app) as url:
+            yield Site(found, url)
+
+
+@pytest.fixture
+def page(browser: Browser, site: Site) -> Iterator[Page]:
+    """A page of an editor who is signed in; it fails the test that makes it report an error."""
+    with signed_in_page(browser, site.url, site.lantern.key("editor", "Ada")) as found:
         yield found

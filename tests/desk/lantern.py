@@ -126,6 +126,23 @@ class Lantern:
         learner.finish()
         self.services.refresh()
 
+    def drop_in(self, placement: str, count: int) -> None:
+        """So many strangers come to a placement, see what is shown and click every third time."""
+        view, now = self.services.view("main"), self.now
+        for number in range(count):
+            request = DecideRequest(placement=placement)
+            answer = decide(view, request, now=now, entropy=self._random.randbytes(9))
+            kinds = ("impression", "click") if number % 3 == 0 else ("impression",)
+            events = [{"decision": answer.decision, "type": kind} for kind in kinds]
+            raw = [msgspec.Raw(msgspec.json.encode(event)) for event in events]
+            take_events(view, EventsRequest(events=raw), now=now)
+        self.now += 3_600_000  # every window has ended
+        learner = self.services.learner("main")
+        while learner.step():
+            pass
+        learner.finish()
+        self.services.refresh()
+
     def key(self, role: str, label: str = "") -> str:
         """A new key."""
         key, _ = self.services.keys.create("main", role, label=label)  # type: ignore[arg-type]

@@ -49,7 +49,8 @@ def typed(form: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
 
 def problem_of(error: BanditError, fields: Iterable[str]) -> tuple[str, Problem]:
     """Beside which of the inputs an error of the catalog belongs, and in which words."""
-    named = [part for part in (error.field or "").split(".") if part in set(fields)]
+    known = {**{name: name for name in fields}, "placement": "id", "variant": "id"}
+    named = [known[part] for part in (error.field or "").split(".") if part in known]
     words = error.message[:1].upper() + error.message[1:]
     hint = error.hint or ""
     return (named[-1] if named else GENERAL), Problem(

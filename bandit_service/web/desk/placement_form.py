@@ -144,8 +144,8 @@ class PlacementForms:
             return self._late(old, name, values, ticked, exc)
         except InvalidInput as exc:
             field, problem = fields.problem_of(exc, _FIELDS)
-            at = "id" if exc.field == "placement" else field
-            return self._form(old, values, ticked, match=match, problems={at: problem}, status=422)
+            problems = {field: problem}
+            return self._form(old, values, ticked, match=match, problems=problems, status=422)
         changed(self._services)
         if old is None:
             return _to(stored.id, "created")

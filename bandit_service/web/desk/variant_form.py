@@ -14,10 +14,11 @@ from urllib.parse import urlsplit
 import msgspec
 from flask import Response, request
 
+from bandit_service.catalog.checks import problems_of
 from bandit_service.catalog.edit import is_unseen
 from bandit_service.catalog.limits import MAX_TEXT
 from bandit_service.catalog.model import Placement, Variant, VariantSpec
-from bandit_service.errors import Conflict, InvalidInput
+from bandit_service.errors import Conflict, InvalidCatalog, InvalidInput
 from bandit_service.services import Services
 from bandit_service.serving.editing import etag
 from bandit_service.web.desk import fields, moments
@@ -146,8 +147,9 @@ class VariantForms:
                 present, now, values, ticked, {GENERAL: problem}, etag(now), exc.status
             )
         except InvalidInput as exc:
-            field, problem = fields.problem_of(exc, _FIELDS)
-            return self._again(placement, old, values, ticked, {field: problem}, match)
+            every = (*_all_wrong(spec, name, placement), exc)
+            problems = dict(fields.problem_of(one, _FIELDS) for one in every)
+            return self._again(placement, old, values, ticked, problems, match)
         changed(self._services)
         done = _done(old, stored)
         return _to(
@@ -225,6 +227,13 @@ def _spec(
         live_until=moments.read(values, "live_until"),
         status=status,
     )
+
+
+def _all_wrong(spec: VariantSpec, name: str, placement: Placement) -> list[InvalidCatalog]:
+    """Every rule that a creative breaks by itself: whoever mends one sees the others too."""
+    written = {field: getattr(spec, field) for field in VariantSpec.__struct_fields__}
+    variant = Variant(**{**written, "id": name, "version": 1, "tags": tuple(spec.tags)})
+    return list(problems_of(variant, placement.kind, "variant"))
 
 
 def _status(form: Mapping[str, str], old: Variant | None) -> str:
