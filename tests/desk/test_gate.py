@@ -81,6 +81,7 @@ def test_an_editor_signs_in_and_the_browser_keeps_no_key(
     response = person.sign_in(key)
 
     assert (response.status_code, response.location) == (303, "/desk")
+    assert int(response.headers["Content-Length"]) == len(response.data)
     cookie = person.cookie(COOKIE) or ""
     assert key not in cookie
     assert key.rpartition("_")[2] not in bytes.fromhex(cookie.rpartition(".")[0]).decode()

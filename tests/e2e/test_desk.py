@@ -97,3 +97,26 @@ def test_an_editor_registers_sees_traffic_and_pauses(program: Program, browser: 
         expect(page.get_by_text("You are signed out.")).to_be_visible()
         page.goto("/desk")
         expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+@pytest.mark.slow
+def test_an_admin_goes_back_to_earlier_settings(program: Program, browser: Browser) -> None:
+    # given a site that learned under two settings
+    program.serve()
+    other = program.folder / "other.toml"
+    other.write_text(QUICK.replace("holdout = 0.2", "holdout = 0.4"))
+    made = program.run("rebuild", "--settings", str(other))
+    assert made.returncode == 0, made.stderr
+    url, key = f"http://127.0.0.1:{program.port}", program.key("admin")
+
+    with signed_in_page(browser, url, key) as page:
+        page.goto("/desk/policies")
+        expect(page.get_by_role("row", name="policy.holdout 0.2 0.4")).to_be_visible()
+
+        # when
+        page.get_by_role("button", name="Go back to these settings of generation 1").click()
+
+        # then the page says so by itself, and everything serves under the first ones
+        expect(page.get_by_text("its result serves")).to_be_visible()
+        expect(page.get_by_role("heading", name="Generation 3 Serves now")).to_be_visible()
+        expect(page.get_by_role("row", name="policy.holdout 0.4 0.2")).to_be_visible()

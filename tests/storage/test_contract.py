@@ -621,6 +621,33 @@ def test_a_publisher_that_built_on_nothing_known_is_refused(site: SiteStore, rep
 
 
 @scripted
+def test_the_first_snapshot_of_every_generation_is_kept_in_mind(site: SiteStore) -> None:
+    assert site.generations() == []
+    first, later = publication("a", Position(1, 0)), publication("b", Position(2, 0))
+    rebuilt = publication("c", Position(2, 0), generation=2)
+    again = publication("d", Position(3, 0), generation=10)
+
+    assert site.publish(first, replaces=0, keep=1) == "published"
+    assert site.publish(later, replaces=1, keep=1) == "published"
+    assert site.publish(rebuilt, replaces=1, keep=1) == "published"
+    assert site.publish(later, replaces=1, keep=1) == "superseded"
+    assert site.publish(again, replaces=2, keep=1) == "published"
+
+    found = [(head.name, head.generation) for head in site.generations()]
+    assert found == [(name("a"), 1), (name("c"), 2), (name("d"), 10)]
+
+
+def test_the_note_of_a_rebuild_is_replaced_by_whoever_read_it(site: SiteStore) -> None:
+    assert site.rebuilding() is None
+    assert not site.note_rebuilding(b"late", replaces=b"something")
+    assert site.note_rebuilding(b"one", replaces=None)
+    assert not site.note_rebuilding(b"other", replaces=None)
+    assert site.note_rebuilding(b"two", replaces=b"one")
+    assert not site.note_rebuilding(b"late", replaces=b"one")
+
+    assert site.rebuilding() == b"two"
+
+
 def test_the_newest_snapshots_stay_readable_and_all_settings(site: SiteStore) -> None:
     # when
     for n in range(5):

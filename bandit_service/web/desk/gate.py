@@ -18,7 +18,7 @@ from hashlib import blake2b
 from typing import Final
 from urllib.parse import quote
 
-from flask import Response, g, redirect, request
+from flask import Response, g, request
 
 from bandit_service.errors import NotAllowed, NotAuthenticated, TooManyRequests
 from bandit_service.services import Services
@@ -178,9 +178,7 @@ def inside(to: str | None) -> str:
 
 def redirect_to(address: str) -> Response:
     """Lead on to a page, with GET."""
-    response = redirect(address, 303)
-    response.headers["Cache-Control"] = "no-store"
-    return Response(headers=response.headers, status=303)
+    return Response(status=303, headers={"Location": address, "Cache-Control": "no-store"})
 
 
 def _keep(response: Response, name: str, value: str) -> None:
