@@ -22,13 +22,16 @@ from typing import Final, Literal
 import msgspec
 
 from bandit_service.errors import BanditError, Conflict, NotFound
-from bandit_service.settings import ServiceSettings, variables
+from bandit_service.settings import PREFIX, ServiceSettings, variables
 from bandit_service.storage.ports import SiteStore
 
 BEAT_MS: Final = 500
 """How often a note is renewed while the log is folded, at most."""
 LOST_MS: Final = 30_000
 """After how long without renewal a rebuild counts as dead."""
+
+_OURS: Final = (PREFIX, "REDIS_URL", "PROMETHEUS_MULTIPROC_DIR")
+"""Variables by which a process of ours is told what it is."""
 
 State = Literal["running", "done", "failed"]
 Launch = Callable[[Sequence[str], dict[str, str]], None]
@@ -89,8 +92,14 @@ def start(
         raise _busy()
     words = [sys.executable, "-m", "bandit_service", "rebuild", "--settings-id", settings_id]
     words += ["--site", store.site, "--noted", "--parent", str(os.getpid())]
-    (launch or launched)(words, {**os.environ, **variables(settings)})
+    (launch or launched)(words, environ_of(settings))
     return note
+
+
+def environ_of(settings: ServiceSettings) -> dict[str, str]:
+    """This process's environment, but with these settings and without those of its own."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
+    return kept | variables(settings)
 
 
 def launched(command: Sequence[str], environ: dict[str, str]) -> None:
