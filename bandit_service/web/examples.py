@@ -47,7 +47,13 @@ BODIES: Final[dict[str, Any]] = {
         "tags": ["romance", "drama"],
         "variants": [{"id": "kiss-at-dusk", **_VARIANT}],
     },
-    "PUT /v1/placements/{placement}/variants/{variant}": _VARIANT,
+    "PUT /v1/placements/{placement}/variants/{variant}": {
+        **_VARIANT,
+        "live_from": "2030-05-01T06:00:00Z",
+        "live_until": "2030-06-01T00:00:00+02:00",
+    },
+    "PUT /v1/placements/{placement}/finish": {"when_clear": True, "at": "2030-06-01T00:00:00Z"},
+    "POST /v1/placements/{placement}/revert": {"revision": 1},
     "PUT /v1/personas": {
         "personas": [
             {

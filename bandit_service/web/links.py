@@ -49,6 +49,10 @@ LINKS: Final[dict[str, tuple[Link, ...]]] = {
         Link("retire", f"DELETE {_PLACEMENT}", {**_SAME_PLACEMENT, **_AS_READ}),
         Link("add_variant", f"PUT {_VARIANT}", _SAME_PLACEMENT),
         Link("report", f"GET {_REPORT}", _SAME_PLACEMENT),
+        Link("finish", f"PUT {_PLACEMENT}/finish", {**_SAME_PLACEMENT, **_AS_READ}),
+        Link("go_on", f"DELETE {_PLACEMENT}/finish", _SAME_PLACEMENT),
+        Link("history", f"GET {_PLACEMENT}/history", _SAME_PLACEMENT),
+        Link("begin_again", f"POST {_PLACEMENT}/revert", _SAME_PLACEMENT, body={"revision": 1}),
     ),
     f"DELETE {_PLACEMENT}": (
         Link("read", f"GET {_PLACEMENT}", _SAME_PLACEMENT),

@@ -46,6 +46,7 @@ def document() -> dict[str, Any]:
     """The description of the whole API."""
     types = [kind for route in ROUTES for kind in (route.takes, route.gives) if kind]
     types += [ErrorAnswer, *MENTIONED, *PARAMETERS.values()]
+    types += [kind for route in ROUTES for kind in route.queries.values()]
     named = [kind for kind in types if kind is not dict]
     schemas, components = msgspec.json.schema_components(named, ref_template=_REF)
     schema_of: dict[Any, Any] = dict(zip(named, schemas, strict=True))
@@ -108,6 +109,10 @@ def _parameters(route: Route, schema_of: dict[Any, Any]) -> list[dict[str, Any]]
             "example": examples.PARAMETERS[name],
         }
         for name in re.findall(r"{(\w+)}", route.path)
+    ]
+    found += [
+        {"name": name, "in": "query", "required": False, "schema": schema_of[kind]}
+        for name, kind in route.queries.items()
     ]
     if route.conditional:
         found += [

@@ -6,13 +6,17 @@ the tests hold against the URL map, so that no route can exist without a role an
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import msgspec
 
 from bandit_service.access import Role
-from bandit_service.catalog.limits import Count, Id, said
+from bandit_service.catalog.changes import Change
+from bandit_service.catalog.limits import MAX_NUMBER, Count, Id, said
 from bandit_service.catalog.model import (
+    Finish,
     Personas,
     PersonasSpec,
     Placement,
@@ -31,6 +35,7 @@ from bandit_service.serving.requests import (
     PageAnswer,
     PageRequest,
 )
+from bandit_service.serving.revisions import MAX_CHANGES
 
 
 class ErrorBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -76,6 +81,19 @@ class PlacementList(msgspec.Struct, frozen=True, kw_only=True):
     """Every placement of the site, by id."""
 
     placements: list[Placement]
+
+
+class PlacementHistory(msgspec.Struct, frozen=True, kw_only=True):
+    """What changed at a placement, the newest first; ``before`` the last of it, there is more."""
+
+    placement: str
+    changes: list[Change]
+
+
+class Revert(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which revision to put a placement back to."""
+
+    revision: Annotated[int, said(minimum=1, maximum=MAX_NUMBER)]
 
 
 class PersonaReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,6 +148,8 @@ class Route(NamedTuple):
     errors: tuple[int, ...] = ()
     conditional: bool = False
     """Whether If-Match and If-None-Match are honoured."""
+    queries: Mapping[str, Any] = MappingProxyType({})
+    """Types of what may stand behind the path's question mark, by name."""
 
 
 PARAMETERS: Final = {"placement": Id, "variant": Id}
@@ -146,6 +166,11 @@ _DOCUMENT: Final = (*_BODY, 415)
 _PREFLIGHT: Final = "Whether pages of an origin may send this call (CORS)"
 _PLACEMENT: Final = "/v1/placements/{placement}"
 _VARIANT: Final = "/v1/placements/{placement}/variants/{variant}"
+
+_PAGES: Final = {
+    "before": Annotated[int, said(minimum=1, maximum=MAX_NUMBER)],
+    "limit": Annotated[int, said(minimum=1, maximum=MAX_CHANGES)],
+}
 
 ROUTES: Final = (
     Route("POST", "/v1/decide", "site", "Ask for the variant to show", 200,
@@ -165,6 +190,15 @@ ROUTES: Final = (
           PlacementSpec, Placement, (*_KEYED, *_DOCUMENT, 412, 422, 503), conditional=True),
     Route("DELETE", _PLACEMENT, "editor", "Retire a placement and all its variants", 204,
           None, None, (*_KEYED, 404, 412, 503), conditional=True),
+    Route("PUT", f"{_PLACEMENT}/finish", "editor", "Say how a placement ends", 200,
+          Finish, Placement, (*_KEYED, *_DOCUMENT, 404, 412, 422, 503), conditional=True),
+    Route("DELETE", f"{_PLACEMENT}/finish", "editor", "Let a placement go on", 204,
+          None, None, (*_KEYED, 404, 412, 503), conditional=True),
+    Route("GET", f"{_PLACEMENT}/history", "editor", "What changed, by whom and when", 200,
+          None, PlacementHistory, (*_KEYED, 400, 404, 503), queries=_PAGES),
+    Route("POST", f"{_PLACEMENT}/revert", "editor",
+          "Put a placement back to what it was at a revision", 200,
+          Revert, Placement, (*_KEYED, *_DOCUMENT, 404, 412, 422, 503), conditional=True),
     Route("GET", _VARIANT, "editor", "Read a variant", 200,
           None, Variant, (*_KEYED, 404, 503)),
     Route("PUT", _VARIANT, "editor", "Create or replace a variant", 200,

@@ -60,6 +60,7 @@ BEYOND: Final = {
         r"there is no persona",
         r"the body names .*, the path",
         r"two candidates have the same id",
+        r"Invalid RFC3339 encoded datetime",  # the 30th of February
     ),
     422: (
         r"a (headline|card|thumbnail) needs",
@@ -69,6 +70,10 @@ BEYOND: Final = {
         r"variant .* cannot become a draft again",
         r"persona .* is reserved or listed twice",
         r"a rule needs exactly one condition",
+        r"live_until .* is not after live_from",
+        r"finish (says neither|has been over since|names a winner, and waits)",
+        r"(canonical|winner) .* is no variant of this placement",
+        r"the winner .* is (draft|paused|retired)",
     ),
 }
 """By status, the messages of rules that hold between fields, or with what is stored."""

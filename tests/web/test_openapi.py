@@ -127,8 +127,11 @@ CARD: dict[str, Any] = {
             "status": "live",
             "min_share": 0.2,
             "max_share": 0.8,
+            "live_from": "2030-01-01T00:00:00Z",
+            "live_until": "2030-12-31T00:00:00+01:00",
         }
     ],
+    "finish": {"when_clear": True, "at": "2030-06-01T00:00:00.5Z"},
 }
 """A placement that uses every field."""
 
@@ -164,8 +167,26 @@ def editor(api: Api) -> Iterator[TestResponse]:
     yield api.get("/v1/placements")
     yield api.delete("/v1/placements/card/variants/b")
     yield api.delete("/v1/placements/card")
+    yield api.put("/v1/placements/card", CARD)
+    yield api.put("/v1/placements/card/finish", {"winner": "a", "at": "2030-05-01T00:00:00Z"})
+    yield api.delete("/v1/placements/card/finish")
+    yield api.get("/v1/placements/card/history")
+    yield api.get("/v1/placements/card/history?limit=2&before=4")
+    yield api.edit("/v1/placements/card/revert", {"revision": 1})
     yield api.put("/v1/personas", {"personas": [{"id": "p", "rules": rules}]})
     yield api.get("/v1/personas")
+
+
+def full(api: Api) -> TestResponse:
+    """Goes back to a placement that was full, after visitors saw a variant that it did not have."""
+    many = [{"id": f"v{n}", "headline": "V"} for n in range(500)]
+    path = "/v1/placements/full"
+    api.put(path, {"kind": "headline", "variants": many[:1]})
+    api.put(path, {"kind": "headline", "variants": many})
+    api.edit(f"{path}/revert", {"revision": 1})
+    api.put(f"{path}/variants/new", {"headline": "New", "status": "live"})
+    body_of(api.decide(placement="full"))
+    return api.edit(f"{path}/revert", {"revision": 2})
 
 
 def careless_editor(api: Api) -> Iterator[TestResponse]:
@@ -173,6 +194,7 @@ def careless_editor(api: Api) -> Iterator[TestResponse]:
     bodies: dict[str, tuple[Any, Any]] = {
         FILM: ({"kind": "headline"}, {"kind": "headline", "tags": [""]}),
         FILM + "/variants/x": ({"headline": "X"}, {}),
+        FILM + "/finish": ({"winner": "kiss"}, {"winner": "nobody"}),
         "/v1/personas": ({"personas": []}, {"personas": [{"id": "unknown"}]}),
     }
     for path, (right, wrong) in bodies.items():
@@ -180,6 +202,16 @@ def careless_editor(api: Api) -> Iterator[TestResponse]:
         yield api.put(path, right, Content_Type="text/plain")
         yield api.put(path, {"mood": 1})
         yield api.put(path, wrong)
+    yield api.edit(FILM + "/revert", {"revision": 1}, If_Match='"stale"')
+    yield api.edit(FILM + "/revert", {"revision": 0})
+    yield api.edit(FILM + "/revert", 1)
+    yield full(api)
+    yield api.edit(FILM + "/revert", {"revision": 1}, Content_Type="text/plain")
+    yield api.get(FILM + "/history?limit=none")
+    yield api.get("/v1/placements/x/history")
+    yield api.put("/v1/placements/x/finish", {"winner": "kiss"})
+    yield api.delete("/v1/placements/x/finish")
+    yield api.delete(FILM + "/finish", If_Match='"stale"')
     yield api.put("/v1/placements/x/variants/y", {"headline": "Y"})
     for path in ("/v1/placements/x", FILM + "/variants/x"):
         yield api.get(path)

@@ -32,6 +32,8 @@ BODIES: dict[str, Any] = {
     "POST /v1/events": {"events": []},
     "PUT /v1/placements/{placement}": {"kind": "headline"},
     "PUT /v1/placements/{placement}/variants/{variant}": {"headline": "A", "status": "live"},
+    "PUT /v1/placements/{placement}/finish": {"winner": "kiss"},
+    "POST /v1/placements/{placement}/revert": {"revision": 1},
     "PUT /v1/personas": {"personas": []},
 }
 """A body that is accepted, for each route that takes one."""
