@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-PARAMETERS: Final = {"placement": "the-long-summer", "variant": "kiss-at-dusk"}
+PARAMETERS: Final = {
+    "placement": "the-long-summer",
+    "variant": "kiss-at-dusk",
+    "picture": "5d41402abc4b2a76b9719d911017c5920c4f1a2b.jpg",
+}
 
 _VARIANT: Final = {
     "headline": "One summer, one secret",

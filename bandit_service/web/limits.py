@@ -148,4 +148,5 @@ class Limits:
         self.management = Limiter(
             settings.management_rate, allowances, name="management_rate", workers=workers
         )
+        self.media = Limiter(settings.media_rate, allowances, name="media_rate", workers=workers)
         self.events = Limiter(settings.events_rate, allowances, name="events_rate", workers=workers)

@@ -65,6 +65,9 @@ LINKS: Final[dict[str, tuple[Link, ...]]] = {
         Link("retire", f"DELETE {_VARIANT}", {**_SAME_VARIANT, **_AS_READ}),
     ),
     f"DELETE {_VARIANT}": (Link("read", f"GET {_VARIANT}", _SAME_VARIANT),),
+    "POST /v1/media": (
+        Link("show", "GET /media/{picture}", {"path.picture": "$response.body#/name"}),
+    ),
     "GET /v1/personas": (Link("change", "PUT /v1/personas", _AS_READ),),
     "PUT /v1/personas": (
         Link("read", "GET /v1/personas"),

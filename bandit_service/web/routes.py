@@ -14,7 +14,7 @@ import msgspec
 
 from bandit_service.access import Role
 from bandit_service.catalog.changes import Change
-from bandit_service.catalog.limits import MAX_NUMBER, Count, Id, said
+from bandit_service.catalog.limits import MAX_NUMBER, Count, Id, said, whole
 from bandit_service.catalog.model import (
     Finish,
     Personas,
@@ -24,6 +24,7 @@ from bandit_service.catalog.model import (
     Variant,
     VariantSpec,
 )
+from bandit_service.media.store import NAME, TYPES
 from bandit_service.outcomes.join import JoinCounts
 from bandit_service.reporting.counters import Row
 from bandit_service.serving.requests import (
@@ -96,6 +97,22 @@ class Revert(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     revision: Annotated[int, said(minimum=1, maximum=MAX_NUMBER)]
 
 
+class PictureAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """A picture that is kept: drawn anew, and made smaller where it was very large."""
+
+    name: str
+    """Its name below ``/media/``: the same for the same picture."""
+    url: str
+    """For the ``image_url`` of a variant."""
+    small_url: str
+    """The same picture for lists, 480 pixels on a side at most."""
+    width: Count
+    """In pixels; so is ``height``."""
+    height: Count
+    bytes: Count
+    type: str
+
+
 class PersonaReport(msgspec.Struct, frozen=True, kw_only=True):
     """Mean reward by persona over all placements, under the policy and in the holdout."""
 
@@ -150,9 +167,17 @@ class Route(NamedTuple):
     """Whether If-Match and If-None-Match are honoured."""
     queries: Mapping[str, Any] = MappingProxyType({})
     """Types of what may stand behind the path's question mark, by name."""
+    uploads: tuple[str, ...] = ()
+    """Media types of a body that is no JSON."""
+    shows: tuple[str, ...] = ()
+    """Media types of an answer that is no JSON."""
 
 
-PARAMETERS: Final = {"placement": Id, "variant": Id}
+PARAMETERS: Final = {
+    "placement": Id,
+    "variant": Id,
+    "picture": Annotated[str, said(pattern=whole(NAME))],
+}
 """The type of what stands in the braces of paths."""
 TAGGED: Final = (Placement, Variant, Personas)
 """Types of answers that carry an ETag."""
@@ -167,6 +192,7 @@ _PREFLIGHT: Final = "Whether pages of an origin may send this call (CORS)"
 _PLACEMENT: Final = "/v1/placements/{placement}"
 _VARIANT: Final = "/v1/placements/{placement}/variants/{variant}"
 
+_UPLOADS: Final = ("image/jpeg", "image/png", "image/webp", "image/gif")
 _PAGES: Final = {
     "before": Annotated[int, said(minimum=1, maximum=MAX_NUMBER)],
     "limit": Annotated[int, said(minimum=1, maximum=MAX_CHANGES)],
@@ -216,10 +242,14 @@ ROUTES: Final = (
           None, PlacementReport, (*_KEYED, 404, 503)),
     Route("GET", "/v1/reports/learning", "editor", "What learning has met", 200,
           None, LearningReport, (*_KEYED, 503)),
+    Route("POST", "/v1/media", "editor", "Keep a picture that is the body", 201,
+          None, PictureAnswer, (*_KEYED, *_BODY, 422, 503), uploads=_UPLOADS),
+    Route("GET", "/media/{picture}", None, "Show a picture", 200, errors=(404, 503),
+          shows=tuple(TYPES.values())),
     Route("GET", "/openapi.json", None, "This API, described in OpenAPI 3.1", 200, None, dict),
     Route("GET", "/healthz", None, "Whether this process runs", 200, None, Health),
     Route("GET", "/readyz", None, "Whether this process can decide", 200,
           None, Health, (503,)),
-    Route("GET", "/metrics", None, "Figures for Prometheus", 200),
+    Route("GET", "/metrics", None, "Figures for Prometheus", 200, shows=("text/plain",)),
 )  # fmt: skip
 """All routes."""
