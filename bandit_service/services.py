@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -34,6 +34,7 @@ from bandit_service.errors import (
 )
 from bandit_service.events.identity import SiteSecret
 from bandit_service.folds.learner import SiteLearner, publish
+from bandit_service.media.store import MediaStore, media_store
 from bandit_service.policy.settings import SiteSettings, read_settings
 from bandit_service.policy.snapshot import genesis
 from bandit_service.runtime import now_ms
@@ -275,6 +276,15 @@ class Services:
     def ensure_snapshot(self, site: str) -> None:
         """Give a new site the snapshot of an empty log, so that decisions can name it."""
         ensure_snapshot(self.store.site(site), self.site_settings)
+
+    @cached_property
+    def media(self) -> MediaStore:
+        """The pictures of all sites.
+
+        Raises:
+            SettingsError: if the settings name a place that cannot be used.
+        """
+        return media_store(self.settings.media_url, self.settings.media_path)
 
     # -- learning
 

@@ -138,6 +138,14 @@ class Api:
     def put(self, path: str, body: Any, **headers: str) -> TestResponse:
         return self.client.put(path, json=body, headers=self._edit(headers))
 
+    def edit(self, path: str, body: Any, **headers: str) -> TestResponse:
+        """POST with an editor's key."""
+        return self.client.post(path, json=body, headers=self._edit(headers))
+
+    def upload(self, data: bytes, **headers: str) -> TestResponse:
+        """Upload a picture with an editor's key."""
+        return self.client.post("/v1/media", data=data, headers=self._edit(headers))
+
     def delete(self, path: str, **headers: str) -> TestResponse:
         return self.client.delete(path, headers=self._edit(headers))
 
@@ -229,7 +237,7 @@ def clock() -> Clock:
 def services(clock: Clock, tmp_path: Path) -> Iterator[Services]:
     """Services on a store in memory, with CATALOG in the site ``main`` and a first snapshot."""
     services = Services(
-        ServiceSettings(config_dir=str(tmp_path)),
+        ServiceSettings(config_dir=str(tmp_path), data_dir=str(tmp_path / "data")),
         MemoryStore(clock=clock),
         clock=clock,
         entropy=random.Random(7).randbytes,

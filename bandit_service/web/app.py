@@ -19,6 +19,7 @@ from bandit_service.web.desk.blueprint import Desk, is_desk, nothing_there
 from bandit_service.web.headers import secure
 from bandit_service.web.hot import HotPath
 from bandit_service.web.limits import Limits
+from bandit_service.web.media import media
 from bandit_service.web.metrics import Metrics
 from bandit_service.web.openapi import document
 from bandit_service.web.routes import Health
@@ -38,6 +39,7 @@ def create_app(services: Services) -> Flask:
     limits = Limits(services.settings)
     services.pressure.report_to(metrics.pressure)
     app.register_blueprint(management(services, limits.management))
+    app.register_blueprint(media(services, limits))
     app.register_blueprint(_operations(services, metrics))
     desk = Desk(services, limits)
     app.register_blueprint(desk.blueprint())

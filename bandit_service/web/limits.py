@@ -146,6 +146,7 @@ class Limits:
         self._allowances = allowances_at(url, store_identity(settings, url))
         self._workers = settings.worker_count
         self.management = self.of(settings.management_rate, "management_rate")
+        self.media = self.of(settings.media_rate, "media_rate")
         self.events = self.of(settings.events_rate, "events_rate")
 
     def of(self, rate: str, name: str) -> Limiter:
