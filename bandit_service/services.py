@@ -37,6 +37,7 @@ from bandit_service.folds.learner import SiteLearner, publish
 from bandit_service.media.store import MediaStore, media_store
 from bandit_service.policy.settings import SiteSettings, read_settings
 from bandit_service.policy.snapshot import genesis
+from bandit_service.reporting.reader import Reports
 from bandit_service.runtime import now_ms
 from bandit_service.serving.crawlers import crawlers_in
 from bandit_service.serving.editing import CatalogEditor
@@ -264,6 +265,12 @@ class Services:
     def editor(self, site: str, *, by: str) -> CatalogEditor:
         """Changes to a site's catalog on behalf of ``by``."""
         return CatalogEditor(self.store.site(check_site(site)), by=by, clock=self.clock)
+
+    def reports(self, site: str) -> Reports:
+        """The reports of a site, with the catalog as this process sees it."""
+        view = self.view(check_site(site))
+        catalog = {name: shelf.placement for name, shelf in view.shelves.items()}
+        return Reports(view.store, catalog)
 
     def seed(self, site: str) -> int:
         """Fill a site that has no catalog from ``catalog.toml``; how many placements that made."""

@@ -46,6 +46,11 @@ class CatalogHistory:
                 return kept.placement
         return None
 
+    def latest(self, placement_id: str) -> Placement | None:
+        """A placement as it is, or None if it was never logged."""
+        revisions = self._kept.get(placement_id)
+        return revisions[-1].placement if revisions else None
+
     def dump(self) -> list[Kept]:
         """The state as plain data, oldest revision of each placement first."""
         return [kept for revisions in self._kept.values() for kept in revisions]

@@ -30,7 +30,7 @@ from bandit_service.folds.site import SiteFold
 from bandit_service.policy.settings import SiteSettings, differences
 from bandit_service.policy.snapshot import Snapshot, SnapshotName
 from bandit_service.reporting.visitors import VisitorMemory
-from bandit_service.storage.ports import Head, Log, Publication, Published, SiteStore
+from bandit_service.storage.ports import Head, Log, Publication, Published, Report, SiteStore
 
 log = structlog.get_logger(__name__)
 
@@ -136,8 +136,7 @@ class SiteLearner:
             self._resume()
             return
         snapshot = self.fold.snapshot()
-        checkpoint = self.fold.checkpoint(snapshot) if due else None
-        answer = self._publish(snapshot, checkpoint, self._generation)
+        answer = self._publish(snapshot, self._generation, due=due)
         self._published_at = self._clock()
         if due:
             cost = self._published_at - now
@@ -166,20 +165,22 @@ class SiteLearner:
         log.warning("log_was_set_back", site=self._store.site, read_to=str(last))
         return False
 
-    def _publish(self, snapshot: Snapshot, checkpoint: bytes | None, replaces: int) -> Published:
+    def _publish(self, snapshot: Snapshot, replaces: int, *, due: bool) -> Published:
+        """Publish a snapshot; where a checkpoint is ``due``, with that and what was counted."""
         answer = publish(
             self._store,
             snapshot,
             generation=max(1, replaces),
             replaces=replaces,
-            checkpoint=checkpoint,
-            report=None if checkpoint is None else msgspec.json.encode(self.fold.report()),
+            checkpoint=self.fold.checkpoint(snapshot) if due else None,
+            report=self.fold.report() if due else None,
         )
         if answer == "published":
             self._generation = max(1, replaces)
             self._published_lessons = self.fold.trainer.lessons
-            if checkpoint is not None:
+            if due:
                 self._checkpointed = self.fold.position
+                self.fold.counters.published()
         return answer
 
     def _resume(self) -> None:
@@ -208,11 +209,11 @@ class SiteLearner:
             )
 
     def _restored(self) -> SiteFold | None:
-        data = self._store.checkpoint()
-        if data is None:
+        resumed = self._store.resumed()
+        if resumed is None:
             return None
         try:
-            return SiteFold.restore(data)
+            return SiteFold.restore(resumed)
         except SnapshotError as exc:
             log.warning("checkpoint_refused", site=self._store.site, error=exc.message)
             return None
@@ -228,7 +229,7 @@ def publish(
     generation: int,
     replaces: int,
     checkpoint: bytes | None,
-    report: bytes | None,
+    report: Report | None,
 ) -> Published:
     """Hand a snapshot to serving. See ``SiteStore.publish``."""
     head = Head(snapshot.name, snapshot.position, generation)

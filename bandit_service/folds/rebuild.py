@@ -14,8 +14,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-import msgspec
-
 from bandit_service.archive.history import History
 from bandit_service.errors import Conflict
 from bandit_service.events.entries import START, Position, decode
@@ -61,7 +59,7 @@ def rebuild(
             generation=replaces + 1,
             replaces=replaces,
             checkpoint=fold.checkpoint(snapshot),
-            report=msgspec.json.encode(fold.report()),
+            report=fold.report(),
         )
     finally:
         fold.close()

@@ -6,8 +6,12 @@ damaged, or learning is not the function of the log that it must be. Compared ar
 
 - every snapshot that is still in the store and was learned under these settings, the one that
   serves among them: name and bytes, as the fold passes its position;
-- the counters and the counts of the join, as of the last checkpoint;
+- the counters of every placement, the days of the site and the counts of the join, as of the last
+  checkpoint;
 - the checkpoint's open decisions and catalog, which what is learned next depends on.
+
+Not compared are placements in short: they follow from the counters, and every learner that begins
+makes them again.
 
 The log is read once. Nothing is written. Learning may go on meanwhile: what is compared is what
 the store had when this began, and a snapshot that has made room since is compared by its name.
@@ -19,21 +23,21 @@ they were learned: then snapshots of before differ, until a rebuild has learned 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
-from bandit_service.errors import NotFound, SnapshotError
+from bandit_service.errors import NotFound
 from bandit_service.events.entries import START, Position, decode
 from bandit_service.folds.learner import BATCH, KEEP_SNAPSHOTS, stored_settings
 from bandit_service.folds.rebuild import Progress
 from bandit_service.folds.site import FoldState, SiteFold
+from bandit_service.outcomes.join import JoinCounts
 from bandit_service.policy.snapshot import Checkpoint, SnapshotName, load_checkpoint
-from bandit_service.reporting.counters import ReportState
-from bandit_service.storage.ports import Head, Log, SiteStore, entries_of
-
-_LOOKS: Final = 20
-"""How often to look for a checkpoint and a report that were published together."""
+from bandit_service.reporting.counters import Parts
+from bandit_service.reporting.stored import StoredSeries, StoredSite, StoredSums
+from bandit_service.reporting.stored import decode as stored
+from bandit_service.storage.ports import Head, Log, Resumed, SiteStore, entries_of
 
 
 class Check(NamedTuple):
@@ -78,7 +82,8 @@ class _Recorded(NamedTuple):
     snapshots: dict[Position, list[str]]
     """Names by position, those of the settings that serve."""
     checkpoint: Checkpoint[FoldState] | None
-    report: ReportState | None
+    resumed: Resumed | None
+    """The checkpoint's bytes, and what was counted by then."""
 
 
 def replay(
@@ -129,15 +134,17 @@ class _Comparing:
         self._store = store
         self._snapshots = dict(recorded.snapshots)
         self._checkpoint = recorded.checkpoint
-        self._report = recorded.report
+        self._resumed = recorded.resumed
 
     def look(self, fold: SiteFold) -> None:
         """Compare, if anything was recorded here."""
         for name in self._snapshots.pop(fold.position, []):
             self.checks.append(self._snapshot(name, fold))
-        checkpoint = self._checkpoint
-        if checkpoint is not None and checkpoint.snapshot.position == fold.position:
-            self.checks += _states(checkpoint.state, self._report, fold)
+        checkpoint, resumed = self._checkpoint, self._resumed
+        if checkpoint is None or resumed is None:
+            return
+        if checkpoint.snapshot.position == fold.position:
+            self.checks += _states(checkpoint.state, resumed, fold)
             self._checkpoint = None
 
     def never_reached(self) -> Iterator[Check]:
@@ -175,45 +182,26 @@ def _recorded(store: SiteStore, limit: int) -> _Recorded:
     by_position: dict[Position, list[str]] = {}
     for name in chosen[: max(1, limit)]:
         by_position.setdefault(name.position, []).append(str(name))
-    checkpoint, report = _checkpointed(store)
+    resumed = store.resumed()
+    checkpoint = None if resumed is None else load_checkpoint(resumed.checkpoint, FoldState)
     if checkpoint is not None and checkpoint.snapshot.position > head.position:
-        checkpoint, report = None, None  # published since: what serves now is not what was read
-    return _Recorded(head, by_position, checkpoint, report)
+        checkpoint = None  # published since: what serves now is not what was read
+    return _Recorded(head, by_position, checkpoint, resumed)
 
 
-def _checkpointed(store: SiteStore) -> tuple[Checkpoint[FoldState] | None, ReportState | None]:
-    """The checkpoint and the counters that were published with it."""
-    for _ in range(_LOOKS):
-        before = store.checkpoint()
-        report = store.report()
-        if store.checkpoint() == before:
-            break
-    else:
-        raise SnapshotError(
-            "checkpoints follow each other too fast to be compared", hint="try again"
-        )
-    checkpoint = None if before is None else load_checkpoint(before, FoldState)
-    return checkpoint, None if report is None else _decoded(report)
-
-
-def _decoded(report: bytes) -> ReportState:
-    try:
-        return msgspec.json.decode(report, type=ReportState)
-    except msgspec.MsgspecError as exc:
-        raise SnapshotError(
-            f"the counters in the store cannot be read: {exc}",
-            hint="rebuild them from the log: bandit-service rebuild",
-        ) from exc
-
-
-def _states(recorded: FoldState, report: ReportState | None, fold: SiteFold) -> Iterator[Check]:
-    derived = fold.report()
-    at = f"at {fold.position}"
-    if report is not None:
-        yield _counters(f"counters {at}", report, derived)
-        yield _counts(f"counts of outcomes {at}", report, derived)
-    yield _counters(f"counters of the checkpoint {at}", recorded.counters, derived)
-    yield _counts(f"counts of outcomes of the checkpoint {at}", recorded.counters, derived)
+def _states(recorded: FoldState, resumed: Resumed, fold: SiteFold) -> Iterator[Check]:
+    parts, at = fold.counters.parts(), f"at {fold.position}"
+    derived = fold.counters.dump(fold.join.counts)
+    yield _counters(f"counters {at}", Parts(resumed.sums, resumed.series), parts)
+    if resumed.site is not None:
+        yield from _site(at, stored(resumed.site, StoredSite), derived.site)
+    yield from _site(f"of the checkpoint {at}", recorded.counters.site, derived.site)
+    same = recorded.counters.digests == derived.digests
+    yield Check(
+        f"counters of the checkpoint {at}",
+        same,
+        f"{len(derived.digests)} placements" if same else "it was made with others",
+    )
     same = _open(recorded) == _open(FoldState(fold.join.dump(), fold.history.dump(), derived))
     yield Check(
         f"open decisions {at}",
@@ -228,23 +216,62 @@ def _states(recorded: FoldState, report: ReportState | None, fold: SiteFold) -> 
     )
 
 
-def _counters(what: str, recorded: ReportState, derived: ReportState) -> Check:
-    ours, theirs = dict(derived.cells), dict(recorded.cells)
-    apart = [key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)]
+def _counters(what: str, recorded: Parts, derived: Parts) -> Check:
+    placements = {**derived.sums, **recorded.sums}
+    apart = [
+        name
+        for name in placements
+        if recorded.sums.get(name) != derived.sums.get(name)
+        or recorded.series.get(name) != derived.series.get(name)
+    ]
     if not apart:
-        units = sum(cell.n for cell in ours.values())
-        return _agrees(what, f"{len(ours)} cells, {units} units")
-    key = apart[0]
-    return _differs(
-        what,
-        f"{len(apart)} of {len({**ours, **theirs})} cells differ; {key.arm} of {key.placement} for "
-        f"{key.persona}: the log makes {ours.get(key)}, the store has {theirs.get(key)}",
+        return _agrees(what, f"{len(placements)} placements")
+    said = _first_difference(apart[0], recorded, derived)
+    return _differs(what, f"{len(apart)} of {len(placements)} placements differ; {said}")
+
+
+def _first_difference(name: str, recorded: Parts, derived: Parts) -> str:
+    """What differs in a placement, in words."""
+    if name not in derived.sums:
+        return f"the log has nothing of {name!r}"
+    if name not in recorded.sums:
+        return f"the store has nothing of {name!r}"
+    ours, theirs = (_rows(parts.sums[name]) for parts in (derived, recorded))
+    for key in {**ours, **theirs}:
+        if ours.get(key) != theirs.get(key):
+            _, arm, persona = key
+            return (
+                f"{arm} of {name} for {persona}: the log makes {ours.get(key)}, "
+                f"the store has {theirs.get(key)}"
+            )
+    if recorded.sums[name] != derived.sums[name]:
+        return f"{name}: what its rows are of"
+    stored(recorded.series.get(name, b""), StoredSeries)
+    return f"{name}: what it showed and earned over time"
+
+
+def _rows(data: bytes) -> dict[tuple[int, str, str], list[float]]:
+    """Rows by line-up, variant and persona."""
+    sums = stored(data, StoredSums)
+    keys, rows = sums.key_array().tolist(), sums.row_array().tolist()
+    return {
+        (lineup, sums.arms[arm], sums.personas[persona]): row
+        for (lineup, arm, persona), row in zip(keys, rows, strict=True)
+    }
+
+
+def _site(where: str, recorded: StoredSite, derived: StoredSite) -> Iterator[Check]:
+    yield _counts(f"counts of outcomes {where}", recorded.join, derived.join)
+    same = (recorded.days, recorded.clock) == (derived.days, derived.clock)
+    yield Check(
+        f"days {where}",
+        same,
+        f"{len(derived.days)} days" if same else "the log makes other ones",
     )
 
 
-def _counts(what: str, recorded: ReportState, derived: ReportState) -> Check:
-    ours = msgspec.structs.asdict(derived.join)
-    theirs = msgspec.structs.asdict(recorded.join)
+def _counts(what: str, recorded: JoinCounts, derived: JoinCounts) -> Check:
+    ours, theirs = msgspec.structs.asdict(derived), msgspec.structs.asdict(recorded)
     apart = [name for name in ours if ours[name] != theirs[name]]
     if not apart:
         return _agrees(what, ", ".join(f"{n} {name}" for name, n in ours.items() if n))
@@ -257,4 +284,4 @@ def _open(state: FoldState) -> tuple[object, ...]:
     join = state.join
     views = [(name, join.units[n], at) for name, n, at in join.views]
     remembered = [(name, join.units[n], at) for name, n, at in join.remembered]
-    return views, remembered, join.memory, join.early, join.clock
+    return views, remembered, join.memory, join.early, join.clock, state.counters.waiting

@@ -2,7 +2,7 @@
 
     entry ──▶ catalog history
           └─▶ join ──units, outcomes──▶ trainer
-                            └──▶ counters
+                            └─────────▶ counters
 
 The state after a log is a function of (settings, log); stopping anywhere, dumping, restoring and
 going on gives the same state and the same snapshots, to the byte. This is what makes crashes,
@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from bandit_service.events.catalog_history import CatalogHistory, Kept
-from bandit_service.events.entries import START, Entry, Position
+from bandit_service.events.entries import START, Entry, PlacementChanged, Position, came
 from bandit_service.learning.trainer import Trainer
 from bandit_service.outcomes.join import Join, JoinState, Outcome
 from bandit_service.policy.settings import SiteSettings, canonical
@@ -26,7 +26,8 @@ from bandit_service.policy.snapshot import (
     dump_checkpoint,
     load_checkpoint,
 )
-from bandit_service.reporting.counters import Counters, ReportState
+from bandit_service.reporting.counters import Counters, Parts, StoredCounters
+from bandit_service.storage.ports import Report, Resumed
 
 _SLACK_MS: Final = 3_600_000
 """How far behind the catalog a serving process may be, in ms: as long as an outage may last."""
@@ -43,7 +44,7 @@ class FoldState(msgspec.Struct, frozen=True):
 
     join: JoinState
     history: list[Kept]
-    counters: ReportState
+    counters: StoredCounters
 
 
 class SiteFold:
@@ -55,22 +56,22 @@ class SiteFold:
         self.position = START
         self.join = Join(settings.rewards)
         self.history = empty_history(settings)
-        self.counters = Counters()
+        self.counters = Counters(self.history)
         self.trainer = Trainer(settings, self.history)
 
     @classmethod
-    def restore(cls, data: bytes) -> SiteFold:
-        """The fold that ``checkpoint`` kept.
+    def restore(cls, resumed: Resumed) -> SiteFold:
+        """The fold whose ``checkpoint`` and ``report`` were published.
 
         Raises:
-            SnapshotError: if the bytes are damaged or of another version.
+            SnapshotError: if they are damaged, of another version, or not of one publication.
         """
-        kept = load_checkpoint(data, FoldState)
+        kept = load_checkpoint(resumed.checkpoint, FoldState)
         fold = cls(kept.snapshot.settings)
         fold.position = kept.snapshot.position
         fold.join.restore(kept.state.join)
         fold.history.restore(kept.state.history)
-        fold.counters.cells = dict(kept.state.counters.cells)
+        fold.counters.restore(kept.state.counters, Parts(resumed.sums, resumed.series))
         fold.trainer.close()
         fold.trainer = Trainer(
             fold.settings,
@@ -84,12 +85,16 @@ class SiteFold:
         """Take in the next entry; returns the outcomes that it closed."""
         self.position = position
         self.history.apply(position, entry)
+        self.counters.passed(position.ms)
+        if isinstance(entry, PlacementChanged):
+            self.counters.edited(entry.placement.id)
         outcomes = self.join.apply(position, entry)
         if self.join.opened is not None:
             self.trainer.show(self.join.opened)
+            self.counters.open(self.join.opened, came(position, entry).ms)
         for outcome in outcomes:
             self.trainer.learn(outcome)
-            self.counters.count(outcome)
+            self.counters.close(outcome)
         return outcomes
 
     def snapshot(self) -> Snapshot:
@@ -101,13 +106,14 @@ class SiteFold:
             model=self.trainer.save(),
         )
 
-    def report(self) -> ReportState:
-        """The counters, as of now."""
-        return ReportState(list(self.counters.cells.items()), self.join.counts)
+    def report(self) -> Report:
+        """What was counted, as of now: of placements, what changed since ``counters.published``."""
+        return self.counters.report(self.join.counts)
 
     def checkpoint(self, snapshot: Snapshot) -> bytes:
-        """The whole state as one value; ``snapshot`` is what ``snapshot()`` just gave."""
-        state = FoldState(self.join.dump(), self.history.dump(), self.report())
+        """The state, to be published with ``report``; ``snapshot`` is what ``snapshot()`` gave."""
+        counters = self.counters.dump(self.join.counts)
+        state = FoldState(self.join.dump(), self.history.dump(), counters)
         return dump_checkpoint(Checkpoint(snapshot=snapshot, state=state))
 
     def close(self) -> None:

@@ -1,176 +1,295 @@
-"""Outcomes counted by placement, arm, persona and arm of the experiment (policy or holdout).
+"""The fold that counts a site: its placements, and its days.
 
-The fold adds; ``summary`` reads. Every rate comes with the number of units behind it and an
-interval; these are plain means of units drawn alike, so the effective sample size is the count and
-the largest weight is 1, and both are stated.
+Each placement is counted by itself (``placement_sums``), so that only those that changed since the
+last publication are encoded and written again. What is not settled yet goes into the checkpoint,
+with a digest of every placement's sums: a learner that resumes takes the sums from the store, and
+refuses them unless they are those that the checkpoint was made with.
 
-Interval: Wilson (1927) where all rewards are 0 or 1; else the normal approximation around the mean.
+*Bounds.* Who holds a website's key can send candidates with a request, under names of placements
+and variants that never come again. The rows of such requests are bounded apart from those of the
+catalog, which editors keep; beyond the bounds units are counted together, by persona, under the
+placement and variant OTHERS.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Final, NamedTuple
 
 import msgspec
 
+from bandit_service.catalog.model import Placement
+from bandit_service.errors import SnapshotError
+from bandit_service.events.catalog_history import CatalogHistory
+from bandit_service.events.entries import Decision
 from bandit_service.outcomes.join import JoinCounts, Outcome
+from bandit_service.reporting.placement_sums import Candidates, PlacementSums, Unit
+from bandit_service.reporting.series import DAY_MS, DAYS
+from bandit_service.reporting.stored import (
+    FORMAT,
+    Day,
+    StoredSeries,
+    StoredSite,
+    StoredSums,
+    decode,
+    encode,
+)
+from bandit_service.reporting.summary import summarised
+from bandit_service.storage.ports import Report
 
-MAX_CELLS: Final = 100_000
-"""Cells of one site: whoever holds a website's key can name placements and variants at will."""
-OTHERS: Final = "*"
-"""Placement and arm of what came after the last cell was taken."""
-Z95: Final = 1.959963984540054
-"""Two-sided 95 % quantile of the normal distribution."""
-
-
-class Cell(msgspec.Struct):
-    """Sums over the units of one cell."""
-
-    n: int = 0
-    views: int = 0
-    reward: float = 0.0
-    reward_squared: float = 0.0
-    binary: bool = True
-    """Whether every reward so far was 0 or 1."""
-
-    def add(self, reward: float, views: int) -> None:
-        """Count one unit."""
-        self.n += 1
-        self.views += views
-        self.reward += reward
-        self.reward_squared += reward * reward
-        self.binary = self.binary and reward in (0.0, 1.0)
-
-    def __add__(self, other: Cell) -> Cell:
-        """The cell of both cells' units together."""
-        return Cell(
-            self.n + other.n,
-            self.views + other.views,
-            self.reward + other.reward,
-            self.reward_squared + other.reward_squared,
-            self.binary and other.binary,
-        )
+MAX_ROWS: Final = 400_000
+"""Rows of a site's catalog: 500 placements of 100 variants and 5 personas, and more."""
+MAX_SENT_ROWS: Final = 40_000
+"""Rows of candidates that came with requests."""
+MAX_SENT: Final = 2_000
+"""Placements that are in no catalog."""
+OTHERS: Final = ""
+"""Placement and variant of what came beyond the bounds; nothing can be called so."""
 
 
-class CellKey(msgspec.Struct, frozen=True, array_like=True):
-    """What a cell counts."""
+class StoredCounters(msgspec.Struct, frozen=True):
+    """What a checkpoint keeps of the counters, beside the sums in the store."""
 
-    placement: str
-    arm: str
-    persona: str
-    holdout: bool
-
-
-class Estimate(msgspec.Struct, frozen=True, kw_only=True):
-    """A mean reward, and what one needs to doubt it. ``low`` to ``high`` is a 95 % interval."""
-
-    rate: float | None
-    low: float | None
-    high: float | None
-    n: int
-    effective_n: float
-    largest_weight: float
+    site: StoredSite
+    digests: dict[str, bytes]
+    """Of the sums and series of every placement."""
+    waiting: dict[str, list[Unit]]
+    """The units that are not settled, by placement."""
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of a report: a group of units, under the policy and in the holdout."""
+class Parts(NamedTuple):
+    """What the store keeps of each placement, by name."""
 
-    group: str
-    views: int
-    policy: Estimate
-    holdout: Estimate
-
-
-class ReportState(msgspec.Struct, frozen=True):
-    """The counters as plain data, as checkpoints and the store keep them."""
-
-    cells: list[tuple[CellKey, Cell]]
-    join: JoinCounts
+    sums: Mapping[str, bytes]
+    series: Mapping[str, bytes]
 
 
 class Counters:
-    """The fold."""
+    """The fold. ``history`` is the catalog, which the caller keeps in step with the log."""
 
-    def __init__(self) -> None:
+    def __init__(self, history: CatalogHistory) -> None:
         """Nothing counted yet."""
-        self.cells: dict[CellKey, Cell] = {}
+        self._history = history
+        self._places: dict[str, PlacementSums] = {}
+        self._sent: set[str] = set()
+        """Those of the placements that are in no catalog."""
+        self._waiting: dict[str, tuple[str, Unit]] = {}
+        """Placement and unit, by decision."""
+        self._rows = 0
+        self._mixed = 0
+        """Those of the rows that count as sent."""
+        self._days: dict[int, Day] = {}
+        self._clock = 0
+        self._digests: dict[str, bytes] = {}
+        self._changed: set[str] = set()
+        """Placements whose sums are not those of the last publication."""
+        self._outdated: set[str] = set()
+        """Placements whose summary is not."""
+        self._whole = True
+        """Whether the store may have sums that are not of this fold."""
+        self._encoded: dict[str, tuple[bytes, bytes]] = {}
+        """Sums and series of what changed, once they were asked for."""
 
-    def count(self, outcome: Outcome) -> None:
-        """Count one outcome; censored ones were not seen by anyone and do not count."""
-        if outcome.kind == "censored":
+    # -- the log
+
+    def passed(self, ms: int) -> None:
+        """Note how late it is by the log's clock."""
+        self._clock = max(self._clock, ms)
+
+    def edited(self, placement: str) -> None:
+        """Note that a placement was edited: what is live in it is part of its summary."""
+        self._sent.discard(placement)
+        if placement in self._places:
+            self._outdated.add(placement)
+
+    def open(self, decision: Decision, at: int) -> None:
+        """Count a unit that a decision opened ``at`` (ms)."""
+        name, candidates = self._find(decision)
+        probabilities, chosen = decision.probabilities, decision.chosen
+        if name == OTHERS:
+            probabilities, chosen = [decision.propensity], 0
+        half = half_of(decision.visitor or decision.id)
+        unit = Unit(decision.id, candidates, probabilities, chosen, decision.holdout, half, at)
+        self._places[name].open(unit)
+        self._waiting[unit.id] = (name, unit)
+        self._touch(name)
+        if (day := self._day(at)) is not None:
+            day.shown += 1
+
+    def close(self, outcome: Outcome) -> None:
+        """Count how a unit closed."""
+        name, unit = self._waiting.pop(outcome.decision.id)
+        settled = self._places[name].close(unit, outcome)
+        self._touch(name)
+        if not unit.views and (day := self._day(unit.at)) is not None:
+            day.shown -= 1
+        for one in settled:
+            self._settle(one)
+
+    def _settle(self, unit: Unit) -> None:
+        day = self._day(unit.at)
+        if day is None:
             return
-        decision = outcome.decision
-        key = CellKey(decision.placement, decision.arm, decision.persona, decision.holdout)
-        cell = self.cells.get(key)
-        if cell is None:
-            if len(self.cells) >= MAX_CELLS:
-                key = CellKey(OTHERS, OTHERS, decision.persona, decision.holdout)
-            cell = self.cells.setdefault(key, Cell())
-        cell.add(outcome.reward, outcome.views)
-
-
-def estimate(cell: Cell) -> Estimate:
-    """The mean reward of a cell with its 95 % interval."""
-    if cell.n == 0:
-        return Estimate(rate=None, low=None, high=None, n=0, effective_n=0.0, largest_weight=0.0)
-    mean = cell.reward / cell.n
-    low, high = _interval(cell, mean)
-    return Estimate(
-        rate=mean, low=low, high=high, n=cell.n, effective_n=float(cell.n), largest_weight=1.0
-    )
-
-
-def by_persona(cells: Iterable[tuple[CellKey, Cell]]) -> list[Row]:
-    """A row for each persona, over all placements."""
-    return _rows((key.persona, key, cell) for key, cell in cells)
-
-
-def by_variant(cells: Iterable[tuple[CellKey, Cell]], placement: str) -> list[Row]:
-    """A row for each arm of a placement, over all personas."""
-    return _rows((key.arm, key, cell) for key, cell in cells if key.placement == placement)
-
-
-def by_variant_and_persona(cells: Iterable[tuple[CellKey, Cell]], placement: str) -> list[Row]:
-    """A row for each arm and persona of a placement; the group is ``arm persona``."""
-    return _rows(
-        (f"{key.arm} {key.persona}", key, cell) for key, cell in cells if key.placement == placement
-    )
-
-
-def _rows(grouped: Iterable[tuple[str, CellKey, Cell]]) -> list[Row]:
-    groups: dict[str, tuple[Cell, Cell]] = {}
-    for group, key, cell in grouped:
-        policy, holdout = groups.get(group, (Cell(), Cell()))
-        if key.holdout:
-            groups[group] = (policy, holdout + cell)
+        if unit.holdout:
+            day.holdout_n += 1
+            day.holdout_r += unit.reward
         else:
-            groups[group] = (policy + cell, holdout)
-    return [
-        Row(
-            group=group,
-            views=policy.views + holdout.views,
-            policy=estimate(policy),
-            holdout=estimate(holdout),
+            day.policy_n += 1
+            day.policy_r += unit.reward
+
+    def _touch(self, name: str) -> None:
+        self._changed.add(name)
+        self._outdated.add(name)
+        self._encoded.pop(name, None)
+
+    def _day(self, at: int) -> Day | None:
+        """The day of a time (ms); None if it is let go."""
+        number = at // DAY_MS
+        found = self._days.get(number)
+        if found is None:
+            newest = max(self._days, default=number)
+            if number <= newest - DAYS:
+                return None
+            found = self._days[number] = Day()
+            for old in [day for day in self._days if day <= number - DAYS]:
+                del self._days[old]
+        return found
+
+    # -- places
+
+    def _find(self, decision: Decision) -> tuple[str, Candidates]:
+        """The placement that a unit counts towards, and its candidates there."""
+        asked = self._asked(decision)
+        name, persona, arms = decision.placement, decision.persona, decision.arms
+        if not self._admitted(name):
+            name, arms, asked = OTHERS, [OTHERS], None
+        room = MAX_SENT_ROWS - self._mixed if asked is None else MAX_ROWS - self._rows
+        known = self._places.get(name)
+        if room < len(arms):
+            new = len(arms) if known is None else known.new_rows(persona, arms, asked, decision.at)
+            if new > room:
+                name, arms, asked = OTHERS, [OTHERS], None
+        place = self._place(name)
+        rows, mixed = len(place), place.mixed
+        candidates = place.candidates(persona, arms, asked, decision.at)
+        self._rows += len(place) - rows
+        self._mixed += place.mixed - mixed
+        return name, candidates
+
+    def _asked(self, decision: Decision) -> Placement | None:
+        """What the candidates of a decision are of; None if they came with the request."""
+        if decision.inline is not None:
+            return None
+        return self._history.placement(decision.placement, decision.revision)
+
+    def _admitted(self, name: str) -> bool:
+        """Whether a placement has sums of its own, or may."""
+        if name in self._places or self._history.latest(name) is not None:
+            return True
+        return len(self._sent) < MAX_SENT
+
+    def _place(self, name: str) -> PlacementSums:
+        found = self._places.get(name)
+        if found is None:
+            found = self._places[name] = PlacementSums()
+            if self._history.latest(name) is None:
+                self._sent.add(name)
+        return found
+
+    # -- stored
+
+    def report(self, join: JoinCounts) -> Report:
+        """What is to be published: what changed since ``published``, or all."""
+        parts = {name: self._parts_of(name) for name in self._among(self._changed)}
+        return Report(
+            site=encode(self._site(join)),
+            summaries={name: self._summary(name) for name in self._among(self._outdated)},
+            sums={name: sums for name, (sums, _) in parts.items()},
+            series={name: series for name, (_, series) in parts.items()},
+            whole=self._whole,
         )
-        for group, (policy, holdout) in sorted(groups.items())
-    ]
+
+    def published(self) -> None:
+        """Note that the store has what ``report`` just gave."""
+        self._whole = False
+        self._changed.clear()
+        self._outdated.clear()
+        self._encoded.clear()
+
+    def parts(self) -> Parts:
+        """The sums and series of every placement, as they are published."""
+        parts = {name: _encoded(place) for name, place in self._places.items()}
+        return Parts(
+            {name: sums for name, (sums, _) in parts.items()},
+            {name: series for name, (_, series) in parts.items()},
+        )
+
+    def dump(self, join: JoinCounts) -> StoredCounters:
+        """What a checkpoint keeps; the sums are in the ``report`` that goes with it."""
+        for name in self._among(self._changed):
+            self._digests[name] = _digest(*self._parts_of(name))
+        waiting = {name: place.waiting() for name, place in self._places.items()}
+        return StoredCounters(
+            self._site(join),
+            self._digests,
+            {name: units for name, units in waiting.items() if units},
+        )
+
+    def restore(self, state: StoredCounters, parts: Parts) -> None:
+        """Continue from what ``dump`` gave and the store has.
+
+        Raises:
+            SnapshotError: if the store's sums are not those that the checkpoint was made with.
+        """
+        for name, digest in state.digests.items():
+            sums, series = parts.sums.get(name, b""), parts.series.get(name, b"")
+            if _digest(sums, series) != digest:
+                raise SnapshotError(
+                    f"the counters of placement {name!r} are not those of the checkpoint",
+                    hint="rebuild them from the log: bandit-service rebuild",
+                )
+            place, units = self._place(name), state.waiting.get(name, [])
+            place.restore(decode(sums, StoredSums), decode(series, StoredSeries), units)
+            self._rows += len(place)
+            self._mixed += place.mixed
+            self._waiting.update((unit.id, (name, unit)) for unit in units if not unit.closed)
+        self._digests = state.digests
+        self._days, self._clock = state.site.days, state.site.clock
+        self._whole = False
+        self._outdated = set(self._places)  # a summary is as this version makes it
+
+    def _among(self, names: set[str]) -> list[str]:
+        """Those of the placements, in the order in which they came."""
+        return [name for name in self._places if name in names]
+
+    def _parts_of(self, name: str) -> tuple[bytes, bytes]:
+        found = self._encoded.get(name)
+        if found is None:
+            found = self._encoded[name] = _encoded(self._places[name])
+        return found
+
+    def _summary(self, name: str) -> bytes:
+        place, placement = self._places[name], self._history.latest(name)
+        live = (
+            ()
+            if placement is None
+            else tuple(variant.arm for variant in placement.live(self._clock))
+        )
+        return encode(summarised(place.sums(), place.shown_by_hour(), live))
+
+    def _site(self, join: JoinCounts) -> StoredSite:
+        return StoredSite(FORMAT, self._clock, join, dict(sorted(self._days.items())))
 
 
-def _interval(cell: Cell, mean: float) -> tuple[float | None, float | None]:
-    return _wilson(mean, cell.n) if cell.binary else _normal(cell, mean)
+def half_of(visitor: str) -> int:
+    """The half of the visitors that a pseudonym is of, 0 or 1: a coin that no draw depends on."""
+    return blake2b(visitor.encode("utf-8", "surrogatepass"), digest_size=1).digest()[0] & 1
 
 
-def _wilson(rate: float, n: int) -> tuple[float, float]:
-    centre = (rate + Z95**2 / (2 * n)) / (1 + Z95**2 / n)
-    half = Z95 / (1 + Z95**2 / n) * math.sqrt(rate * (1 - rate) / n + Z95**2 / (4 * n * n))
-    return max(0.0, centre - half), min(1.0, centre + half)
+def _encoded(place: PlacementSums) -> tuple[bytes, bytes]:
+    return encode(place.sums()), encode(place.series())
 
 
-def _normal(cell: Cell, mean: float) -> tuple[float | None, float | None]:
-    if cell.n < 2:
-        return None, None
-    variance = max(0.0, cell.reward_squared - cell.n * mean * mean) / (cell.n - 1)
-    half = Z95 * math.sqrt(variance / cell.n)
-    return mean - half, mean + half
+def _digest(sums: bytes, series: bytes) -> bytes:
+    return blake2b(len(sums).to_bytes(8, "big") + sums + series, digest_size=8).digest()

@@ -24,6 +24,8 @@ from bandit_service.storage.ports import (
     Publication,
     Published,
     Pulse,
+    Report,
+    Resumed,
     entries_of,
 )
 
@@ -53,6 +55,9 @@ class MemorySite:
         self._checkpoint: bytes | None = None
         self._checkpointed: Position | None = None
         self._report: bytes | None = None
+        self._summaries: dict[str, bytes] = {}
+        self._sums: dict[str, bytes] = {}
+        self._series: dict[str, bytes] = {}
         self._visits: dict[str, dict[str, bytes]] = {}
         """By visitor and placement: every decision asks for those of one visitor."""
         self._absorbed: dict[str, int] = {}
@@ -187,7 +192,7 @@ class MemorySite:
             self._snapshots[publication.head.name] = publication.snapshot
             self._settings[_settings_of(publication.head.name)] = publication.settings
             if publication.report is not None:
-                self._report = publication.report
+                self._keep(publication.report)
             if publication.checkpoint is not None:
                 self._checkpoint = publication.checkpoint
                 self._checkpointed = publication.head.position
@@ -232,9 +237,42 @@ class MemorySite:
         """See ``SiteStore.checkpoint``."""
         return self._checkpoint
 
+    def resumed(self) -> Resumed | None:
+        """See ``SiteStore.resumed``."""
+        with self._changed:
+            if self._checkpoint is None:
+                return None
+            return Resumed(self._checkpoint, self._report, dict(self._sums), dict(self._series))
+
     def report(self) -> bytes | None:
         """See ``SiteStore.report``."""
         return self._report
+
+    def summaries(self, placements: Sequence[str] | None = None) -> dict[str, bytes]:
+        """See ``SiteStore.summaries``."""
+        with self._changed:
+            kept = dict(self._summaries)
+        return kept if placements is None else {p: kept[p] for p in placements if p in kept}
+
+    def sums(self, placements: Sequence[str]) -> list[bytes | None]:
+        """See ``SiteStore.sums``."""
+        return [self._sums.get(placement) for placement in placements]
+
+    def series(self, placement: str) -> bytes | None:
+        """See ``SiteStore.series``."""
+        return self._series.get(placement)
+
+    def _keep(self, report: Report) -> None:
+        self._report = report.site
+        parts = (
+            (self._summaries, report.summaries),
+            (self._sums, report.sums),
+            (self._series, report.series),
+        )
+        for kept, changed in parts:
+            if report.whole:
+                kept.clear()
+            kept.update(changed)
 
     def visits(self, visitor: str) -> dict[str, bytes]:
         """See ``SiteStore.visits``."""

@@ -25,13 +25,36 @@ class Head(NamedTuple):
     generation: int
 
 
+class Report(NamedTuple):
+    """What was counted: of the site as a whole, and of each placement that changed."""
+
+    site: bytes
+    summaries: Mapping[str, bytes]
+    """Of placements in short."""
+    sums: Mapping[str, bytes]
+    series: Mapping[str, bytes]
+    """What placements showed and earned over time."""
+    whole: bool
+    """Whether placements that are not named here are to be forgotten."""
+
+
+class Resumed(NamedTuple):
+    """What learning resumes from, all as of one publication."""
+
+    checkpoint: bytes
+    site: bytes | None
+    sums: Mapping[str, bytes]
+    series: Mapping[str, bytes]
+    """Of every placement."""
+
+
 class Publication(NamedTuple):
-    """A snapshot to be served from now on, and a checkpoint to resume from if there is one."""
+    """A snapshot to be served from now on; what was counted and a checkpoint, or neither."""
 
     head: Head
     snapshot: bytes
     settings: bytes
-    report: bytes | None = None
+    report: Report | None = None
     checkpoint: bytes | None = None
 
 
@@ -209,10 +232,22 @@ class SiteStore(Protocol):
         """Note something else of it, if the note still is ``replaces``."""
 
     def checkpoint(self) -> bytes | None:
-        """What learning resumes from."""
+        """The checkpoint that learning resumes from."""
+
+    def resumed(self) -> Resumed | None:
+        """All that learning resumes from; None before there is a checkpoint."""
 
     def report(self) -> bytes | None:
-        """The counters as of the last publication."""
+        """What was counted of the site as a whole, as of the last publication that said."""
+
+    def summaries(self, placements: Sequence[str] | None = None) -> dict[str, bytes]:
+        """Placements in short: of those named, the ones that were counted; else all."""
+
+    def sums(self, placements: Sequence[str]) -> list[bytes | None]:
+        """What was counted of each of some placements."""
+
+    def series(self, placement: str) -> bytes | None:
+        """What a placement showed and earned over time."""
 
     def visits(self, visitor: str) -> dict[str, bytes]:
         """What is remembered of a visitor, by placement."""

@@ -41,6 +41,8 @@ from bandit_service.storage.ports import (
     Publication,
     Published,
     Pulse,
+    Report,
+    Resumed,
 )
 
 log = structlog.get_logger(__name__)
@@ -49,6 +51,11 @@ IDENTITY: Final = "bandit:identity"
 SITES: Final = "bandit:sites"
 KEYS_REVISION: Final = "bandit:keys:revision"
 """Keys that all sites have in common."""
+PUBLISHED: Final = (
+    "pulse", "snapshots", "order", "settings", "checkpoint",
+    "report", "summaries", "sums", "series", "generations",
+)  # fmt: skip
+"""Keys of a site that a publication writes."""
 _FIELD: Final = b"e"
 """The one field of a stream entry."""
 _SCANNED: Final = 1_000
@@ -80,8 +87,8 @@ class RedisSite:
         self._visitor = (prefix + "visitor:").encode()
         names = (
             "documents revisions changes history catalog log pulse "
-            "snapshots order settings checkpoint report secret absorbed mac_keys archive "
-            "generations rebuilding"
+            "snapshots order settings checkpoint report summaries sums series "
+            "secret absorbed mac_keys archive generations rebuilding"
         )
         self._key = {name: prefix + name for name in names.split()}
         self._commit = client.register_script(lua("commit"))
@@ -267,9 +274,10 @@ class RedisSite:
         """See ``SiteStore.publish``."""
         self._register()
         head = publication.head
-        names = ["pulse", "snapshots", "order", "settings", "checkpoint", "report", "generations"]
+        keys = [self._key[name] for name in PUBLISHED]
+        report = publication.report
         answer: bytes = self._publish(
-            keys=[self._key[name] for name in names],
+            keys=keys,
             args=[
                 replaces,
                 head.generation,
@@ -279,9 +287,10 @@ class RedisSite:
                 publication.snapshot,
                 head.name.split(".")[1],
                 publication.settings,
-                publication.report or b"",
+                b"" if report is None else report.site,
                 publication.checkpoint or b"",
                 keep,
+                *([] if report is None else _flat(report)),
             ],
         )
         return cast(Published, answer.decode())
@@ -329,9 +338,44 @@ class RedisSite:
         return cast("bytes | None", self._client.get(self._key["checkpoint"]))
 
     @translated
+    def resumed(self) -> Resumed | None:
+        """See ``SiteStore.resumed``."""
+        pipeline = self._client.pipeline(transaction=True)
+        pipeline.get(self._key["checkpoint"])
+        pipeline.get(self._key["report"])
+        pipeline.hgetall(self._key["sums"])
+        pipeline.hgetall(self._key["series"])
+        checkpoint, site, sums, series = pipeline.execute()
+        if checkpoint is None:
+            return None
+        return Resumed(checkpoint, site, _named(sums), _named(series))
+
+    @translated
     def report(self) -> bytes | None:
         """See ``SiteStore.report``."""
         return cast("bytes | None", self._client.get(self._key["report"]))
+
+    @translated
+    def summaries(self, placements: Sequence[str] | None = None) -> dict[str, bytes]:
+        """See ``SiteStore.summaries``."""
+        if placements is None:
+            return _named(self._client.hgetall(self._key["summaries"]))
+        if not placements:
+            return {}
+        found = self._client.hmget(self._key["summaries"], placements)
+        return {p: data for p, data in zip(placements, found, strict=True) if data is not None}
+
+    @translated
+    def sums(self, placements: Sequence[str]) -> list[bytes | None]:
+        """See ``SiteStore.sums``."""
+        if not placements:
+            return []
+        return cast("list[bytes | None]", self._client.hmget(self._key["sums"], placements))
+
+    @translated
+    def series(self, placement: str) -> bytes | None:
+        """See ``SiteStore.series``."""
+        return cast("bytes | None", self._client.hget(self._key["series"], placement))
 
     @translated
     def visits(self, visitor: str) -> dict[str, bytes]:
@@ -410,6 +454,20 @@ class RedisSite:
 def lua(name: str) -> str:
     """The text of a script."""
     return (files(__package__) / "lua" / f"{name}.lua").read_text(encoding="utf-8")
+
+
+def _flat(report: Report) -> list[Any]:
+    """The placements of a report as arguments of the script."""
+    parts: list[Any] = [int(report.whole)]
+    for family in (report.summaries, report.sums, report.series):
+        parts.append(len(family))
+        for placement, data in family.items():
+            parts += (placement, data)
+    return parts
+
+
+def _named(rows: Mapping[bytes, bytes]) -> dict[str, bytes]:
+    return {placement.decode(): data for placement, data in rows.items()}
 
 
 def _position(raw: bytes) -> Position:

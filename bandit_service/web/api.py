@@ -14,21 +14,13 @@ from bandit_service.access import KeyRecord, Role
 from bandit_service.catalog.limits import MAX_NUMBER
 from bandit_service.catalog.model import Finish, PersonasSpec, PlacementSpec, VariantSpec
 from bandit_service.errors import InvalidInput, NotFound, StorageError
-from bandit_service.outcomes.join import JoinCounts
-from bandit_service.reporting import counters
+from bandit_service.reporting.reader import Reports
 from bandit_service.services import Services
 from bandit_service.serving.editing import CatalogEditor, Condition, etag
 from bandit_service.serving.revisions import MAX_CHANGES, history
 from bandit_service.web.bodies import JSON, decoded, encoded
 from bandit_service.web.limits import Limiter
-from bandit_service.web.routes import (
-    LearningReport,
-    PersonaReport,
-    PlacementHistory,
-    PlacementList,
-    PlacementReport,
-    Revert,
-)
+from bandit_service.web.routes import LearningReport, PlacementHistory, PlacementList, Revert
 
 Body = TypeVar("Body")
 _WHOLE: Final = re.compile("[1-9][0-9]{0,18}")
@@ -59,7 +51,9 @@ def management(services: Services, limiter: Limiter) -> Blueprint:
         ("DELETE", variant, views.delete_variant),
         ("GET", "/v1/personas", views.get_personas),
         ("PUT", "/v1/personas", views.put_personas),
+        ("GET", "/v1/reports/overview", views.report_overview),
         ("GET", "/v1/reports/personas", views.report_personas),
+        ("GET", "/v1/reports/tags", views.report_tags),
         ("GET", "/v1/reports/placements/<placement>", views.report_placement),
         ("GET", "/v1/reports/learning", views.report_learning),
     ):
@@ -135,25 +129,23 @@ class _Views:
 
     # -- reports
 
-    def report_personas(self) -> Response:
-        return _answer(PersonaReport(personas=counters.by_persona(self._report().cells)))
+    def report_overview(self) -> Response:
+        return _answer(self._reports().overview())
 
     def report_placement(self, placement: str) -> Response:
-        editor = self._editor()
-        cells = self._report().cells
-        rows = counters.by_variant(cells, placement)
-        if not rows:
-            editor.placement(placement)
-        crossed = counters.by_variant_and_persona(cells, placement)
-        return _answer(
-            PlacementReport(placement=placement, variants=rows, variants_and_personas=crossed)
-        )
+        return _answer(self._reports().placement(placement))
+
+    def report_personas(self) -> Response:
+        return _answer(self._reports().personas())
+
+    def report_tags(self) -> Response:
+        return _answer(self._reports().tags())
 
     def report_learning(self) -> Response:
         key = self.key("editor")
         head = self._services.store.site(key.site).head()
         name = None if head is None else head.name
-        return _answer(LearningReport(snapshot=name, counts=self._report().join))
+        return _answer(LearningReport(snapshot=name, counts=self._reports().counts()))
 
     # -- inside
 
@@ -166,11 +158,8 @@ class _Views:
         key = self.key("editor")
         return self._services.editor(key.site, by=key.id)
 
-    def _report(self) -> counters.ReportState:
-        data = self._services.store.site(self.key("editor").site).report()
-        if data is None:
-            return counters.ReportState([], JoinCounts())
-        return msgspec.json.decode(data, type=counters.ReportState)
+    def _reports(self) -> Reports:
+        return self._services.reports(self.key("editor").site)
 
     def _changed(self, response: Response) -> Response:
         """Let this process see the change before it answers; the others look for it themselves.

@@ -26,7 +26,10 @@ from bandit_service.catalog.model import (
 )
 from bandit_service.media.store import NAME, TYPES
 from bandit_service.outcomes.join import JoinCounts
-from bandit_service.reporting.counters import Row
+from bandit_service.reporting.overview import Overview
+from bandit_service.reporting.personas_report import PersonaReport
+from bandit_service.reporting.placement_report import PlacementReport
+from bandit_service.reporting.reader import TagReport
 from bandit_service.serving.requests import (
     MAX_EVENTS,
     DecideAnswer,
@@ -111,20 +114,6 @@ class PictureAnswer(msgspec.Struct, frozen=True, kw_only=True):
     height: Count
     bytes: Count
     type: str
-
-
-class PersonaReport(msgspec.Struct, frozen=True, kw_only=True):
-    """Mean reward by persona over all placements, under the policy and in the holdout."""
-
-    personas: list[Row]
-
-
-class PlacementReport(msgspec.Struct, frozen=True, kw_only=True):
-    """Mean reward of one placement by variant, and by variant and persona."""
-
-    placement: str
-    variants: list[Row]
-    variants_and_personas: list[Row]
 
 
 class LearningReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -235,11 +224,18 @@ ROUTES: Final = (
           None, Personas, (*_KEYED, 503)),
     Route("PUT", "/v1/personas", "editor", "Replace the personas", 200,
           PersonasSpec, Personas, (*_KEYED, *_DOCUMENT, 412, 422, 503), conditional=True),
-    Route("GET", "/v1/reports/personas", "editor", "Mean reward by persona", 200,
-          None, PersonaReport, (*_KEYED, 503)),
+    Route("GET", "/v1/reports/overview", "editor",
+          "Every placement: its traffic, what choosing earns, how it stands", 200,
+          None, Overview, (*_KEYED, 503)),
     Route("GET", "/v1/reports/placements/{placement}", "editor",
-          "Mean reward of a placement by variant and persona", 200,
+          "What each variant of a placement earns, with whom, and how it went", 200,
           None, PlacementReport, (*_KEYED, 404, 503)),
+    Route("GET", "/v1/reports/personas", "editor",
+          "Whether it pays to choose for each persona apart", 200,
+          None, PersonaReport, (*_KEYED, 503)),
+    Route("GET", "/v1/reports/tags", "editor",
+          "What to make next: what each tag does, and which persona lacks a creative", 200,
+          None, TagReport, (*_KEYED, 503)),
     Route("GET", "/v1/reports/learning", "editor", "What learning has met", 200,
           None, LearningReport, (*_KEYED, 503)),
     Route("POST", "/v1/media", "editor", "Keep a picture that is the body", 201,

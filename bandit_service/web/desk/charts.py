@@ -9,51 +9,125 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from bandit_service.catalog.model import Variant
-from bandit_service.web.desk.numbers import PlacementNumbers
+from bandit_service.reporting import placement_report as reported
+from bandit_service.reporting.placement_report import PlacementReport
 from bandit_service.web.desk.writing import Writer
 
+OTHERS: Final = "all others"
+COLOURS: Final = 8
+"""Colours that the style sheet has for things side by side: ``--c0`` and so on."""
 _LONGEST: Final = 26
 """Characters of a label."""
 
 
-def rates(variants: Sequence[Variant], numbers: PlacementNumbers, write: Writer) -> dict[str, Any]:
-    """Click rate of each variant with its interval, the best first."""
-    rows = numbers.by_variant()
-    found = [(v, rows[v.arm].policy) for v in variants if v.arm in rows]
-    found = [(v, e) for v, e in found if e.rate is not None and e.low is not None]
-    found.sort(key=lambda pair: pair[1].rate or 0.0)
+class Course(NamedTuple):
+    """Shares over time, and their twin."""
+
+    name: str
+    label: str
+    figure: dict[str, Any]
+    starts: Sequence[int]
+    """When each stretch began, in ms."""
+    arms: Sequence[str]
+    shown: Sequence[Sequence[int]]
+    """By stretch, visits of each arm."""
+
+
+def rates(variants: Sequence[Variant], report: PlacementReport, write: Writer) -> dict[str, Any]:
+    """Click rate of each variant with its interval, the best last, which is on top."""
+    lines = {line.arm: line.estimate for line in report.variants}
+    found = [
+        (v.id, e.rate, e.low, e.high, e.n)
+        for v in variants
+        if (e := lines.get(v.arm)) and e.rate is not None and None not in (e.low, e.high)
+    ]
+    found.sort(key=lambda one: one[1] or 0.0)
     points = {
         "type": "scatter",
         "mode": "markers",
-        "x": [e.rate for _, e in found],
+        "x": [rate for _, rate, _, _, _ in found],
         "y": list(range(len(found))),
         "error_x": {
             "type": "data",
             "symmetric": False,
-            "array": [(e.high or 0.0) - (e.rate or 0.0) for _, e in found],
-            "arrayminus": [(e.rate or 0.0) - (e.low or 0.0) for _, e in found],
+            "array": [(high or 0.0) - rate for _, rate, _, high, _ in found],
+            "arrayminus": [rate - (low or 0.0) for _, rate, low, _, _ in found],
             "color": "@accent",
             "thickness": 2,
             "width": 5,
         },
         "marker": {"color": "@accent", "size": 9},
         "hovertext": [
-            f"{escaped(v.id)}<br>{write.percent(e.rate)}, {write.interval(e.low, e.high)}"
-            f"<br>of {write.count(e.n)}"
-            for v, e in found
+            f"{escaped(name)}<br>{write.percent(rate)}, {write.interval(low, high)}"
+            f"<br>of {write.count(n)} visits"
+            for name, rate, low, high, n in found
         ],
         "hoverinfo": "text",
     }
-    axis = {"tickvals": list(range(len(found))), "ticktext": [escaped(v.id) for v, _ in found]}
+    axis = {
+        "tickvals": list(range(len(found))),
+        "ticktext": [escaped(name) for name, *_ in found],
+    }
     layout = {
         "height": 90 + 30 * max(1, len(found)),
         "xaxis": {"tickformat": ",.1~%", "rangemode": "tozero", "title": {"text": "click rate"}},
         "yaxis": {**axis, "showgrid": False, "range": [-0.6, len(found) - 0.4]},
     }
     return figure([points], layout, write)
+
+
+def courses(report: PlacementReport, write: Writer) -> list[Course]:
+    """Share of visits by variant, in the last hours and days; none where there was one stretch."""
+    told = (("days", "by day", report.days), ("hours", "by hour", report.hours))
+    return [
+        Course(name, label, _shares(course, write), course.starts, _ids(course), course.shown)
+        for name, label, course in told
+        if len(course.starts) > 1
+    ]
+
+
+def _shares(course: reported.Course, write: Writer) -> dict[str, Any]:
+    totals = [sum(row) for row in course.shown]
+    bars = [
+        {
+            "type": "bar",
+            "name": escaped(name),
+            "xms": course.starts,
+            "y": [
+                row[n] / total if total else 0.0
+                for row, total in zip(course.shown, totals, strict=True)
+            ],
+            "hovertext": [
+                f"{escaped(name)}<br>{write.percent(row[n] / total if total else 0.0, 0)}, "
+                f"{write.count(row[n])} visits"
+                for row, total in zip(course.shown, totals, strict=True)
+            ],
+            "hoverinfo": "text",
+            "marker": {"color": f"@c{n % COLOURS}"},
+        }
+        for n, name in enumerate(_ids(course))
+    ]
+    layout = {
+        "height": 300,
+        "barmode": "stack",
+        "bargap": 0.08,
+        "xaxis": {"type": "date", "showgrid": False},
+        "yaxis": {"tickformat": ".0%", "range": [0, 1]},
+        "legend": {"orientation": "h", "y": -0.2, "traceorder": "normal"},
+    }
+    return figure(bars, layout, write)
+
+
+def _ids(course: reported.Course) -> list[str]:
+    """Names of a course's variants: without versions, but for those that would be alike."""
+    plain = [arm.rpartition("@")[0] for arm in course.arms]
+    return [
+        OTHERS if not arm else name if plain.count(name) == 1 else arm
+        for arm, name in zip(course.arms, plain, strict=True)
+    ]
 
 
 def figure(data: list[dict[str, Any]], layout: dict[str, Any], write: Writer) -> dict[str, Any]:

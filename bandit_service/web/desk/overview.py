@@ -14,8 +14,8 @@ from urllib.parse import urlencode
 from flask import Response, request
 
 from bandit_service.catalog.model import Placement, Variant
+from bandit_service.reporting.overview import PlacementLine
 from bandit_service.services import Services
-from bandit_service.web.desk.numbers import PlacementNumbers, SiteNumbers, numbers_of
 from bandit_service.web.desk.page import Pages, me
 from bandit_service.web.desk.standing import STATES, Standing, standing
 
@@ -34,7 +34,7 @@ class Card(NamedTuple):
     creatives: Sequence[Variant]
     live: int
     drafts: int
-    numbers: PlacementNumbers
+    numbers: PlacementLine
     standing: Standing
 
 
@@ -73,7 +73,7 @@ class Overview:
     def page(self) -> Response:
         """The page."""
         wanted, cards = _wanted(), self._cards()
-        found = sorted(filter(wanted.matches, cards), key=_first)
+        found = list(filter(wanted.matches, cards))
         last = max(1, -(-len(found) // PAGE))
         number = min(last, max(1, request.args.get("page", 1, int)))
         shown = found[(number - 1) * PAGE : number * PAGE]
@@ -96,34 +96,33 @@ class Overview:
         return self._pages.part("overview_live.html", cards=cards)
 
     def _cards(self) -> list[Card]:
-        site = me().key.site
+        """All of them, what needs attention most first."""
+        site, now = me().key.site, self._services.clock()
         self._services.refresh()
-        numbers = numbers_of(self._services.store.site(site))
-        shelves = self._services.view(site).shelves.values()
-        now = self._services.clock()
-        return [_card(shelf.placement, numbers, now) for shelf in shelves]
+        shelves = self._services.view(site).shelves
+        lines = self._services.reports(site).overview().placements
+        return [
+            _card(shelves[line.placement].placement, line, now)
+            for line in lines
+            if line.placement in shelves
+        ]
 
 
-def _card(placement: Placement, numbers: SiteNumbers, now: int) -> Card:
-    live, found = placement.live(now), numbers.of(placement.id)
+def _card(placement: Placement, line: PlacementLine, now: int) -> Card:
+    live = placement.live(now)
     return Card(
         placement=placement,
         creatives=(live or _kept(placement))[:SHOWN],
         live=len(live),
         drafts=sum(variant.status == "draft" for variant in placement.variants),
-        numbers=found,
-        standing=standing(placement, found, now=now),
+        numbers=line,
+        standing=standing(placement, line.state, line.says, now=now),
     )
 
 
 def _kept(placement: Placement) -> tuple[Variant, ...]:
     """What a card shows where nothing is live."""
     return tuple(v for v in placement.variants if v.status != "retired") or placement.variants
-
-
-def _first(card: Card) -> tuple[int, int, str]:
-    """What needs somebody first; among equals, where most visitors are."""
-    return (card.standing.rank, -card.numbers.views, card.placement.id)
 
 
 def _wanted() -> Wanted:

@@ -9,10 +9,9 @@ from flask import Response
 
 from bandit_service.catalog.model import Persona, Rule
 from bandit_service.catalog.personas import UNKNOWN
-from bandit_service.reporting.counters import Row
+from bandit_service.reporting.personas_report import PersonaWorth
 from bandit_service.services import Services
 from bandit_service.web.desk.changes import editor_of
-from bandit_service.web.desk.numbers import numbers_of
 from bandit_service.web.desk.page import Pages, me
 
 
@@ -24,9 +23,10 @@ class Recognised(NamedTuple):
     description: str
     rules: Sequence[str]
     """In words."""
-    row: Row | None
+    worth: PersonaWorth | None
+    """None: nobody came yet."""
     share: float | None
-    """Of all views."""
+    """Of all visits."""
 
 
 class PersonasPage:
@@ -47,29 +47,30 @@ class PersonasPage:
 
     def _shown(self) -> dict[str, Any]:
         personas = editor_of(self._services).personas()
-        rows = numbers_of(self._services.store.site(me().key.site)).by_persona()
-        views = sum(row.views for row in rows.values())
+        report = self._services.reports(me().key.site).personas()
+        worths = {worth.persona: worth for worth in report.personas}
+        visits = sum(worth.shown for worth in report.personas)
         unknown = Persona(
             id=UNKNOWN, name="Unknown", description="Visitors of whom too little is known."
         )
         return {
             "settings": personas,
-            "views": views,
+            "as_of": report.as_of,
             "found": [
-                _recognised(persona, rows.get(persona.id), views)
+                _recognised(persona, worths.get(persona.id), visits)
                 for persona in (*personas.personas, unknown)
             ],
         }
 
 
-def _recognised(persona: Persona, row: Row | None, views: int) -> Recognised:
+def _recognised(persona: Persona, worth: PersonaWorth | None, visits: int) -> Recognised:
     return Recognised(
         id=persona.id,
         name=persona.name or persona.id,
         description=persona.description,
         rules=[in_words(rule) for rule in persona.rules],
-        row=row,
-        share=row.views / views if row is not None and views else None,
+        worth=worth,
+        share=worth.shown / visits if worth is not None and visits else None,
     )
 
 

@@ -15,13 +15,14 @@ from flask import Response, request
 from bandit_service.catalog.edit import is_unseen
 from bandit_service.catalog.model import Personas, Placement, Status, Variant
 from bandit_service.catalog.moments import ms_of
+from bandit_service.reporting.estimates import Difference, Estimate
+from bandit_service.reporting.placement_report import PlacementReport
 from bandit_service.services import Services
 from bandit_service.serving.editing import etag
 from bandit_service.serving.outlook import outlooks
 from bandit_service.web.desk import charts
 from bandit_service.web.desk.heat import NONE, heat_of
 from bandit_service.web.desk.histories import past_of
-from bandit_service.web.desk.numbers import PlacementNumbers, numbers_of
 from bandit_service.web.desk.page import Pages, me, writer
 from bandit_service.web.desk.reasons import Reason, reason_of
 from bandit_service.web.desk.said import said
@@ -63,7 +64,7 @@ class PlacementPage:
         site = me().key.site
         editor = self._services.editor(site, by=me().key.id)
         placement, personas = editor.placement(name), editor.personas()
-        numbers = numbers_of(self._services.store.site(site)).of(name)
+        report = self._services.reports(site).placement(name)
         reasons = self._reasons(site, name, personas)
         ordered = sorted(placement.variants, key=lambda v: _ORDER[v.status])
         now = self._services.clock()
@@ -72,15 +73,16 @@ class PlacementPage:
             "placement": placement,
             "etag": etag(placement),
             "etags": {variant.id: etag(variant) for variant in placement.variants},
-            "standing": standing(placement, numbers, now=now),
+            "standing": standing(placement, report.state, report.says, now=now),
             "unseen": {v.id for v in placement.variants if is_unseen(placement, v, now)},
-            "numbers": numbers,
+            "numbers": report,
             "groups": _groups(ordered, placement, now),
-            "facts": _facts(placement, numbers, reasons),
+            "facts": _facts(placement, report, reasons),
             "personas": {persona.id: persona for persona in personas.personas},
-            "heat": heat_of(seen, personas.personas, numbers),
+            "heat": heat_of(seen, personas.personas, report),
             "reasons": reasons,
-            "figure": charts.rates(seen, numbers, writer()) if numbers.views else None,
+            "figure": charts.rates(seen, report, writer()) if report.shown else None,
+            "courses": charts.courses(report, writer()),
         }
 
     def _reasons(self, site: str, placement: str, personas: Personas) -> list[Reason]:
@@ -95,26 +97,28 @@ class Facts(NamedTuple):
 
     share: float | None
     """Of the traffic so far."""
-    views: int
-    policy: Any
-    holdout: Any
+    shown: int
+    """Visits."""
+    estimate: Estimate
+    to_leader: Difference | None
+    leads: bool
     seen_most_by: Sequence[str]
     """Names of the personas that it is shown to most."""
 
 
 def _facts(
-    placement: Placement, numbers: PlacementNumbers, reasons: Sequence[Reason]
+    placement: Placement, report: PlacementReport, reasons: Sequence[Reason]
 ) -> dict[str, Facts]:
-    rows = numbers.by_variant()
+    lines = {line.arm: line for line in report.variants}
     found = {}
     for variant in placement.variants:
-        row = rows.get(variant.arm)
-        views = 0 if row is None else row.views
+        line = lines.get(variant.arm)
         found[variant.id] = Facts(
-            share=views / numbers.views if numbers.views else None,
-            views=views,
-            policy=NONE if row is None else row.policy,
-            holdout=NONE if row is None else row.holdout,
+            share=line.shown / report.shown if line is not None and report.shown else None,
+            shown=0 if line is None else line.shown,
+            estimate=NONE if line is None else line.estimate,
+            to_leader=None if line is None else line.to_leader,
+            leads=report.leader == variant.arm,
             seen_most_by=[reason.name for reason in reasons if reason.variant == variant.id],
         )
     return found

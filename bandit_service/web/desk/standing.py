@@ -1,44 +1,55 @@
-"""How a placement stands, in words that say whether somebody should look."""
+"""How a placement stands, as a page shows it: a sentence, a colour, and a name to filter by.
+
+The state and its sentence come from ``reporting``. What is said here beside it is what the catalog
+alone knows: that somebody has finished the placement.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple
 
 from bandit_service.catalog.model import Placement
-from bandit_service.web.desk.numbers import PlacementNumbers
+from bandit_service.reporting.words import State
 
 Tone = Literal["good", "wait", "bad", "still"]
+
+STATES: Final[Mapping[State, str]] = {
+    "empty": "Nothing live",
+    "idle": "Traffic has stopped",
+    "winner": "Clear winner",
+    "even": "No difference so far",
+    "unused": "No traffic yet",
+    "learning": "Learning",
+    "single": "One variant",
+    "finished": "Finished",
+    "retired": "Retired",
+}
+"""By state, what it is called where it can be looked for; what needs somebody first."""
+_TONES: Final[Mapping[State, Tone]] = {
+    "empty": "bad",
+    "idle": "bad",
+    "winner": "good",
+    "even": "wait",
+    "unused": "wait",
+    "learning": "good",
+}
+_VERSION: Final = re.compile(r"@[0-9]+(?=[\s.,;:)]|$)")
 
 
 class Standing(NamedTuple):
     """A state in words."""
 
-    code: str
+    code: State
     words: str
     tone: Tone
-    rank: int
-    """Where it is among others: the smallest needs attention most."""
 
 
-STATES: Final = {
-    "nothing_live": "Nothing live",
-    "no_traffic": "No traffic yet",
-    "learning": "Learning",
-    "finished": "Finished",
-    "retired": "Retired",
-}
-"""By code, what a state is called where it can be looked for."""
-
-
-def standing(placement: Placement, numbers: PlacementNumbers, *, now: int) -> Standing:
-    """How a placement stands at ``now``, in ms since the Unix epoch."""
-    if placement.retired:
-        return Standing("retired", "Retired", "still", 9)
+def standing(placement: Placement, state: State, says: str, *, now: int) -> Standing:
+    """How a placement stands at ``now`` (ms); ``state`` and ``says`` are the report's."""
     if placement.finished(now) and placement.finish is not None:
-        return Standing("finished", f"Finished: shows {placement.finish.winner}", "still", 8)
-    live = len(placement.live(now))
-    if not live:
-        return Standing("nothing_live", "Nothing live: visitors get an error", "bad", 0)
-    if not numbers.views:
-        return Standing("no_traffic", "No traffic yet", "wait", 1)
-    return Standing("learning", "Learning", "good", 5)
+        return Standing("finished", f"Finished: shows {placement.finish.winner}", "still")
+    words = _VERSION.sub("", says).rstrip(".")
+    losing = says.startswith("Earns less")
+    return Standing(state, words, "bad" if losing else _TONES.get(state, "still"))

@@ -49,11 +49,18 @@ async function draw(chart, figure) {
     if (value && typeof value === "object") return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, paint(part)]));
     return typeof value === "string" && value.startsWith("@") ? tokens.getPropertyValue(`--${value.slice(1)}`).trim() : value;
   };
+  const data = figure.data.map(({ xms, ...trace }) => (xms ? { ...trace, x: xms.map(localTime) } : trace));
   const layout = { ...LOOK, ...figure.layout, xaxis: { ...AXIS, ...figure.layout.xaxis }, yaxis: { ...AXIS, ...figure.layout.yaxis } };
   if (layout.legend) layout.showlegend = true;
   const place = chart.querySelector(".drawing");
-  await Plotly.react(place, paint(figure.data), paint(layout), OPTIONS);
+  await Plotly.react(place, paint(data), paint(layout), OPTIONS);
   chart.classList.add("drawn");
+}
+
+// Plotly draws a time as it is written: so it is written in the viewer's zone.
+function localTime(ms) {
+  const at = new Date(ms);
+  return new Date(ms - at.getTimezoneOffset() * 60000).toISOString().slice(0, 16).replace("T", " ");
 }
 
 // One script element of our own address; plotly's file is no module.

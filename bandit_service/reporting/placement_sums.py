@@ -1,0 +1,302 @@
+"""The fold that counts one placement.
+
+    open ──▶ shown ──▶ queue ──▶ settled, in the order in which units were opened
+    close ─▶ rewarded ──┘
+
+A unit is settled once it is closed and all units of the placement that were opened before it are
+settled. So what is settled is always the beginning of what was shown, whatever came of it, and
+sums over it are a fair sample at every moment: which ones are in it does not depend on rewards.
+Counted as they close, rewarded units would come first and all others a window later. A unit that
+nobody saw is taken back.
+
+Rows are addressed by (line-up, variant, persona); one is made for every candidate that a unit could
+have shown.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from bandit_service.catalog.model import Placement
+from bandit_service.outcomes.join import Outcome
+from bandit_service.reporting.columns import (
+    ASKED,
+    R2,
+    REWARDED,
+    SHOWN,
+    SPREAD,
+    TOP,
+    TOPS,
+    VIEWS,
+    W2,
+    W2R,
+    W2R2,
+    WIDTH,
+    WR,
+    N,
+    R,
+    W,
+    counts_at,
+    weighted_at,
+)
+from bandit_service.reporting.lineups import MIXED, Lineups
+from bandit_service.reporting.series import DAY_MS, DAYS, HOUR_MS, HOURS, Series
+from bandit_service.reporting.stored import FORMAT, StoredSeries, StoredSums
+
+_KEPT: Final = 256
+"""Lists of candidates whose rows are kept at hand."""
+_FIRST_ROWS: Final = 16
+"""Room for rows that a placement begins with."""
+
+
+class Candidates(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What a unit could have shown, and to whom: numbers of its placement."""
+
+    lineup: int
+    persona: int
+    arms: tuple[int, ...]
+
+
+class Unit(msgspec.Struct, array_like=True, gc=False):
+    """A unit that is not settled yet."""
+
+    id: str
+    """Of the decision that opened it."""
+    candidates: Candidates
+    probabilities: list[float]
+    """Of the candidates."""
+    chosen: int
+    """Which of them was shown."""
+    holdout: bool
+    half: int
+    """The half of the visitors that it is of, 0 or 1."""
+    at: int
+    """When it was opened, in ms."""
+    views: int = 0
+    """0 while it is open, and if nobody saw it."""
+    reward: float = 0.0
+    closed: bool = False
+
+    @property
+    def arm(self) -> int:
+        """The variant that was shown."""
+        return self.candidates.arms[self.chosen]
+
+
+class PlacementSums:
+    """The sums of one placement."""
+
+    def __init__(self) -> None:
+        """Nothing counted yet."""
+        self._arms: dict[str, int] = {}
+        self._personas: dict[str, int] = {}
+        self._seen: list[int] = []
+        self._lineups = Lineups()
+        self._lineup_of: dict[tuple[int, int], int] = {}
+        """By revision; only of line-ups that are kept."""
+        self._rows: dict[tuple[int, int, int], int] = {}
+        self._free: list[int] = []
+        self.mixed = 0
+        """The number of rows of the mixed line-up."""
+        self._table = np.zeros((_FIRST_ROWS, WIDTH))
+        self._known: dict[Candidates, npt.NDArray[np.intp]] = {}
+        self._queue: deque[Unit] = deque()
+        self._hours, self._days = Series(HOUR_MS, HOURS), Series(DAY_MS, DAYS)
+        self._least = self._most = 0.0
+        self._first = self._last = 0
+
+    def __len__(self) -> int:
+        """The number of rows."""
+        return len(self._rows)
+
+    # -- units
+
+    def new_rows(
+        self, persona: str, arms: Sequence[str], placement: Placement | None, at: int
+    ) -> int:
+        """How many rows ``candidates`` would make."""
+        lineup, who = self._lineup(placement, at), self._personas.get(persona, -1)
+        return sum((lineup, self._arms.get(arm, -1), who) not in self._rows for arm in arms)
+
+    def candidates(
+        self, persona: str, arms: Sequence[str], placement: Placement | None, at: int
+    ) -> Candidates:
+        """Number a persona and candidates, and make their rows.
+
+        ``placement`` is what the candidates are of, as of the decision's revision; None if they
+        came with the request, or nothing is known of it. ``at`` is when it was made, in ms.
+        """
+        lineup = self._lineup(placement, at)
+        who = self._personas.setdefault(persona, len(self._personas))
+        if who == len(self._seen):
+            self._seen.append(0)
+        numbers = [self._arms.setdefault(arm, len(self._arms)) for arm in arms]
+        found = Candidates(lineup, who, tuple(numbers))
+        self._rows_of(found)
+        return found
+
+    def open(self, unit: Unit) -> None:
+        """Count a unit as shown, and let it wait."""
+        self._show(unit, 1)
+        self._first = min(self._first, unit.at) if self._last else unit.at
+        self._last = max(self._last, unit.at)
+        persona = unit.candidates.persona
+        self._seen[persona] = max(self._seen[persona], unit.at)
+        self._queue.append(unit)
+        self._lineups.wait(unit.candidates.lineup, 1)
+
+    def close(self, unit: Unit, outcome: Outcome) -> list[Unit]:
+        """Count what became of a unit; those that are settled now, in order."""
+        unit.closed = True
+        if outcome.kind == "censored":
+            self._show(unit, -1)
+        else:
+            unit.views, unit.reward = outcome.views, outcome.reward
+        if unit.reward > 0.0:
+            at = counts_at(holdout=unit.holdout)
+            self._table[self._rows_of(unit.candidates)[unit.chosen], at + REWARDED] += 1.0
+        settled = []
+        while self._queue and self._queue[0].closed:
+            first = self._queue.popleft()
+            self._lineups.wait(first.candidates.lineup, -1)
+            if first.views:
+                self._settle(first)
+                settled.append(first)
+        return settled
+
+    def _show(self, unit: Unit, units: int) -> None:
+        row = self._rows_of(unit.candidates)[unit.chosen]
+        self._table[row, counts_at(holdout=unit.holdout) + SHOWN] += units
+        self._hours.show(unit.at, unit.arm, units)
+        self._days.show(unit.at, unit.arm, units)
+
+    def _settle(self, unit: Unit) -> None:
+        rows, reward = self._rows_of(unit.candidates), unit.reward
+        row, at = self._table[rows[unit.chosen]], counts_at(holdout=unit.holdout)
+        row[at + N] += 1.0
+        row[at + VIEWS] += unit.views
+        row[at + R] += reward
+        row[at + R2] += reward * reward
+        at, weight = weighted_at(unit.half), 1.0 / unit.probabilities[unit.chosen]
+        earned = weight * reward
+        row[at + W] += weight
+        row[at + WR] += earned
+        row[at + W2] += weight * weight
+        row[at + W2R] += weight * earned
+        row[at + W2R2] += earned * earned
+        row[at + TOP] = max(row[at + TOP], weight)
+        self._table[rows, at + ASKED] += 1.0
+        self._table[rows, at + SPREAD] += 1.0 / np.array(unit.probabilities)
+        self._least, self._most = min(self._least, reward), max(self._most, reward)
+        self._hours.settle(unit.at, unit.arm, reward)
+        self._days.settle(unit.at, unit.arm, reward)
+
+    # -- rows
+
+    def _lineup(self, placement: Placement | None, at: int) -> int:
+        """The number of what was live at ``at`` (ms), which is kept apart if there is room."""
+        if placement is None:
+            return MIXED
+        stretch = (placement.revision, placement.period(at))
+        known = self._lineup_of.get(stretch)
+        if known is not None:
+            return known
+        arms = tuple(sorted(variant.arm for variant in placement.live(at)))
+        found = self._lineups.find(arms, placement.revision)
+        if found is None and self._lineups.full:
+            oldest = self._lineups.oldest()
+            if oldest is None:
+                return MIXED
+            self._mix(oldest.number)
+            self._lineups.remove(oldest)
+        found = found or self._lineups.add(arms, placement.revision)
+        self._lineup_of[stretch] = found.number
+        return found.number
+
+    def _mix(self, lineup: int) -> None:
+        """Move the sums of a line-up to the mixed one."""
+        self._known.clear()
+        self._lineup_of.clear()
+        for key in [key for key in self._rows if key[0] == lineup]:
+            mixed, row = self._row((MIXED, *key[1:])), self._rows[key]
+            tops = np.maximum(self._table[mixed, TOPS], self._table[row, TOPS])
+            self._table[mixed] += self._table[row]
+            self._table[mixed, TOPS] = tops
+            self._table[row] = 0.0
+            self._free.append(self._rows.pop(key))
+
+    def _rows_of(self, candidates: Candidates) -> npt.NDArray[np.intp]:
+        """The rows of candidates, in their order."""
+        found = self._known.get(candidates)
+        if found is None:
+            lineup, persona, arms = msgspec.structs.astuple(candidates)
+            found = np.array([self._row((lineup, arm, persona)) for arm in arms], np.intp)
+            if len(self._known) >= _KEPT:
+                self._known.clear()
+            self._known[candidates] = found
+        return found
+
+    def _row(self, key: tuple[int, int, int]) -> int:
+        """The row of a key, made if there is none."""
+        row = self._rows.get(key)
+        if row is None:
+            row = self._free.pop() if self._free else len(self._rows)
+            self._rows[key] = row
+            self.mixed += key[0] == MIXED
+            if row >= len(self._table):
+                self._table = np.concatenate([self._table, np.zeros_like(self._table)])
+        return row
+
+    # -- stored
+
+    def sums(self) -> StoredSums:
+        """The sums as plain data."""
+        rows = self._table[list(self._rows.values())]
+        return StoredSums(
+            format=FORMAT,
+            arms=list(self._arms),
+            personas=list(self._personas),
+            seen=list(self._seen),
+            lineups=self._lineups.dump(),
+            keys=np.array(list(self._rows), "<u4").tobytes(),
+            rows=rows.astype("<f8").tobytes(),
+            least=self._least,
+            most=self._most,
+            first=self._first,
+            last=self._last,
+        )
+
+    def series(self) -> StoredSeries:
+        """What was shown and earned over time, as plain data."""
+        return StoredSeries(FORMAT, self._hours.dump(), self._days.dump())
+
+    def shown_by_hour(self) -> list[tuple[int, int]]:
+        """(start in ms, units shown) of each hour that is kept, oldest first."""
+        return self._hours.shown()
+
+    def waiting(self) -> list[Unit]:
+        """The units that are not settled, in the order in which they were opened."""
+        return list(self._queue)
+
+    def restore(self, sums: StoredSums, series: StoredSeries, waiting: Sequence[Unit]) -> None:
+        """Continue from what ``sums``, ``series`` and ``waiting`` gave."""
+        self._arms = {arm: number for number, arm in enumerate(sums.arms)}
+        self._personas = {persona: number for number, persona in enumerate(sums.personas)}
+        self._seen = list(sums.seen)
+        self._lineups.restore(sums.lineups)
+        keys = [(lineup, arm, persona) for lineup, arm, persona in sums.key_array().tolist()]
+        self._rows = {key: number for number, key in enumerate(keys)}
+        self.mixed = sum(lineup == MIXED for lineup, _, _ in keys)
+        room = np.zeros((max(_FIRST_ROWS - len(keys), 0), WIDTH))
+        self._table = np.concatenate([sums.row_array(), room])
+        self._hours.restore(series.hours)
+        self._days.restore(series.days)
+        self._least, self._most = sums.least, sums.most
+        self._first, self._last = sums.first, sums.last
+        self._queue.extend(waiting)

@@ -1,0 +1,147 @@
+"""A placement in short: what the overview, and what is said over all placements, need of it.
+
+A function of the placement's sums, its last hours, and what is live. It is made when the placement
+changed and written beside the sums, so that 500 placements are overlooked without reading what each
+of their variants did. Derived, and never resumed from: a learner that begins makes all of them
+again, so that they are always as the present version makes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+
+from bandit_service.reporting.columns import R2, REWARDED, SHOWN, N, R, counts, merged
+from bandit_service.reporting.columns import weighted as weighted_sums
+from bandit_service.reporting.estimates import weighted
+from bandit_service.reporting.experiment import ArmSums, Sums
+from bandit_service.reporting.persona_lift import persona_lifts
+from bandit_service.reporting.sequences import Floats
+from bandit_service.reporting.stored import FORMAT, StoredSums
+from bandit_service.reporting.tables import Scale, Table, field, whole
+from bandit_service.reporting.winners import Winner, winners
+
+
+class Best(msgspec.Struct, frozen=True, array_like=True):
+    """The live variant that suits a persona best."""
+
+    arm: str
+    rate: float
+    high: float
+    """No live variant earns more with the persona: the largest of their upper bounds."""
+
+
+class Lift(msgspec.Struct, frozen=True, array_like=True):
+    """What choosing for a persona apart earns here; see ``persona_lift``."""
+
+    visits: float
+    lift: float
+    variance: float
+    rate: float
+    spread: float
+    worth: float
+    apart: bool
+
+
+class PersonaSummary(msgspec.Struct, frozen=True, array_like=True):
+    """A persona in a placement."""
+
+    persona: str
+    shown: int
+    rewarded: int
+    seen: int
+    """When its newest unit was opened, in ms."""
+    policy: ArmSums
+    holdout: ArmSums
+    best: Best | None
+    """None unless every live variant was shown to it."""
+    lift: Lift | None
+    """None where there is nothing to choose, or nothing is settled."""
+
+
+class Summary(msgspec.Struct, frozen=True, array_like=True):
+    """A placement in short."""
+
+    format: int
+    shown: int
+    rewarded: int
+    first: int
+    last: int
+    """When the first and the newest unit were opened, in ms."""
+    scale: Scale
+    policy: ArmSums
+    holdout: ArmSums
+    hours: list[tuple[int, int]]
+    """(start in ms, units shown), oldest first."""
+    live: tuple[str, ...]
+    winners: list[Winner]
+    evidence: float
+    """Rewards' worth of what is known of the live variant of which least is."""
+    personas: list[PersonaSummary]
+
+
+def summarised(sums: StoredSums, hours: Sequence[tuple[int, int]], live: Sequence[str]) -> Summary:
+    """The summary of a placement, of which the variants ``live`` may be shown now."""
+    table, compared = whole(sums), field(sums, live)
+    totals = merged(merged(table.rows, axis=0), axis=0)
+    both = counts(totals)
+    return Summary(
+        format=FORMAT,
+        shown=int(both[:, SHOWN].sum()),
+        rewarded=int(both[:, REWARDED].sum()),
+        first=sums.first,
+        last=sums.last,
+        scale=table.scale,
+        policy=_sums(both[0]),
+        holdout=_sums(both[1]),
+        hours=list(hours),
+        live=tuple(live),
+        winners=winners(compared),
+        evidence=_evidence(compared),
+        personas=_personas(sums, table, compared),
+    )
+
+
+def _personas(sums: StoredSums, table: Table, compared: Table) -> list[PersonaSummary]:
+    by_persona = counts(merged(table.rows, axis=0))  # G x 2 x 6
+    lifts = {lift.persona: Lift(*lift[1:]) for lift in persona_lifts(compared)}
+    return [
+        PersonaSummary(
+            persona=persona,
+            shown=int(by_persona[number, :, SHOWN].sum()),
+            rewarded=int(by_persona[number, :, REWARDED].sum()),
+            seen=sums.seen[number],
+            policy=_sums(by_persona[number, 0]),
+            holdout=_sums(by_persona[number, 1]),
+            best=_best(compared, number),
+            lift=lifts.get(persona),
+        )
+        for number, persona in enumerate(table.personas)
+    ]
+
+
+def _sums(totals: Floats) -> ArmSums:
+    return ArmSums(int(totals[N]), float(totals[R]), float(totals[R2]))
+
+
+def _best(compared: Table, persona: int) -> Best | None:
+    found = weighted(weighted_sums(compared.rows[:, persona]), compared.scale)
+    if not len(found.rate) or not np.isfinite(found.bounds.high).all():
+        return None
+    best = int(np.argmax(found.rate))
+    return Best(compared.arms[best], float(found.rate[best]), float(found.bounds.high.max()))
+
+
+def _evidence(compared: Table) -> float:
+    if len(compared.arms) < 2:
+        return 0.0
+    found = weighted(weighted_sums(compared.of_everybody()), compared.scale)
+    worth = found.effective_n * np.nan_to_num(found.rate) / compared.scale.size
+    return float(worth.min())
+
+
+def sums_of(summary: Summary | PersonaSummary, scale: Scale) -> Sums:
+    """What the policy and the holdout earned."""
+    return Sums(summary.policy, summary.holdout, scale)
