@@ -29,9 +29,11 @@ from PIL import Image, ImageCms, ImageOps
 from bandit_service.errors import InvalidPicture
 from bandit_service.media.foreign import ACCEPTED, foreign
 
-MAX_PIXELS: Final = 36_000_000
-"""Most pixels of a picture: more than 8K. Decoded it takes 144 MB for a moment, twice with
-transparency."""
+MAX_PIXELS: Final = 20_000_000
+"""Most pixels of a picture: more than twice 4K. Each takes four bytes, in up to four copies for a
+moment."""
+MAX_JPEG_PIXELS: Final = 50_000_000
+"""Most pixels of a JPEG, as cameras make them: a half or less of its width is decoded."""
 MAX_SIDE: Final = 20_000
 """Longest side, in pixels: what is longer is a strip."""
 LARGE: Final = 2_048
@@ -40,6 +42,8 @@ SMALL: Final = 480
 """Longest side of the copy for lists, in pixels."""
 QUALITY: Final = 86
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF")
+PHOTOS: Final = ("JPEG", "MPO")
+"""What pillow calls a JPEG; the second has more views of the same."""
 MOVING: Final = ("PNG", "WEBP", "GIF")
 """Formats whose further pictures are an animation; those of a JPEG are other views of one."""
 GRAPHIC_COLOURS: Final = 256
@@ -103,7 +107,8 @@ def _opened(data: bytes) -> Image.Image:
 
 def _check(image: Image.Image) -> None:
     width, height = image.size
-    if width * height > MAX_PIXELS:
+    most = MAX_JPEG_PIXELS if image.format in PHOTOS else MAX_PIXELS
+    if width * height > most:
         raise _too_many_pixels(f"the picture has {width} x {height} pixels")
     if max(width, height) > MAX_SIDE:
         raise InvalidPicture(
@@ -121,7 +126,7 @@ def _check(image: Image.Image) -> None:
 
 
 def _drawn(image: Image.Image) -> Picture:
-    lossy = image.format in ("JPEG", "MPO")
+    lossy = image.format in PHOTOS
     if lossy:
         image.draft(None, _size(image, LARGE))  # decodes a half or less where that is enough
     profile = image.info.get("icc_profile")
@@ -138,10 +143,14 @@ def _plain(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):  # 16 bits of grey, of which pillow would keep the lower 8
         image = image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
     if image.has_transparency_data:
-        image = image.convert("RGBA")
+        image = _in_mode(image, "RGBA")
         opaque = image.getchannel("A").getextrema() == (255, 255)
         return image.convert("RGB") if opaque else image
-    return image if image.mode == "CMYK" else image.convert("RGB")
+    return image if image.mode == "CMYK" else _in_mode(image, "RGB")
+
+
+def _in_mode(image: Image.Image, mode: str) -> Image.Image:
+    return image if image.mode == mode else image.convert(mode)
 
 
 def _within(image: Image.Image, side: int) -> Image.Image:
@@ -165,7 +174,7 @@ def _srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
             return _converted(image, profile, mode)
         except (ImageCms.PyCMSError, OSError, ValueError):
             pass
-    return image if image.mode == mode else image.convert(mode)
+    return _in_mode(image, mode)
 
 
 def _converted(image: Image.Image, profile: bytes, mode: str) -> Image.Image:
@@ -201,6 +210,6 @@ def _too_many_pixels(said: str = "the picture has very many pixels") -> InvalidP
     return InvalidPicture(
         said,
         field="picture",
-        hint=f"at most {MAX_PIXELS // 1_000_000} million: save it smaller; it is shown with "
-        f"{LARGE} on a side at most",
+        hint=f"at most {MAX_PIXELS // 1_000_000} million, or {MAX_JPEG_PIXELS // 1_000_000} "
+        f"million of a JPEG: save it smaller; it is shown with {LARGE} on a side at most",
     )
