@@ -40,7 +40,7 @@ class Desk:
         overview = Overview(services, self._pages)
         placement = PlacementPage(services, self._pages)
         placements = PlacementForms(services, self._pages)
-        variants = VariantForms(services, self._pages)
+        variants = VariantForms(services, self._pages, limits.media)
         personas = PersonasPage(services, self._pages)
         policies = Policies(services, self._pages)
         self._views: dict[tuple[str, str], View] = {

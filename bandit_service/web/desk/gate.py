@@ -23,13 +23,16 @@ from flask import Response, g, request
 from bandit_service.errors import NotAllowed, NotAuthenticated, TooManyRequests
 from bandit_service.services import Services
 from bandit_service.web.desk.page import Pages, me
-from bandit_service.web.desk.routes import PREFIX, ROUTES, DeskRoute
+from bandit_service.web.desk.routes import PREFIX, ROUTES, UPLOADS, DeskRoute
 from bandit_service.web.desk.session import COOKIE, NONCE_BYTES, VISIT_COOKIE, Sessions, same
 from bandit_service.web.limits import Limiter
 
 SIGN_IN: Final = f"{PREFIX}/sign-in"
 SIGN_IN_RATE: Final = "20/minute"
 """Attempts to sign in from one address."""
+MAX_UPLOAD: Final = 64 * 1_048_576
+"""Largest form that is read of somebody who is signed in, in bytes: what is too large a picture is
+refused beside its field, with the rest of the form as it was."""
 _MAX_KEY: Final = 500
 """Longest key that is looked at, in characters."""
 WHY: Final = {
@@ -85,6 +88,8 @@ class Gate:
             return self._ask_to_sign_in(route, exc)
         me().key.allow(route.role)
         self._calls.charge(me().key.id)
+        if route.name in UPLOADS:
+            request.max_content_length = MAX_UPLOAD
         if route.method == "POST" and not same(me().token, request.form.get("token")):
             raise NotAllowed(
                 "this form does not belong to your sign-in, so nothing was changed",

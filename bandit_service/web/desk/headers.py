@@ -1,9 +1,9 @@
 """What browsers are told of the desk's answers, where the API's default is too strict for a page.
 
 A page runs, loads and asks what is served from here and nothing else, except for pictures, which
-creatives may have anywhere on the web. Nothing inline runs. Plotly sets styles on what it draws and
-adds a style element, so pages with charts let styles be inline; they have no form that a style
-could deceive. No page can be framed.
+creatives may have anywhere on the web, and before they are sent on the editor's own disk. Nothing
+inline runs. Plotly sets styles on what it draws and adds a style element, so pages with charts let
+styles be inline; they have no form that a style could deceive. No page can be framed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Final
 from flask import Response
 
 _ALWAYS: Final = (
-    "default-src 'none'; script-src 'self'; connect-src 'self'; img-src 'self' https: http: data:; "
+    "default-src 'none'; script-src 'self'; connect-src 'self'; "
+    "img-src 'self' https: http: data: blob:; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
 )
 PAGE: Final = _ALWAYS + "style-src 'self'"

@@ -70,3 +70,5 @@ ROUTES: Final = (
     DeskRoute("POST", "/policies", "go_back", "admin", "act", "Rebuild under earlier settings"),
 )  # fmt: skip
 """All addresses."""
+UPLOADS: Final = frozenset({"add_variant", "save_variant"})
+"""Names of the addresses whose forms may carry a file."""

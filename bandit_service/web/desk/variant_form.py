@@ -16,9 +16,9 @@ from flask import Response, request
 
 from bandit_service.catalog.checks import problems_of
 from bandit_service.catalog.edit import is_unseen
-from bandit_service.catalog.limits import MAX_TEXT
 from bandit_service.catalog.model import Placement, Variant, VariantSpec
-from bandit_service.errors import Conflict, InvalidCatalog, InvalidInput
+from bandit_service.errors import BanditError, Conflict, InvalidCatalog, InvalidInput
+from bandit_service.media.store import MAX_BYTES
 from bandit_service.services import Services
 from bandit_service.serving.editing import etag
 from bandit_service.web.desk import fields, moments
@@ -28,6 +28,8 @@ from bandit_service.web.desk.gate import redirect_to
 from bandit_service.web.desk.page import Pages, me, writer
 from bandit_service.web.desk.routes import PREFIX
 from bandit_service.web.desk.said import address_of
+from bandit_service.web.limits import Limiter
+from bandit_service.web.media import answer
 
 NAMES: Final = (
     "id",
@@ -53,10 +55,11 @@ _STATUSES: Final = ("live", "paused", "retired")
 class VariantForms:
     """The form and the buttons."""
 
-    def __init__(self, services: Services, pages: Pages) -> None:
-        """Change what ``services`` keep."""
+    def __init__(self, services: Services, pages: Pages, uploads: Limiter) -> None:
+        """Change what ``services`` keep; ``uploads`` limits how many pictures a key may send."""
         self._services = services
         self._pages = pages
+        self._uploads = uploads
 
     def new(self, placement: str) -> Response:
         """The empty form."""
@@ -127,6 +130,9 @@ class VariantForms:
         form, editor = request.form, editor_of(self._services)
         values, ticked = fields.typed(form, NAMES), form.getlist("tags")
         match = form.get("match", "")
+        problems = self._keep_picture(values)
+        if problems:
+            return self._again(placement, old, values, ticked, problems, match)
         name = old.id if old else values["id"].strip() or _name(values, placement)
         try:
             spec = _spec(values, ticked, old, _status(form, old))
@@ -155,6 +161,23 @@ class VariantForms:
         return _to(
             placement.id, done, of=stored.id, was=0 if done == "same" else placement.revision
         )
+
+    def _keep_picture(self, values: dict[str, str]) -> Problems:
+        """Keep the picture that came with the form, and put its address in place of the field's.
+
+        It is kept even where the rest of the form is refused: a browser would not send it again.
+        """
+        sent = request.files.get("picture")
+        if sent is None or not sent.filename:
+            return {}
+        try:
+            self._uploads.charge(me().key.id)
+            stored = self._services.media.add(sent.read())
+        except BanditError as exc:
+            return {"picture": fields.problem_of(exc, ())[1]}
+        base = self._services.settings.public_url or request.host_url
+        values["image_url"] = answer(stored, base).url
+        return {}
 
     def _again(
         self,
@@ -191,7 +214,7 @@ class VariantForms:
             "offered": [tag for tag in used if tag not in ticked],
             "problems": problems or {},
             "match": match,
-            "longest": MAX_TEXT,
+            "most_bytes": MAX_BYTES,
             "seen": old is not None and not is_unseen(placement, old, self._services.clock()),
         }
         return self._pages.page("variant_form.html", status, **shown)

@@ -9,12 +9,22 @@ export function begin() {
       wait.set(name, setTimeout(() => show(name, form.elements[name].value.trim()), name === "headline" ? 0 : 300));
     });
   }
+  const picture = form.elements.picture;
+  picture?.addEventListener("change", () => {
+    const [file] = picture.files;
+    picture.setCustomValidity(file && file.size > Number(picture.dataset.most) ? "This picture is too large: save it smaller, or as JPEG." : "");
+    picture.reportValidity();
+    reveal("image_url", file ? URL.createObjectURL(file) : form.elements.image_url.value.trim());
+  });
   document.querySelectorAll("[data-tags]").forEach(tick);
 }
 
 function show(name, value) {
   for (const line of document.querySelectorAll(`[data-says="${name}"]`)) line.textContent = value || "Your headline";
-  const address = /^(https?:\/\/|\/(?!\/))/i.test(value) ? value : "";
+  reveal(name, /^(https?:\/\/|\/(?!\/))/i.test(value) ? value : "");
+}
+
+function reveal(name, address) {
   for (const frame of document.querySelectorAll(`[data-shows="${name}"]`)) {
     frame.hidden = !address;
     frame.classList.remove("broken");
