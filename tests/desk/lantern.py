@@ -17,6 +17,7 @@ import msgspec
 
 from bandit_service.catalog.document import read_document
 from bandit_service.catalog.model import PlacementSpec
+from bandit_service.folds.learner import SiteLearner
 from bandit_service.policy.settings import PolicySettings, SiteSettings
 from bandit_service.services import Services
 from bandit_service.serving.decide import decide
@@ -120,9 +121,7 @@ class Lantern:
                     pass
                 self.services.refresh()
         self.now = self.end + 3_600_000  # every window has ended
-        while learner.step():
-            pass
-        self.now = self.end
+        _drain(learner)
         learner.finish()
         self.services.refresh()
 
@@ -138,8 +137,7 @@ class Lantern:
             take_events(view, EventsRequest(events=raw), now=now)
         self.now += 3_600_000  # every window has ended
         learner = self.services.learner("main")
-        while learner.step():
-            pass
+        _drain(learner)
         learner.finish()
         self.services.refresh()
 
@@ -148,6 +146,13 @@ class Lantern:
         key, _ = self.services.keys.create("main", role, label=label)  # type: ignore[arg-type]
         self.services.refresh()
         return key
+
+
+def _drain(learner: SiteLearner) -> None:
+    """Learn all there is; the second time it reads the tick that ends the windows."""
+    for _ in range(2):
+        while learner.step():
+            pass
 
 
 @contextmanager

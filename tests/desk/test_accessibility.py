@@ -31,6 +31,8 @@ PAGES: Final = (
     "/desk/placements/the-salt-road/new-variant",
     "/desk/new-placement",
     "/desk/personas",
+    "/desk/next",
+    "/desk/next?persona=comedy",
     "/desk/policies",
     "/desk/nowhere",
 )

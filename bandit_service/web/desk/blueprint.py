@@ -11,6 +11,7 @@ from bandit_service.services import Services
 from bandit_service.web.desk.errors import in_words
 from bandit_service.web.desk.files import Files
 from bandit_service.web.desk.gate import SIGN_IN_RATE, Gate, redirect_to
+from bandit_service.web.desk.nexts import WhatNext
 from bandit_service.web.desk.overview import Overview
 from bandit_service.web.desk.page import Pages
 from bandit_service.web.desk.personas import PersonasPage
@@ -42,6 +43,7 @@ class Desk:
         placements = PlacementForms(services, self._pages)
         variants = VariantForms(services, self._pages, limits.media)
         personas = PersonasPage(services, self._pages)
+        nexts = WhatNext(services, self._pages)
         policies = Policies(services, self._pages)
         self._views: dict[tuple[str, str], View] = {
             ("GET", "sign_in"): self._gate.sign_in,
@@ -55,6 +57,7 @@ class Desk:
             ("GET", "placement_live"): placement.live,
             ("GET", "personas"): personas.page,
             ("GET", "personas_live"): personas.live,
+            ("GET", "next"): nexts.page,
             ("GET", "policies"): policies.page,
             ("GET", "policies_live"): policies.live,
             ("POST", "go_back"): policies.go_back,

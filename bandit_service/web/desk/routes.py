@@ -65,6 +65,7 @@ ROUTES: Final = (
     DeskRoute("POST", _VARIANT + "/remove", "remove_variant", "editor", "act", "Remove it, unseen"),
     DeskRoute("GET", "/personas", "personas", "editor", "page", "Who the visitors are"),
     DeskRoute("GET", "/personas/live", "personas_live", "editor", "part", "Their numbers"),
+    DeskRoute("GET", "/next", "next", "editor", "page", "What to make next"),
     DeskRoute("GET", "/policies", "policies", "editor", "page", "Settings over time"),
     DeskRoute("GET", "/policies/live", "policies_live", "editor", "part", "How far a rebuild is"),
     DeskRoute("POST", "/policies", "go_back", "admin", "act", "Rebuild under earlier settings"),

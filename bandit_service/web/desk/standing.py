@@ -50,6 +50,11 @@ def standing(placement: Placement, state: State, says: str, *, now: int) -> Stan
     """How a placement stands at ``now`` (ms); ``state`` and ``says`` are the report's."""
     if placement.finished(now) and placement.finish is not None:
         return Standing("finished", f"Finished: shows {placement.finish.winner}", "still")
-    words = _VERSION.sub("", says).rstrip(".")
+    words = plain(says).rstrip(".")
     losing = says.startswith("Earns less")
     return Standing(state, words, "bad" if losing else _TONES.get(state, "still"))
+
+
+def plain(says: str) -> str:
+    """A sentence of a report, with variants by their names alone: ``a@2`` is ``a``."""
+    return _VERSION.sub("", says)

@@ -80,6 +80,11 @@ class Writer:
         places = min(2, max(_decimals(100.0 * low), _decimals(100.0 * high)))
         return f"{self.percent(low, places)} to {self.percent(high, places)}"
 
+    def change(self, part: float) -> str:
+        """A relative difference with its sign: +12%."""
+        shown = self.percent(abs(part), 0)
+        return f"{'+' if part >= 0 else MINUS}{shown}"
+
     def points(self, difference: float | None) -> str:
         """A difference of shares, in percentage points, with its sign."""
         if difference is None:
