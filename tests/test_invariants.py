@@ -29,12 +29,12 @@ from bandit_service.folds.site import SiteFold
 from bandit_service.policy.chooser import Candidates, Chooser, draw
 from bandit_service.policy.features import action_line, shared_line
 from bandit_service.policy.snapshot import genesis, load_snapshot
-from bandit_service.reporting.counters import Row, by_persona, by_variant
+from bandit_service.reporting.estimates import Estimate
 from bandit_service.storage.memory import MemorySite
 from bandit_service.storage.outbox import Outbox
 from bandit_service.storage.spool import Spool
 from tests.evaluation.targets.rows import closed_world, log_of, run
-from tests.world import QUICK, World, busy_world
+from tests.world import QUICK, World, busy_world, kept
 
 ROOT = Path(__file__).parent.parent
 
@@ -165,14 +165,14 @@ def test_3_a_decision_closes_once_whatever_is_repeated_and_wherever_the_fold_was
     rows = world.rows()
     repeated = sorted([*rows, *rows[:: 1 + cut % 7]])
     fold, closed = SiteFold(QUICK), []
-    kept = fold.checkpoint(fold.snapshot())
+    stored = kept(fold)
     for n, (position, data) in enumerate(repeated):
         closed += fold.apply(position, decode(data))
         if n == cut:
-            kept, closed_then = fold.checkpoint(fold.snapshot()), list(closed)
+            stored, closed_then = kept(fold), list(closed)
         if n == cut + 20:  # killed: what came after the checkpoint is folded again
             fold.close()
-            fold, closed = SiteFold.restore(kept), closed_then
+            fold, closed = SiteFold.restore(stored), closed_then
             for again, old in repeated[cut + 1 : n + 1]:
                 closed += fold.apply(again, decode(old))
 
@@ -322,23 +322,36 @@ def test_8_no_input_changes_what_the_model_says_of_another_feature(
 
 
 def test_9_every_rate_in_a_report_comes_with_what_one_needs_to_doubt_it() -> None:
-    world = busy_world(200)
-    fold = SiteFold(QUICK)
-    for position, entry in world.entries():
-        fold.apply(position, entry)
-    cells = fold.report().cells
-    rows: list[Row] = [*by_persona(cells), *by_variant(cells, "film")]
+    world = busy_world(300)
+    learner = world.learner()
+    while learner.step():
+        pass
+    learner.finish()
+    world.services.refresh()
+    reports = world.services.reports("main")
 
-    shown = [estimate for row in rows for estimate in (row.policy, row.holdout)]
+    answers = (reports.overview(), reports.placement("film"), reports.personas())
+    shown = [one for answer in answers for one in estimates_in(answer)]
 
+    assert len(shown) > 20
     assert any(estimate.rate is not None for estimate in shown)
     for estimate in shown:
-        assert (estimate.rate is None) == (estimate.n == 0)
+        assert (estimate.rate is None) == (estimate.n == 0) == bool(estimate.held_back)
         if estimate.rate is not None and estimate.low is not None and estimate.high is not None:
             assert estimate.low <= estimate.rate <= estimate.high
-            assert estimate.effective_n == estimate.n
-            assert estimate.largest_weight == 1.0
-    fold.close()
+            assert 0.0 < estimate.effective_n <= estimate.n * (1 + 1e-12)
+            assert estimate.largest_weight >= 1.0
+
+
+def estimates_in(value: object) -> list[Estimate]:
+    """Every estimate within an answer."""
+    if isinstance(value, Estimate):
+        return [value]
+    if isinstance(value, msgspec.Struct):
+        return estimates_in(list(msgspec.structs.asdict(value).values()))
+    if isinstance(value, list):
+        return [found for one in value for found in estimates_in(one)]
+    return []
 
 
 def test_9_every_estimate_of_an_evaluation_comes_with_what_one_needs_to_doubt_it() -> None:

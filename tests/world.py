@@ -11,6 +11,7 @@ import msgspec
 from bandit_service.catalog.model import PersonasSpec, PlacementSpec
 from bandit_service.events.entries import Decision, Entry, Position, decode
 from bandit_service.folds.learner import SiteLearner
+from bandit_service.folds.site import SiteFold
 from bandit_service.outcomes.rewards import RewardSettings
 from bandit_service.policy.settings import PolicySettings, SiteSettings
 from bandit_service.services import Services
@@ -19,6 +20,7 @@ from bandit_service.serving.intake import take_events
 from bandit_service.serving.requests import DecideAnswer, DecideRequest, EventsAnswer, EventsRequest
 from bandit_service.settings import ServiceSettings
 from bandit_service.storage.memory import MemoryStore
+from bandit_service.storage.ports import Resumed
 
 START_MS = 1_800_000_000_000
 QUICK = SiteSettings(
@@ -127,6 +129,11 @@ class World:
     def rows(self) -> list[tuple[Position, bytes]]:
         """The whole log, undecoded."""
         return self.log.read(Position(0, 0), limit=1_000_000)
+
+
+def kept(fold: SiteFold) -> Resumed:
+    """What the store would have of a fold, were it published now."""
+    return Resumed(fold.checkpoint(fold.snapshot()), None, *fold.counters.parts())
 
 
 def busy_world(visits: int = 400, *, settings: SiteSettings = QUICK, seed: int = 1) -> World:

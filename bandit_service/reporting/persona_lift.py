@@ -11,7 +11,8 @@ persona earns). Where both choices are the same, choosing apart earns nothing, f
 
 *Compared.* Rates are those of ``estimates.weighted``. The variance of a difference is the persona's
 variance of rewards over the effective sizes of both; not that of the few rewards of a variant that
-was hardly shown, which is 0 where there were none.
+was hardly shown, which is 0 where there were none. Its third moment, likewise, tells how far a sum
+of such differences is from normal.
 
 Over placements, lifts add up weighted by the persona's visits (``personas``).
 """
@@ -31,39 +32,42 @@ BELIEF: Final = 20.0
 """Rewards of its own at which a persona's rates count as much as everybody's."""
 
 
-class PersonaLift(NamedTuple):
+class Lift(NamedTuple):
     """Of one persona in one placement."""
 
-    persona: str
     visits: float
     """In which the live variants could be shown to it."""
     lift: float
     """Reward per visit that choosing apart earns beyond choosing for everybody."""
     variance: float
     """Of the lift."""
+    third: float
+    """Its third absolute moment around the mean, at the most."""
     rate: float
     """Mean reward per visit of the persona."""
-    spread: float
-    """Variance of the persona's reward per visit."""
     worth: float
     """Mean squared reward per visit, in units of the largest: how many rewards a visit is worth."""
-    apart: bool
-    """Whether another variant than everybody's was chosen on either half."""
+    choices: list[tuple[int, int]]
+    """Numbers of the persona's variant and of everybody's, where they differed: by half."""
+
+    @property
+    def apart(self) -> bool:
+        """Whether another variant than everybody's was chosen on either half."""
+        return bool(self.choices)
 
 
-def persona_lifts(field: Table) -> list[PersonaLift]:
+def persona_lifts(field: Table) -> dict[str, Lift]:
     """The lift of each persona that came; none where fewer than two variants are live."""
     if len(field.arms) < 2:
-        return []
+        return {}
     sums = halves(field.rows)  # K x G x 2 x 8
     totals = counts(field.rows).sum(axis=(0, 2))  # G x 6
-    found = []
+    found = {}
     for number, persona in enumerate(field.personas):
         n = float(totals[number, N])
         if n > 0.0:
             mean, square = float(totals[number, R]) / n, float(totals[number, R2]) / n
-            moments = _Moments(mean, square, field.scale)
-            found.append(_lift(persona, sums, number, moments))
+            found[persona] = _lift(sums, number, _Moments(mean, square, field.scale))
     return found
 
 
@@ -79,12 +83,16 @@ class _Moments(NamedTuple):
         return max(self.square - self.mean**2, 0.0)
 
     @property
+    def third(self) -> float:
+        return self.variance * self.scale.size
+
+    @property
     def worth(self) -> float:
         return self.square / self.scale.size**2
 
 
-def _lift(persona: str, sums: Floats, number: int, moments: _Moments) -> PersonaLift:
-    lifts, variances, apart = [0.0, 0.0], [0.0, 0.0], False
+def _lift(sums: Floats, number: int, moments: _Moments) -> Lift:
+    lift, variance, third, choices = 0.0, 0.0, 0.0, []
     for half in (0, 1):
         own, all_ = _best(sums[:, :, half], number, moments)
         if own == all_:
@@ -93,20 +101,20 @@ def _lift(persona: str, sums: Floats, number: int, moments: _Moments) -> Persona
         sizes = effective_n(judged)
         if not sizes.all():
             continue
-        apart = True
+        choices.append((own, all_))
         rates = weighted(judged, moments.scale).rate
-        lifts[half] = float(rates[0] - rates[1])
-        variances[half] = moments.variance * float((1.0 / sizes).sum())
+        lift += float(rates[0] - rates[1]) / 2.0
+        variance += moments.variance * float((1.0 / sizes).sum()) / 4.0
+        third += moments.third * float((1.0 / sizes**2).sum()) / 8.0
     visits = float(sums[:, number, :, ASKED].sum(axis=1).max())
-    return PersonaLift(
-        persona=persona,
+    return Lift(
         visits=visits,
-        lift=sum(lifts) / 2,
-        variance=sum(variances) / 4,
+        lift=lift,
+        variance=variance,
+        third=third,
         rate=moments.mean,
-        spread=moments.variance,
         worth=moments.worth,
-        apart=apart,
+        choices=choices,
     )
 
 

@@ -5,9 +5,13 @@
 with the cross-fitted lifts of ``persona_lift``, weighted by the persona's visits. Where a placement
 has nothing to choose, or the persona gets everybody's variant, it adds visits and no lift. The
 interval is the normal mixture of ``sequences.radius``, so it holds at all times at once, and, made
-for 5 % over the number of personas, for all of them together. Nothing is said until the evidence is
-worth ENOUGH rewards. A persona that gets everybody's variant wherever there is a choice makes no
-difference so far, and has no interval: how much another variant would earn was never asked.
+for 5 % over the number of personas, for all of them together.
+
+Such a sum is far from normal where it rests on a variant that hardly earned anything. Evidence is
+variance^3 / third moment^2: how many rewards a single rate would rest on that is as far from normal
+as the sum. The interval is as wide as that asks for, and held back below ENOUGH. A persona that
+gets everybody's variant wherever there is a choice makes no difference so far, and has no interval:
+how much another variant would earn was never asked.
 """
 
 from __future__ import annotations
@@ -21,13 +25,17 @@ import numpy as np
 from bandit_service.reporting import words
 from bandit_service.reporting.estimates import Difference, Estimate
 from bandit_service.reporting.experiment import experiments, together
+from bandit_service.reporting.persona_lift import Lift
 from bandit_service.reporting.sequences import ALPHA, radius
-from bandit_service.reporting.summary import Lift, PersonaSummary, Summary, sums_of
+from bandit_service.reporting.summary import PersonaSummary, Summary, sums_of
 from bandit_service.reporting.tables import Scale
 from bandit_service.reporting.words import Relative, Worth
 
-ENOUGH: Final = 100.0
+ENOUGH: Final = 4.0
 """Rewards' worth of evidence from which an interval is shown."""
+
+SAME: Final = 100.0
+"""Rewards of a persona from which it is said that everybody's variants suit it."""
 
 
 class PersonaWorth(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +77,7 @@ class PersonaReport(msgspec.Struct, frozen=True, kw_only=True):
     personas: list[PersonaWorth]
 
 
-class _Sum(NamedTuple):
+class LiftSum(NamedTuple):
     """The lifts of a persona, added up."""
 
     lift: float
@@ -79,6 +87,13 @@ class _Sum(NamedTuple):
     evidence: float
     placements: int
     apart: int
+
+    def interval(self, alpha: float) -> tuple[float, float] | None:
+        """Where the lift lies; None before enough is known of it."""
+        if self.evidence < ENOUGH or not self.apart:
+            return None
+        half = float(radius(np.array(self.variance), np.array(self.evidence), alpha))
+        return self.lift - half, self.lift + half
 
 
 def personas_report(as_of: int | None, summaries: Mapping[str, Summary]) -> PersonaReport:
@@ -95,12 +110,10 @@ def _worth(
     name: str, several: Sequence[tuple[PersonaSummary, Scale]], alpha: float
 ) -> PersonaWorth:
     (numbers,) = experiments([together([sums_of(*one) for one in several])])
-    total = _added([one.lift for one, _ in several if one.lift is not None])
-    enough = total.evidence >= ENOUGH and total.apart > 0
-    half = float(radius(np.array(total.variance), np.array(total.evidence), alpha))
-    low, high = (total.lift - half, total.lift + half) if enough else (None, None)
-    lift = total.lift if enough else None
-    worth = _verdict(low, high, same=total.evidence >= ENOUGH and total.apart == 0)
+    total = added([one.lift for one, _ in several if one.lift is not None])
+    low, high = total.interval(alpha) or (None, None)
+    lift = None if low is None else total.lift
+    worth = _verdict(low, high, same=total.apart == 0 and total.evidence >= SAME)
     relative = _relative(lift, low, high, total.rate)
     return PersonaWorth(
         persona=name,
@@ -123,23 +136,23 @@ def _worth(
     )
 
 
-def _added(lifts: Sequence[Lift]) -> _Sum:
+def added(lifts: Sequence[Lift]) -> LiftSum:
     """The lifts of several placements, weighted by visits."""
     visits = sum(one.visits for one in lifts)
     if not visits:
-        return _Sum(0.0, 0.0, 0.0, 0.0, 0.0, len(lifts), 0)
+        return LiftSum(0.0, 0.0, 0.0, 0.0, 0.0, len(lifts), 0)
     shares = [one.visits / visits for one in lifts]
     pairs = list(zip(shares, lifts, strict=True))
     variance = sum(share**2 * one.variance for share, one in pairs)
     rate = sum(share * one.rate for share, one in pairs)
-    spread = sum(share * one.spread for share, one in pairs)
+    third = sum(share**3 * one.third for share, one in pairs)
     worth = sum(share * one.worth for share, one in pairs)
-    return _Sum(
+    return LiftSum(
         lift=sum(share * one.lift for share, one in pairs),
         variance=variance,
         rate=rate,
         visits=visits,
-        evidence=(spread / variance if variance else visits) * worth,
+        evidence=variance**3 / third**2 if third else visits * worth,
         placements=len(lifts),
         apart=sum(one.apart for one in lifts),
     )

@@ -174,7 +174,7 @@ def _against_leader(compared_: Table) -> tuple[str | None, dict[str, Difference]
     if len(compared_.arms) < 2 or not sums.any():
         return (compared_.arms[0] if sums.any() else None), {}
     found = weighted(sums, compared_.scale)
-    leader = race(sums, compared_.scale).leader
+    leader = int(race(sums, compared_.scale).leader)
     best = found.take(leader)
     return compared_.arms[leader], {
         arm: compared(found.take(number), best)
@@ -245,7 +245,10 @@ def _sums(row: Floats, scale: Scale) -> Sums:
 
 def _course(stretches: Sequence[Stretch], arms: Sequence[str], stretch_ms: int) -> Course:
     """The stretches as a table, of the variants that came in any."""
-    rows = [{arm: tuple(rest) for arm, *rest in stretch.rows()} for stretch in stretches]
+    rows = [
+        {arm: (shown, n, earned) for arm, shown, n, earned in stretch.rows()}
+        for stretch in stretches
+    ]
     numbers = sorted({number for row in rows for number in row}, key=lambda n: (n == OTHERS, n))
     table = [[row.get(number, (0, 0, 0.0)) for number in numbers] for row in rows]
     return Course(

@@ -15,13 +15,13 @@ have shown.
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from bandit_service.catalog.model import Placement
 from bandit_service.outcomes.join import Outcome
@@ -51,8 +51,6 @@ from bandit_service.reporting.stored import FORMAT, StoredSeries, StoredSums
 
 _KEPT: Final = 256
 """Lists of candidates whose rows are kept at hand."""
-_FIRST_ROWS: Final = 16
-"""Room for rows that a placement begins with."""
 
 
 class Candidates(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -104,8 +102,10 @@ class PlacementSums:
         self._free: list[int] = []
         self.mixed = 0
         """The number of rows of the mixed line-up."""
-        self._table = np.zeros((_FIRST_ROWS, WIDTH))
-        self._known: dict[Candidates, npt.NDArray[np.intp]] = {}
+        self._table = array("d")
+        """WIDTH numbers a row; a numpy array takes twice as long to count a unit in."""
+        self._known: dict[Candidates, tuple[int, ...]] = {}
+        """Where the rows of candidates begin."""
         self._queue: deque[Unit] = deque()
         self._hours, self._days = Series(HOUR_MS, HOURS), Series(DAY_MS, DAYS)
         self._least = self._most = 0.0
@@ -159,8 +159,8 @@ class PlacementSums:
         else:
             unit.views, unit.reward = outcome.views, outcome.reward
         if unit.reward > 0.0:
-            at = counts_at(holdout=unit.holdout)
-            self._table[self._rows_of(unit.candidates)[unit.chosen], at + REWARDED] += 1.0
+            row = self._rows_of(unit.candidates)[unit.chosen]
+            self._table[row + counts_at(holdout=unit.holdout) + REWARDED] += 1.0
         settled = []
         while self._queue and self._queue[0].closed:
             first = self._queue.popleft()
@@ -172,27 +172,28 @@ class PlacementSums:
 
     def _show(self, unit: Unit, units: int) -> None:
         row = self._rows_of(unit.candidates)[unit.chosen]
-        self._table[row, counts_at(holdout=unit.holdout) + SHOWN] += units
+        self._table[row + counts_at(holdout=unit.holdout) + SHOWN] += units
         self._hours.show(unit.at, unit.arm, units)
         self._days.show(unit.at, unit.arm, units)
 
     def _settle(self, unit: Unit) -> None:
-        rows, reward = self._rows_of(unit.candidates), unit.reward
-        row, at = self._table[rows[unit.chosen]], counts_at(holdout=unit.holdout)
-        row[at + N] += 1.0
-        row[at + VIEWS] += unit.views
-        row[at + R] += reward
-        row[at + R2] += reward * reward
-        at, weight = weighted_at(unit.half), 1.0 / unit.probabilities[unit.chosen]
-        earned = weight * reward
-        row[at + W] += weight
-        row[at + WR] += earned
-        row[at + W2] += weight * weight
-        row[at + W2R] += weight * earned
-        row[at + W2R2] += earned * earned
-        row[at + TOP] = max(row[at + TOP], weight)
-        self._table[rows, at + ASKED] += 1.0
-        self._table[rows, at + SPREAD] += 1.0 / np.array(unit.probabilities)
+        table, rows, reward = self._table, self._rows_of(unit.candidates), unit.reward
+        at = rows[unit.chosen] + counts_at(holdout=unit.holdout)
+        table[at + N] += 1.0
+        table[at + VIEWS] += unit.views
+        table[at + R] += reward
+        table[at + R2] += reward * reward
+        half, weight = weighted_at(unit.half), 1.0 / unit.probabilities[unit.chosen]
+        at, earned = rows[unit.chosen] + half, weight * reward
+        table[at + W] += weight
+        table[at + WR] += earned
+        table[at + W2] += weight * weight
+        table[at + W2R] += weight * earned
+        table[at + W2R2] += earned * earned
+        table[at + TOP] = max(table[at + TOP], weight)
+        for row, probability in zip(rows, unit.probabilities, strict=True):
+            table[row + half + ASKED] += 1.0
+            table[row + half + SPREAD] += 1.0 / probability
         self._least, self._most = min(self._least, reward), max(self._most, reward)
         self._hours.settle(unit.at, unit.arm, reward)
         self._days.settle(unit.at, unit.arm, reward)
@@ -225,18 +226,19 @@ class PlacementSums:
         self._lineup_of.clear()
         for key in [key for key in self._rows if key[0] == lineup]:
             mixed, row = self._row((MIXED, *key[1:])), self._rows[key]
-            tops = np.maximum(self._table[mixed, TOPS], self._table[row, TOPS])
-            self._table[mixed] += self._table[row]
-            self._table[mixed, TOPS] = tops
-            self._table[row] = 0.0
+            for place in range(WIDTH):
+                into, of = mixed * WIDTH + place, self._table[row * WIDTH + place]
+                top = place in TOPS
+                self._table[into] = max(self._table[into], of) if top else self._table[into] + of
+                self._table[row * WIDTH + place] = 0.0
             self._free.append(self._rows.pop(key))
 
-    def _rows_of(self, candidates: Candidates) -> npt.NDArray[np.intp]:
-        """The rows of candidates, in their order."""
+    def _rows_of(self, candidates: Candidates) -> tuple[int, ...]:
+        """Where the rows of candidates begin, in their order."""
         found = self._known.get(candidates)
         if found is None:
             lineup, persona, arms = msgspec.structs.astuple(candidates)
-            found = np.array([self._row((lineup, arm, persona)) for arm in arms], np.intp)
+            found = tuple(WIDTH * self._row((lineup, arm, persona)) for arm in arms)
             if len(self._known) >= _KEPT:
                 self._known.clear()
             self._known[candidates] = found
@@ -249,15 +251,16 @@ class PlacementSums:
             row = self._free.pop() if self._free else len(self._rows)
             self._rows[key] = row
             self.mixed += key[0] == MIXED
-            if row >= len(self._table):
-                self._table = np.concatenate([self._table, np.zeros_like(self._table)])
+            if row * WIDTH == len(self._table):
+                self._table.frombytes(bytes(self._table.itemsize * WIDTH))
         return row
 
     # -- stored
 
     def sums(self) -> StoredSums:
         """The sums as plain data."""
-        rows = self._table[list(self._rows.values())]
+        table = np.frombuffer(self._table, np.float64).reshape(-1, WIDTH)
+        rows = table[list(self._rows.values())]
         return StoredSums(
             format=FORMAT,
             arms=list(self._arms),
@@ -293,8 +296,7 @@ class PlacementSums:
         keys = [(lineup, arm, persona) for lineup, arm, persona in sums.key_array().tolist()]
         self._rows = {key: number for number, key in enumerate(keys)}
         self.mixed = sum(lineup == MIXED for lineup, _, _ in keys)
-        room = np.zeros((max(_FIRST_ROWS - len(keys), 0), WIDTH))
-        self._table = np.concatenate([sums.row_array(), room])
+        self._table = array("d", sums.row_array().ravel().tolist())
         self._hours.restore(series.hours)
         self._days.restore(series.days)
         self._least, self._most = sums.least, sums.most

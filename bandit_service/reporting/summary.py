@@ -17,7 +17,7 @@ from bandit_service.reporting.columns import R2, REWARDED, SHOWN, N, R, counts, 
 from bandit_service.reporting.columns import weighted as weighted_sums
 from bandit_service.reporting.estimates import weighted
 from bandit_service.reporting.experiment import ArmSums, Sums
-from bandit_service.reporting.persona_lift import persona_lifts
+from bandit_service.reporting.persona_lift import Lift, persona_lifts
 from bandit_service.reporting.sequences import Floats
 from bandit_service.reporting.stored import FORMAT, StoredSums
 from bandit_service.reporting.tables import Scale, Table, field, whole
@@ -31,18 +31,6 @@ class Best(msgspec.Struct, frozen=True, array_like=True):
     rate: float
     high: float
     """No live variant earns more with the persona: the largest of their upper bounds."""
-
-
-class Lift(msgspec.Struct, frozen=True, array_like=True):
-    """What choosing for a persona apart earns here; see ``persona_lift``."""
-
-    visits: float
-    lift: float
-    variance: float
-    rate: float
-    spread: float
-    worth: float
-    apart: bool
 
 
 class PersonaSummary(msgspec.Struct, frozen=True, array_like=True):
@@ -106,7 +94,7 @@ def summarised(sums: StoredSums, hours: Sequence[tuple[int, int]], live: Sequenc
 
 def _personas(sums: StoredSums, table: Table, compared: Table) -> list[PersonaSummary]:
     by_persona = counts(merged(table.rows, axis=0))  # G x 2 x 6
-    lifts = {lift.persona: Lift(*lift[1:]) for lift in persona_lifts(compared)}
+    lifts = persona_lifts(compared)
     return [
         PersonaSummary(
             persona=persona,

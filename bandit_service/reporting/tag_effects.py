@@ -71,7 +71,7 @@ class TagEffect(msgspec.Struct, frozen=True, kw_only=True):
     """Units that were shown one of their siblings."""
 
 
-class _Told(NamedTuple):
+class Told(NamedTuple):
     """What one line-up tells of T tags; each is T."""
 
     effect: Floats
@@ -82,7 +82,7 @@ class _Told(NamedTuple):
     variants: Floats
 
 
-class _Sums:
+class TagSums:
     """What placements tell of T tags, added up."""
 
     def __init__(self, tags: int) -> None:
@@ -93,7 +93,7 @@ class _Sums:
         self.placements, self.variants = np.zeros(tags), np.zeros(tags)
         self.shown_with, self.shown_without = np.zeros(tags), np.zeros(tags)
 
-    def add(self, several: Sequence[_Told]) -> None:
+    def add(self, several: Sequence[Told]) -> None:
         """Add the line-ups of one placement, which are a cluster."""
         weight = np.sum([one.weight for one in several], axis=0)
         told = np.sum([one.weight * one.effect for one in several], axis=0)
@@ -107,15 +107,30 @@ class _Sums:
         self.shown_with += np.sum([one.shown_with for one in several], axis=0)
         self.shown_without += np.sum([one.shown_without for one in several], axis=0)
 
-    def effects(self) -> tuple[Floats, Floats, Floats]:
-        """T each: the effect, its variance, and how many placements would tell as much."""
+    def effects(self) -> Effects:
+        """What comes out."""
         weight = np.where(self.weight > 0.0, self.weight, 1.0)
         effect = self.told / weight
         residuals = self.told2 - 2.0 * effect * self.cross + effect**2 * self.weight2
         spare = self.placements / np.maximum(self.placements - 1.0, 1.0)
         sandwich = np.maximum(residuals, 0.0) / weight**2 * spare
         told_by = self.weight**2 / np.where(self.weight2 > 0.0, self.weight2, 1.0)
-        return effect, np.maximum(sandwich, 1.0 / weight), told_by
+        return Effects(effect, np.maximum(sandwich, 1.0 / weight), told_by, self.placements)
+
+
+class Effects(NamedTuple):
+    """The effects of T tags; each is T."""
+
+    effect: Floats
+    variance: Floats
+    told_by: Floats
+    """How many placements would tell as much, if all told alike."""
+    placements: Floats
+
+    def half(self, alpha: float) -> Floats:
+        """Half the widths of the intervals; infinite where too few placements speak."""
+        wide = radius(self.variance, self.told_by, alpha)
+        return np.where(self.placements >= LEAST, wide, np.inf)
 
 
 def tag_effects(
@@ -131,7 +146,7 @@ def tag_effects(
         personas: whom to ask about: all that came.
     """
     number = {tag: index for index, tag in enumerate(tags)}
-    sums: dict[str | None, _Sums] = {group: _Sums(len(tags)) for group in (None, *personas)}
+    sums: dict[str | None, TagSums] = {group: TagSums(len(tags)) for group in (None, *personas)}
     for placement, stored in placements:
         for group, told in _told_by(placement, stored, number).items():
             sums[group].add(told)
@@ -144,14 +159,14 @@ def tag_effects(
 
 def _told_by(
     placement: Placement, stored: StoredSums, number: Mapping[str, int]
-) -> dict[str | None, list[_Told]]:
+) -> dict[str | None, list[Told]]:
     """What the line-ups of a placement tell, by persona; of everybody under None."""
     carried = {variant.arm: variant.tags for variant in placement.variants}
-    told: dict[str | None, list[_Told]] = {}
+    told: dict[str | None, list[Told]] = {}
     for table in lineups(stored):
         has = _has(table.arms, carried, number)
         for group, rows in _groups(table):
-            one = _told(rows, has)
+            one = tell(rows, has)
             if one is not None:
                 told.setdefault(group, []).append(one)
     return told
@@ -177,7 +192,7 @@ def _groups(table: Table) -> Iterable[tuple[str | None, Floats]]:
         yield persona, table.rows[:, index]
 
 
-def _told(rows: Floats, has: Floats) -> _Told | None:
+def tell(rows: Floats, has: Floats) -> Told | None:
     """What K variants tell of T tags; None where they earned nothing."""
     totals = counts(merged(rows, axis=0)).sum(axis=0)
     n, earned = totals[N], totals[R]
@@ -197,7 +212,7 @@ def _told(rows: Floats, has: Floats) -> _Told | None:
     safe_in, safe_out = np.where(speaks, within, 1.0), np.where(speaks, without, 1.0)
     means = (weights * rates) @ carries / safe_in, (weights * rates) @ (1.0 - carries) / safe_out
     shown = counts(rows)[..., SHOWN].sum(axis=1) * there
-    return _Told(
+    return Told(
         effect=np.where(speaks, means[0] - means[1], 0.0),
         weight=np.where(speaks, 1.0 / (1.0 / safe_in + 1.0 / safe_out), 0.0),
         shown_with=np.where(speaks, shown @ carries, 0.0),
@@ -207,17 +222,17 @@ def _told(rows: Floats, has: Floats) -> _Told | None:
 
 
 def _effects(
-    tags: Sequence[str], persona: str | None, sums: _Sums, alpha: float
+    tags: Sequence[str], persona: str | None, sums: TagSums, alpha: float
 ) -> Iterable[TagEffect]:
-    effect, variance, told_by = sums.effects()
-    half = radius(variance, told_by, alpha)
+    found = sums.effects()
+    half = found.half(alpha)
     for index, tag in enumerate(tags):
         placements = int(sums.placements[index])
         if not placements:
             continue
         relative = None
-        if placements >= LEAST:
-            value, off = float(effect[index]), float(half[index])
+        if np.isfinite(half[index]):
+            value, off = float(found.effect[index]), float(half[index])
             relative = Relative(value=value, low=value - off, high=value + off)
         verdict = _verdict(relative)
         yield TagEffect(
@@ -227,7 +242,7 @@ def _effects(
             says=words.tag_effect(tag, persona, verdict, relative),
             relative=relative,
             placements=placements,
-            effective_placements=float(told_by[index]),
+            effective_placements=float(found.told_by[index]),
             variants=int(sums.variants[index]),
             shown_with=int(sums.shown_with[index]),
             shown_without=int(sums.shown_without[index]),

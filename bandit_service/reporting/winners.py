@@ -20,8 +20,9 @@ import msgspec
 import numpy as np
 
 from bandit_service.reporting.columns import weighted as weighted_sums
-from bandit_service.reporting.estimates import apart, weighted
-from bandit_service.reporting.sequences import ALPHA, Bounds, Floats
+from bandit_service.reporting.estimates import weighted
+from bandit_service.reporting.sequences import ALPHA, Bounds, Floats, difference
+from bandit_service.reporting.stored import Whole
 from bandit_service.reporting.tables import Scale, Table
 
 
@@ -41,54 +42,54 @@ class Winner(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Race(NamedTuple):
-    """How variants stand to each other."""
+    """How variants stand to each other, in each of several races; all of one shape."""
 
-    leader: int
-    rival: int
+    leader: Whole
+    rival: Whole
     """The one whose distance to the leader is least sure."""
-    lead: float
+    lead: Floats
     """The lower bound of that distance; above 0: the leader has won."""
     rates: Floats
-    """K"""
+    """... x K"""
 
 
 def winners(field: Table) -> list[Winner]:
     """Those that have won, the one over everybody first; none where fewer than two are live."""
     if len(field.arms) < 2:
         return []
-    groups: list[tuple[str | None, Floats]] = [(None, field.of_everybody())]
-    groups += [(name, field.rows[:, number]) for number, name in enumerate(field.personas)]
-    found = []
-    for persona, rows in groups:
-        standing = race(weighted_sums(rows), field.scale)
-        if standing.lead > 0.0:
-            found.append(
-                Winner(
-                    persona=persona,
-                    arm=field.arms[standing.leader],
-                    rate=float(standing.rates[standing.leader]),
-                    rival=field.arms[standing.rival],
-                    rival_rate=float(standing.rates[standing.rival]),
-                    lead=standing.lead,
-                )
-            )
-    return found
+    groups = [None, *field.personas]
+    by_group = np.concatenate([field.of_everybody()[:, None], field.rows], axis=1)
+    standing = race(weighted_sums(by_group.swapaxes(0, 1)), field.scale)
+    return [
+        Winner(
+            persona=persona,
+            arm=field.arms[leader],
+            rate=rates[leader],
+            rival=field.arms[rival],
+            rival_rate=rates[rival],
+            lead=lead,
+        )
+        for persona, leader, rival, lead, rates in zip(
+            groups, *(column.tolist() for column in standing), strict=True
+        )
+        if lead > 0.0
+    ]
 
 
 def race(sums: Floats, scale: Scale) -> Race:
     """Hold each of K variants against the leader; at least two.
 
     Args:
-        sums: K x 8, over the same visits.
+        sums: ... x K x 8, over the same visits.
         scale: between what rewards lie.
     """
-    others = len(sums) - 1
-    low = weighted(sums, scale, ALPHA / others)
-    high = weighted(sums, scale, ALPHA)
-    leader = int(np.argmax(low.bounds.low))
-    mixed = high._replace(bounds=Bounds(low.bounds.low, high.bounds.high))
-    lead = apart(mixed.take([leader]), mixed).low
+    low = weighted(sums, scale, ALPHA / (sums.shape[-2] - 1)).bounds.low
+    found = weighted(sums, scale, ALPHA)
+    leader = np.argmax(low, axis=-1)
+    index = leader[..., None]
+    rate, first = (np.take_along_axis(values, index, -1) for values in (found.rate, low))
+    lead = difference(rate, Bounds(first, rate), found.rate, found.bounds).low
     lead = np.where(np.isnan(lead), -np.inf, lead)
-    lead[leader] = np.inf
-    rival = int(np.argmin(lead))
-    return Race(leader, rival, float(lead[rival]), mixed.rate)
+    np.put_along_axis(lead, index, np.inf, -1)
+    rival = np.argmin(lead, axis=-1)
+    return Race(leader, rival, np.take_along_axis(lead, rival[..., None], -1)[..., 0], found.rate)

@@ -69,8 +69,8 @@ def state(name: State, *, winners: Sequence[Winner] = (), last_seen: int | None 
 def _winners(winners: Sequence[Winner]) -> str:
     """Who has won: over everybody, else for whom."""
     if winners[0].persona is None:
-        return f"Clear winner: {winners[0].arm}."
-    said = ", ".join(f"{winner.persona} ({winner.arm})" for winner in winners)
+        return f"Clear winner: {variant(winners[0].arm)}."
+    said = ", ".join(f"{winner.persona} ({variant(winner.arm)})" for winner in winners)
     return f"Clear winner for {said}."
 
 
@@ -113,6 +113,11 @@ def gap(persona: str, best: float, elsewhere: float, scale: Scale) -> str:
         f"No creative suits {persona} here: the best one earns {rate(best, scale)}, "
         f"where {persona} earns {rate(elsewhere, scale)} elsewhere."
     )
+
+
+def variant(arm: str) -> str:
+    """The id of a variant, of an arm's name."""
+    return arm.rpartition("@")[0] or arm
 
 
 def change(value: float) -> str:

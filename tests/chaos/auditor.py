@@ -20,15 +20,13 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
 
-import msgspec
-
 from bandit_service.events.entries import START, Decision, Entry, Event, Position, decode
 from bandit_service.events.identity import SiteSecret
 from bandit_service.folds.site import SiteFold
 from bandit_service.outcomes.join import JoinCounts
 from bandit_service.policy.settings import SiteSettings
-from bandit_service.reporting.counters import ReportState
-from bandit_service.storage.ports import Log, SiteStore, entries_of
+from bandit_service.reporting.counters import Parts
+from bandit_service.storage.ports import Log, Resumed, SiteStore, entries_of
 from tests.chaos.ledger import Ledger, Sending
 
 Row = tuple[Position, bytes]
@@ -42,7 +40,8 @@ class Live:
 
     name: str
     snapshot: bytes | None
-    report: bytes | None
+    resumed: Resumed | None
+    """Its checkpoint, and what it has counted by then."""
 
 
 @dataclass(slots=True)
@@ -77,7 +76,7 @@ def live_of(store: SiteStore) -> Live:
     """What a site serves now."""
     head = store.head()
     name = "" if head is None else head.name
-    return Live(name, store.snapshot(name), store.report())
+    return Live(name, store.snapshot(name), store.resumed())
 
 
 def missing(ledger: Ledger, rows: Iterable[Row]) -> int:
@@ -195,24 +194,23 @@ def _fold(
             if position in at:
                 made.add(fold.snapshot().name)
         snapshot = fold.snapshot()
-        report = fold.report()
+        counted = fold.report().site, fold.counters.parts()
     finally:
         fold.close()
     units = {entry.unit for _, entry in entries if isinstance(entry, Decision)}
     findings.lost += [f"the outcome of unit {unit}" for unit in units if unit not in closed]
     findings.doubled += [f"unit {unit} closed {n} times" for unit, n in closed.items() if n > 1]
     findings.lost += [f"snapshot {name}, which served" for name in named - made if "." in name]
-    findings.units, findings.snapshots, findings.counts = len(units), len(named), report.join
+    findings.units, findings.snapshots, findings.counts = len(units), len(named), fold.join.counts
     findings.model_equal = (live.name, live.snapshot) == (snapshot.name, snapshot.encoded)
-    findings.counters_equal = _counted(live.report) == _counted(msgspec.json.encode(report))
+    findings.counters_equal = _counted(live.resumed) == counted
 
 
-def _counted(report: bytes | None) -> tuple[dict[object, object], JoinCounts] | None:
-    """A report without the order of its cells."""
-    if report is None:
+def _counted(resumed: Resumed | None) -> tuple[bytes | None, Parts] | None:
+    """What was counted: of the site as a whole, and of every placement."""
+    if resumed is None:
         return None
-    state = msgspec.json.decode(report, type=ReportState)
-    return dict(state.cells), state.join
+    return resumed.site, Parts(resumed.sums, resumed.series)
 
 
 def _sending(event: Event) -> Sending:

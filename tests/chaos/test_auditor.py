@@ -25,6 +25,9 @@ from bandit_service.folds.learner import SiteLearner
 from bandit_service.outcomes.join import LATEST_MS
 from bandit_service.outcomes.rewards import RewardSettings
 from bandit_service.policy.settings import PolicySettings, SiteSettings
+from bandit_service.reporting.stored import StoredSite, StoredSums
+from bandit_service.reporting.stored import decode as stored
+from bandit_service.reporting.stored import encode as stored_bytes
 from bandit_service.services import ensure_snapshot
 from bandit_service.serving.decide import decide
 from bandit_service.serving.editing import CatalogEditor
@@ -173,15 +176,22 @@ def test_a_tampered_model_and_one_of_another_log_are_found(evidence: Evidence) -
 
 
 def test_a_report_that_counts_otherwise_is_found(evidence: Evidence) -> None:
-    report = msgspec.json.decode(evidence.live.report or b"")
-    report["join"]["late_events"] += 1
+    resumed = evidence.live.resumed
+    assert resumed is not None
+    site = stored(resumed.site or b"", StoredSite)
+    site.join.late_events += 1
+    sums = stored(resumed.sums["film"], StoredSums)
+    sums = msgspec.structs.replace(sums, rows=sums.rows[:-1] + b"x")
 
-    findings = replace(
-        evidence, live=replace(evidence.live, report=msgspec.json.encode(report))
-    ).audit()
+    for wrong in (
+        resumed._replace(site=stored_bytes(site)),
+        resumed._replace(sums={"film": stored_bytes(sums)}),
+        resumed._replace(series={}),
+    ):
+        findings = replace(evidence, live=replace(evidence.live, resumed=wrong)).audit()
 
-    assert not findings.counters_equal
-    assert not findings.clean
+        assert not findings.counters_equal
+        assert not findings.clean
 
 
 def test_a_snapshot_that_served_and_is_no_state_of_the_log_is_lost(evidence: Evidence) -> None:

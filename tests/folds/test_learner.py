@@ -13,6 +13,7 @@ from bandit_service.folds.site import SiteFold
 from bandit_service.outcomes.join import Outcome
 from bandit_service.policy.settings import PolicySettings, SiteSettings
 from bandit_service.policy.snapshot import SnapshotName
+from bandit_service.storage.ports import Resumed
 from tests.world import QUICK, World, busy_world
 
 
@@ -208,16 +209,16 @@ def test_a_failure_while_resuming_never_publishes_the_old_fold_under_the_new_gen
     run(learner)
     other = SiteSettings(rewards=QUICK.rewards, policy=PolicySettings(gamma=55.0))
     rebuild(world.log, other, progress=lambda _: None)
-    read = world.log.checkpoint
+    read = world.log.resumed
     failed: list[int] = []
 
-    def fail_once() -> bytes | None:
+    def fail_once() -> Resumed | None:
         if not failed:
             failed.append(1)
             raise StorageError("away for a moment")
         return read()
 
-    world.log.checkpoint = fail_once  # type: ignore[method-assign]
+    world.log.resumed = fail_once  # type: ignore[method-assign]
     _more(world)
     world.pass_time(1)
 

@@ -16,7 +16,10 @@ from bandit_service.events.entries import Decision, Event, Tick, encode
 from bandit_service.folds.rebuild import rebuild
 from bandit_service.folds.replay import Replayed, replay
 from bandit_service.policy.settings import PolicySettings, SiteSettings
-from bandit_service.storage.memory import MemoryStore
+from bandit_service.reporting.stored import Day, StoredSeries, StoredSite, StoredSums
+from bandit_service.reporting.stored import decode as stored
+from bandit_service.reporting.stored import encode as encoded
+from bandit_service.storage.memory import MemorySite, MemoryStore
 from tests.world import QUICK, World
 
 OTHER = SiteSettings(rewards=QUICK.rewards, policy=PolicySettings(typical_reward=0.5))
@@ -168,20 +171,66 @@ def test_a_propensity_that_was_changed_is_found_while_the_decision_is_open() -> 
     assert [name.split(" at ")[0] for name in differing(replayed(world))] == ["open decisions"]
 
 
+def changed_sums(world: World, change: Callable[[StoredSums], StoredSums]) -> None:
+    """Change what the store has counted of the film."""
+    world.log._sums["film"] = encoded(change(stored(world.log._sums["film"], StoredSums)))
+
+
+def one_more(sums: StoredSums) -> StoredSums:
+    rows = sums.row_array()
+    rows[0, 2] += 1.0
+    return msgspec.structs.replace(sums, rows=rows.tobytes())
+
+
 def test_a_counter_that_was_changed_is_found_and_named() -> None:
     world = learned_world(60)
     assert world.log._report is not None
-    report = msgspec.json.decode(world.log._report)
-    report["cells"][0][1]["n"] += 1
-    report["join"]["late_events"] += 5
-    world.log._report = msgspec.json.encode(report)
+    site = stored(world.log._report, StoredSite)
+    site.join.late_events += 5
+    site.days[0] = Day(shown=1)
+    world.log._report = encoded(site)
+    changed_sums(world, one_more)
 
     found = replayed(world)
 
     said = [check for check in found.checks if not check.agrees]
-    assert [check.what.split(" at ")[0] for check in said] == ["counters", "counts of outcomes"]
-    assert "1 of " in said[0].says
+    what = [check.what.split(" at ")[0] for check in said]
+    assert what == ["counters", "counts of outcomes", "days"]
+    assert "1 of 1 placements differ; h" in said[0].says
+    assert " of film for comedy: the log makes [" in said[0].says
     assert "late_events: the log makes " in said[1].says
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda log: log._sums.pop("film"), "the store has nothing of 'film'"),
+        (lambda log: log._sums.update(ghost=log._sums["film"]), "the log has nothing of 'ghost'"),
+        (
+            lambda log: log._series.update(film=encoded(StoredSeries(1, [], []))),
+            "what it showed and earned over time",
+        ),
+    ],
+)
+def test_placements_and_series_that_were_changed_are_found(
+    change: Callable[[MemorySite], object], said: str
+) -> None:
+    world = learned_world(60)
+    change(world.log)
+
+    (check,) = [check for check in replayed(world).checks if not check.agrees]
+
+    assert check.what.startswith("counters at")
+    assert said in check.says
+
+
+def test_a_variant_that_was_renamed_in_the_counters_is_found() -> None:
+    world = learned_world(60)
+    changed_sums(world, lambda sums: msgspec.structs.replace(sums, last=sums.last + 1))
+
+    (check,) = [check for check in replayed(world).checks if not check.agrees]
+
+    assert "what its rows are of" in check.says
 
 
 def test_a_snapshot_whose_bytes_were_changed_is_found() -> None:
@@ -214,7 +263,7 @@ def test_what_cannot_be_compared_is_refused() -> None:
         replay(empty, empty, progress=nothing)
 
     world = learned_world(10)
-    world.log._report = b"{"
+    world.log._report = b"\xc1"
     with pytest.raises(SnapshotError, match="counters in the store"):
         replayed(world)
     world.log._checkpoint = b"damaged"

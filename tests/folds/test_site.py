@@ -7,7 +7,11 @@ from bandit_service.errors import SnapshotError
 from bandit_service.events.entries import Decision, decode
 from bandit_service.folds.site import SiteFold
 from bandit_service.outcomes.rewards import RewardSettings
-from tests.world import QUICK, World, busy_world
+from bandit_service.reporting.columns import SHOWN, counts
+from bandit_service.reporting.stored import StoredSums
+from bandit_service.reporting.stored import decode as stored_as
+from bandit_service.storage.ports import Resumed
+from tests.world import QUICK, World, busy_world, kept
 
 
 @pytest.fixture(scope="module")
@@ -15,14 +19,20 @@ def world() -> World:
     return busy_world(300)
 
 
+def units_shown(fold: SiteFold) -> int:
+    """How many units were counted as shown."""
+    sums = [stored_as(data, StoredSums) for data in fold.counters.parts().sums.values()]
+    return sum(int(counts(one.row_array())[..., SHOWN].sum()) for one in sums)
+
+
 def folded(world: World, *cuts: int) -> SiteFold:
     """The fold of the world's log, stopped, kept and restored at each cut."""
     fold = SiteFold(QUICK)
     for n, (position, data) in enumerate(world.rows()):
         if n in cuts:
-            kept = fold.checkpoint(fold.snapshot())
+            stored = kept(fold)
             fold.close()
-            fold = SiteFold.restore(kept)
+            fold = SiteFold.restore(stored)
         fold.apply(position, decode(data))
     return fold
 
@@ -32,7 +42,7 @@ def test_the_fold_learns_counts_and_remembers_what_is_open(world: World) -> None
 
     counts = fold.join.counts
     assert fold.trainer.outcomes == counts.rewarded + counts.defaulted > 100
-    assert sum(cell.n for cell in fold.counters.cells.values()) == fold.trainer.outcomes
+    assert units_shown(fold) == fold.trainer.outcomes + fold.join.open_units
     units = counts.decisions - counts.repeated_views - counts.switched_views
     assert fold.join.open_units == units - fold.trainer.outcomes
     fold.close()
@@ -51,6 +61,7 @@ def test_stopping_and_restoring_anywhere_gives_the_same_state_to_the_byte(
     assert other.name == one.name
     assert other.encoded == one.encoded
     assert pieces.checkpoint(other) == whole.checkpoint(one)
+    assert pieces.counters.parts() == whole.counters.parts()
     whole.close()
     pieces.close()
 
@@ -71,7 +82,23 @@ def test_a_snapshot_in_the_middle_does_not_change_what_follows(world: World) -> 
 
 def test_a_checkpoint_of_another_kind_is_refused() -> None:
     with pytest.raises(SnapshotError):
-        SiteFold.restore(b"x" * 100)
+        SiteFold.restore(Resumed(b"x" * 100, None, {}, {}))
+
+
+def test_counters_that_are_not_those_of_the_checkpoint_are_refused(world: World) -> None:
+    fold = folded(world)
+    stored = kept(fold)
+    fold.close()
+    other = {name: sums[:-1] + bytes([sums[-1] ^ 1]) for name, sums in stored.sums.items()}
+
+    for wrong in (
+        stored._replace(sums=other),
+        stored._replace(sums={}),
+        stored._replace(series={}),
+    ):
+        with pytest.raises(SnapshotError, match="counters of placement 'film'"):
+            SiteFold.restore(wrong)
+    SiteFold.restore(stored).close()
 
 
 def test_outcomes_of_old_revisions_are_learned_with_the_candidates_of_their_time() -> None:
@@ -116,7 +143,7 @@ def test_censored_decisions_are_neither_learned_nor_counted() -> None:
         fold.apply(position, decode(data))
 
     assert fold.trainer.outcomes == 1
-    assert [cell.n for cell in fold.counters.cells.values()] == [1]
+    assert units_shown(fold) == 1
     fold.close()
 
 

@@ -31,6 +31,8 @@ from bandit_service.storage.ports import (
     Doubt,
     Head,
     Publication,
+    Report,
+    Resumed,
     SiteStore,
     Store,
     entries_of,
@@ -74,11 +76,19 @@ def publication(
     position: Position,
     *,
     generation: int = 1,
-    report: bytes | None = None,
+    report: Report | None = None,
     checkpoint: bytes | None = None,
 ) -> Publication:
     head = Head(name(digest), position, generation)
     return Publication(head, b"bytes of " + digest.encode(), b"settings", report, checkpoint)
+
+
+def counted(site: bytes, *placements: str, whole: bool = False, by: bytes = b"1") -> Report:
+    """What a learner would have counted of some placements."""
+    summaries, sums, series = (
+        {p: part + p.encode() + by for p in placements} for part in (b"S", b"s", b"t")
+    )
+    return Report(site, summaries, sums, series, whole)
 
 
 def in_threads(*works: Callable[[], None]) -> None:
@@ -534,14 +544,21 @@ def test_a_new_site_serves_nothing(site: SiteStore) -> None:
     assert site.snapshot(name("a")) is None
     assert site.settings("5e771265") is None
     assert site.checkpoint() is None
+    assert site.resumed() is None
     assert site.report() is None
+    assert site.summaries() == site.summaries(["film"]) == {}
+    assert site.sums(["film"]) == [None]
+    assert site.sums([]) == []
+    assert site.series("film") is None
 
 
 @scripted
 def test_what_is_published_is_served(site: SiteStore) -> None:
     # when
     answer = site.publish(
-        publication("a", Position(5, 1), report=b"report", checkpoint=b"\x00checkpoint\xff"),
+        publication(
+            "a", Position(5, 1), report=counted(b"site", "film"), checkpoint=b"\x00checkpoint\xff"
+        ),
         replaces=0,
         keep=3,
     )
@@ -553,20 +570,88 @@ def test_what_is_published_is_served(site: SiteStore) -> None:
     assert site.pulse().head == head
     assert site.snapshot(name("a")) == b"bytes of a"
     assert site.settings("5e771265") == b"settings"
-    assert site.report() == b"report"
+    assert site.report() == b"site"
     assert site.checkpoint() == b"\x00checkpoint\xff"
 
 
 @scripted
 def test_a_publication_without_a_checkpoint_keeps_the_last_one(site: SiteStore) -> None:
     # given
-    site.publish(publication("a", Position(5, 1), report=b"r", checkpoint=b"c"), replaces=0, keep=3)
+    report = counted(b"r", "film")
+    site.publish(
+        publication("a", Position(5, 1), report=report, checkpoint=b"c"), replaces=0, keep=3
+    )
 
     # when
     site.publish(publication("b", Position(6, 0)), replaces=1, keep=3)
 
     # then
     assert (site.report(), site.checkpoint()) == (b"r", b"c")
+    assert site.resumed() == Resumed(b"c", b"r", report.sums, report.series)
+
+
+@scripted
+def test_what_was_counted_of_placements_is_read_together_and_apart(site: SiteStore) -> None:
+    # when
+    report = counted(b"site", "film", "fïlm 2", "")
+    site.publish(publication("a", START, report=report, checkpoint=b"c"), replaces=0, keep=3)
+
+    # then
+    assert site.summaries() == report.summaries
+    assert site.summaries(["", "nowhere", "film"]) == {"": b"S1", "film": b"Sfilm1"}
+    assert site.summaries([]) == {}
+    assert site.sums(["fïlm 2", "nowhere", ""]) == [report.sums["fïlm 2"], None, b"s1"]
+    assert site.series("fïlm 2") == report.series["fïlm 2"]
+    assert site.series("nowhere") is None
+    assert site.resumed() == Resumed(b"c", b"site", report.sums, report.series)
+
+
+@scripted
+def test_placements_that_did_not_change_are_kept_unless_all_are_replaced(site: SiteStore) -> None:
+    # given
+    first = counted(b"1", "a", "b")
+    site.publish(publication("a", START, report=first, checkpoint=b"c"), replaces=0, keep=3)
+
+    # when some change, or nothing but the site does
+    site.publish(publication("b", START, report=counted(b"2", "b", by=b"2")), replaces=1, keep=3)
+    site.publish(publication("c", START, report=counted(b"3")), replaces=1, keep=3)
+
+    # then
+    assert site.report() == b"3"
+    assert site.summaries() == {"a": b"Sa1", "b": b"Sb2"}
+    assert site.sums(["a", "b"]) == [b"sa1", b"sb2"]
+
+    # when a rebuild has counted anew
+    anew = counted(b"4", "b", whole=True, by=b"4")
+    rebuilt = publication("d", START, generation=2, report=anew, checkpoint=b"new")
+    site.publish(rebuilt, replaces=1, keep=3)
+
+    # then
+    assert site.summaries() == {"b": b"Sb4"}
+    assert site.sums(["a", "b"]) == [None, b"sb4"]
+    assert site.series("a") is None
+    assert site.resumed() == Resumed(b"new", b"4", {"b": b"sb4"}, {"b": b"tb4"})
+
+
+@scripted
+@pytest.mark.parametrize("replaces", [0, 1])
+def test_what_was_counted_by_one_who_is_refused_changes_nothing(
+    site: SiteStore, replaces: int
+) -> None:
+    # given
+    first = counted(b"1", "a")
+    ahead = publication("a", Position(5, 0), report=first, checkpoint=b"c")
+    site.publish(ahead, replaces=0, keep=3)
+
+    # when one that is behind, or built on nothing, publishes
+    late = counted(b"2", "a", "b", whole=True, by=b"2")
+    old = publication("b", Position(4, 0), report=late, checkpoint=b"old")
+    answer = site.publish(old, replaces=replaces, keep=3)
+
+    # then
+    assert answer == ("behind" if replaces else "superseded")
+    assert site.resumed() == Resumed(b"c", b"1", first.sums, first.series)
+    assert site.summaries() == first.summaries
 
 
 @scripted
@@ -892,7 +977,11 @@ CALLS: dict[str, Callable[[SiteStore], object]] = {
     "snapshots": lambda s: s.snapshots(),
     "settings": lambda s: s.settings("a"),
     "checkpoint": lambda s: s.checkpoint(),
+    "resumed": lambda s: s.resumed(),
     "report": lambda s: s.report(),
+    "summaries": lambda s: (s.summaries(), s.summaries(["p"])),
+    "sums": lambda s: s.sums(["p"]),
+    "series": lambda s: s.series("p"),
     "visits": lambda s: s.visits("v"),
     "visits_of": lambda s: s.visits_of([("v", "p")]),
     "remember_visits": lambda s: s.remember_visits({("v", "p"): b"x"}, expire_seconds=1),

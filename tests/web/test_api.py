@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -628,12 +629,18 @@ def test_personas_are_read_and_replaced(api: Api) -> None:
 
 
 def test_before_anything_was_learned_reports_are_empty(api: Api, services: Services) -> None:
-    assert body_of(api.get("/v1/reports/personas")) == {"personas": []}
-    assert body_of(api.get("/v1/reports/placements/film")) == {
-        "placement": "film",
-        "variants": [],
-        "variants_and_personas": [],
-    }
+    overview = body_of(api.get("/v1/reports/overview"))
+    film = body_of(api.get("/v1/reports/placements/film"))
+
+    assert overview["as_of"] is None
+    assert {line["placement"]: line["state"] for line in overview["placements"]}["film"] == "unused"
+    assert (film["state"], film["says"]) == ("unused", "No traffic yet.")
+    assert [(line["arm"], line["live"], line["shown"]) for line in film["variants"]] == [
+        (f"{variant}@1", True, 0) for variant in ("kiss", "joke", "chase")
+    ]
+    assert film["cells"] == film["personas"] == film["hours"]["starts"] == []
+    assert body_of(api.get("/v1/reports/personas")) == {"as_of": None, "personas": []}
+    assert body_of(api.get("/v1/reports/tags")) == {"as_of": None, "effects": [], "gaps": []}
     learning = body_of(api.get("/v1/reports/learning"))
     assert learning["snapshot"] == services.view("main").chooser.name  # type: ignore[union-attr]
     assert set(learning["counts"].values()) == {0}
@@ -651,18 +658,30 @@ def test_reports_count_what_was_shown_and_what_came_of_it(
     # when
     learn()
 
-    # then
-    (row,) = body_of(api.get("/v1/reports/personas"))["personas"]
-    assert row["group"] == "romantic"
-    assert row["views"] == 10
-    assert row["policy"]["n"] + row["holdout"]["n"] == 10
-    for estimate in (row["policy"], row["holdout"]):
-        assert set(estimate) == {"rate", "low", "high", "n", "effective_n", "largest_weight"}
-    report = body_of(api.get("/v1/reports/placements/film"))
-    assert sum(r["views"] for r in report["variants"]) == 10
-    assert {r["group"] for r in report["variants"]} == {
-        f"{d['variant']['id']}@1" for d in decisions
-    }
+    # then every report has them
+    shown = Counter(f"{d['variant']['id']}@1" for d in decisions)
+    film = body_of(api.get("/v1/reports/placements/film"))
+    (persona,) = film["personas"]
+    assert (persona["persona"], persona["shown"], persona["rewarded"]) == ("romantic", 10, 4)
+    assert persona["policy"]["n"] + persona["holdout"]["n"] == 10
+    assert {line["arm"]: line["shown"] for line in film["variants"] if line["shown"]} == shown
+    assert {cell["arm"]: cell["shown"] for cell in film["cells"]} == shown
+    assert sum(map(sum, film["hours"]["shown"])) == sum(map(sum, film["days"]["settled"])) == 10
+    assert sum(map(sum, film["days"]["earned"])) == 4.0
+    for estimate in (film["policy"], film["holdout"], film["variants"][0]["estimate"]):
+        assert set(estimate) == {
+            *("rate", "low", "high", "n", "effective_n", "largest_weight", "held_back"),
+        }
+    (line,) = [
+        one
+        for one in body_of(api.get("/v1/reports/overview"))["placements"]
+        if one["placement"] == "film"
+    ]
+    assert (line["state"], line["shown"], line["rewarded"], line["shown_24h"]) == (
+        *("learning", 10, 4, 10),
+    )
+    (worth,) = body_of(api.get("/v1/reports/personas"))["personas"]
+    assert (worth["persona"], worth["shown"], worth["worth"]) == ("romantic", 10, "too_few")
     learning = body_of(api.get("/v1/reports/learning"))
     assert learning["counts"]["rewarded"] == 4
     assert learning["counts"]["defaulted"] == 6
@@ -671,7 +690,9 @@ def test_reports_count_what_was_shown_and_what_came_of_it(
 
 
 def test_there_is_no_report_of_a_placement_that_never_was(api: Api) -> None:
-    error_of(api.get("/v1/reports/placements/nowhere"), 404)
+    error = error_of(api.get("/v1/reports/placements/nowhere"), 404)
+
+    assert error["field"] == "placement"
 
 
 def test_placements_of_inline_candidates_are_reported_too(
@@ -682,7 +703,22 @@ def test_placements_of_inline_candidates_are_reported_too(
     learn()
 
     report = body_of(api.get("/v1/reports/placements/free"))
-    assert [row["views"] for row in report["variants"]] == [1]
+    assert (report["state"], report["shown"]) == ("sent", 1)
+    assert [line["shown"] for line in report["variants"]] == [1]
+
+
+def test_counters_of_another_version_are_refused_with_the_remedy(
+    api: Api, services: Services, learn: Callable[[], None]
+) -> None:
+    body_of(api.decide())
+    learn()
+    site = services.store.site("main")
+    site._report = msgspec.json.encode({"cells": [], "join": {}})  # type: ignore[attr-defined]
+
+    error = error_of(api.get("/v1/reports/overview"), 503)
+
+    assert error["code"] == "snapshot_unusable"
+    assert "rebuild" in error["hint"]
 
 
 # -- operations

@@ -231,7 +231,7 @@ def careless_editor(api: Api) -> Iterator[TestResponse]:
 
 def analyst(api: Api) -> Iterator[TestResponse]:
     """Reads every report, and one that is not there."""
-    for report in ("personas", "placements/film", "placements/x", "learning"):
+    for report in ("overview", "personas", "placements/film", "placements/x", "tags", "learning"):
         yield api.get(f"/v1/reports/{report}")
 
 

@@ -112,7 +112,8 @@ def headers_of(holder: Holder, services: Services, clock: Clock) -> dict[str, st
 def holdings(services: Services) -> tuple[Any, ...]:
     """Everything of the site ``main`` that a request may change."""
     site = services.store.site("main")
-    return (site.length(), site.catalog(0), site.head(), site.report(), site.mac_keys())
+    counted = (site.report(), site.summaries(), site.resumed())
+    return (site.length(), site.catalog(0), site.head(), counted, site.mac_keys())
 
 
 @pytest.mark.parametrize("holder", HOLDERS, ids=str)
