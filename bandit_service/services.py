@@ -43,6 +43,7 @@ from bandit_service.serving.crawlers import crawlers_in
 from bandit_service.serving.editing import CatalogEditor
 from bandit_service.serving.finishing import BY as FINISH
 from bandit_service.serving.finishing import Finisher, Finishing, Standing, nobody_knows
+from bandit_service.serving.importing import Importer
 from bandit_service.serving.keys import KeyKeeper
 from bandit_service.serving.mac_keys import MacKeeper
 from bandit_service.serving.pressure import Pressure
@@ -271,6 +272,10 @@ class Services:
         view = self.view(check_site(site))
         catalog = {name: shelf.placement for name, shelf in view.shelves.items()}
         return Reports(view.store, catalog)
+
+    def importer(self, site: str, *, by: str) -> Importer:
+        """Imports of spreadsheets into a site's catalog on behalf of ``by``."""
+        return Importer(self.editor(site, by=by), clock=self.clock)
 
     def seed(self, site: str) -> int:
         """Fill a site that has no catalog from ``catalog.toml``; how many placements that made."""
@@ -538,10 +543,18 @@ def catalog_from(path: Path) -> CatalogDocument:
     Raises:
         InvalidInput: if it cannot be opened or used.
     """
+    return read_document(bytes_of(path), name=str(path))
+
+
+def bytes_of(path: Path) -> bytes:
+    """What is in a file that somebody named.
+
+    Raises:
+        InvalidInput: if it cannot be opened.
+    """
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as exc:
         raise InvalidInput(
             f"{path} cannot be read: {exc.strerror}", hint="is the path right?"
         ) from exc
-    return read_document(data, name=str(path))

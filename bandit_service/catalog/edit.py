@@ -234,10 +234,10 @@ def _merge(base: Placement, specs: Sequence[VariantSpec], now: int) -> tuple[Var
 
 
 def _edited(base: Placement, specs: Sequence[VariantSpec], now: int) -> list[Variant]:
-    return [_next_variant(base, require_id(s.id, None, "variants.id"), s, now) for s in specs]
+    return [next_variant(base, require_id(s.id, None, "variants.id"), s, now) for s in specs]
 
 
-def _next_variant(base: Placement, variant_id: str, spec: VariantSpec, now: int) -> Variant:
+def next_variant(base: Placement, variant_id: str, spec: VariantSpec, now: int) -> Variant:
     """What becomes of a variant by an edit.
 
     Raises:

@@ -36,6 +36,8 @@ from bandit_service.serving.airings import Airings
 from bandit_service.storage.ports import PERSONAS_KEY, Amendment, Document, SiteStore
 
 _ATTEMPTS: Final = 20
+_SINGLY: Final = 50
+"""Up to how many placements are read one by one rather than all there are."""
 ANY: Final = "*"
 
 Read = TypeVar("Read", bound=msgspec.Struct)
@@ -282,7 +284,10 @@ class CatalogEditor:
 
     def several(self, placement_ids: Iterable[str]) -> Mapping[str, Placement]:
         """Of some placements those that exist, by id."""
-        found = ((name, self._placement(name)) for name in placement_ids)
+        wanted = set(placement_ids)
+        if len(wanted) > _SINGLY:
+            return {each.id: each for each in self.placements() if each.id in wanted}
+        found = ((name, self._placement(name)) for name in wanted)
         return {name: placement for name, placement in found if placement is not None}
 
     # -- inside
