@@ -39,6 +39,7 @@ PAGES: Final = {
     "placement-new": "/desk/new-placement",
     "creative-new": "/desk/placements/second-helpings/new-variant",
     "creative-edit": f"{FILM}/variants/kiss-at-dusk",
+    "import": "/desk/import",
     "personas": "/desk/personas",
     "next": "/desk/next",
     "policies": "/desk/policies",
@@ -64,7 +65,8 @@ def main(folder: Path) -> int:
                 for name, path in PAGES.items():
                     _show(page, path, folder / f"{name}-{look}.png")
                 _refused(page, folder / f"creative-refused-{look}.png")
-            written += len(PAGES) + 2
+                _previewed(page, folder / f"import-preview-{look}.png")
+            written += len(PAGES) + 3
     return written
 
 
@@ -95,6 +97,19 @@ def _refused(page: Page, file: Path) -> None:
     page.fill("#alt", "A table for two")
     page.click("text=Save as a draft")
     page.wait_for_selector("#problem-image_url")
+    page.screenshot(path=file, full_page=True)
+
+
+def _previewed(page: Page, file: Path) -> None:
+    """What a spreadsheet would do, some of it wrong."""
+    rows = ["placement;variant;kind;headline;status", "the-salt-road;dunes;;Dunes, and no map;live"]
+    rows += ["menu;soup;headline;Eleven soups;live", "menu;a b;headline;Stew;live"]
+    rows += ["the-salt-road;long;;" + "x" * 1_200 + ";draft", "menu;oven;headline;Oven;alive"]
+    sheet = {"name": "autumn.csv", "mimeType": "text/csv", "buffer": "\n".join(rows).encode()}
+    page.goto("/desk/import")
+    page.set_input_files("#sheet", sheet)  # type: ignore[arg-type]
+    page.click("text=Look at what it would do")
+    page.wait_for_selector("#would")
     page.screenshot(path=file, full_page=True)
 
 

@@ -30,6 +30,7 @@ PAGES: Final = (
     f"{FILM}/variants/kiss-at-dusk",
     "/desk/placements/the-salt-road/new-variant",
     "/desk/new-placement",
+    "/desk/import",
     "/desk/personas",
     "/desk/next",
     "/desk/next?persona=comedy",
@@ -76,6 +77,17 @@ def test_axe_finds_nothing_in_a_form_that_is_refused(looked_at: Page) -> None:
     looked_at.fill("#image_url", "javascript:alert(1)")
     looked_at.click("text=Save as a draft")
     looked_at.wait_for_selector("#problem-image_url")
+
+    assert violations(looked_at) == []
+
+
+@pytest.mark.parametrize("cell", ["Fine", "<b>not fine</b>"])
+def test_axe_finds_nothing_in_the_preview_of_an_import(looked_at: Page, cell: str) -> None:
+    sheet = f"placement,variant,headline\nthe-salt-road,new-one,{cell}\n".encode()
+    looked_at.goto("/desk/import")
+    looked_at.set_input_files("#sheet", {"name": "a.csv", "mimeType": "text/csv", "buffer": sheet})
+    looked_at.click("text=Look at what it would do")
+    looked_at.wait_for_selector("#would")
 
     assert violations(looked_at) == []
 

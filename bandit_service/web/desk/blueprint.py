@@ -19,6 +19,7 @@ from bandit_service.web.desk.placement import PlacementPage
 from bandit_service.web.desk.placement_form import PlacementForms
 from bandit_service.web.desk.policies import Policies
 from bandit_service.web.desk.routes import PREFIX, ROUTES
+from bandit_service.web.desk.sheets import Sheets
 from bandit_service.web.desk.variant_form import VariantForms
 from bandit_service.web.limits import Limits
 
@@ -43,6 +44,7 @@ class Desk:
         placements = PlacementForms(services, self._pages)
         variants = VariantForms(services, self._pages, limits.media)
         personas = PersonasPage(services, self._pages)
+        sheets = Sheets(services, self._pages)
         nexts = WhatNext(services, self._pages)
         policies = Policies(services, self._pages)
         self._views: dict[tuple[str, str], View] = {
@@ -55,6 +57,10 @@ class Desk:
             ("GET", "overview_live"): overview.live,
             ("GET", "placement"): placement.page,
             ("GET", "placement_live"): placement.live,
+            ("GET", "import_form"): sheets.form,
+            ("POST", "import_look"): sheets.look,
+            ("POST", "import_apply"): sheets.apply,
+            ("GET", "export"): sheets.export,
             ("GET", "personas"): personas.page,
             ("GET", "personas_live"): personas.live,
             ("GET", "next"): nexts.page,

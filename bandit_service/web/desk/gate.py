@@ -90,6 +90,7 @@ class Gate:
         self._calls.charge(me().key.id)
         if route.name in UPLOADS:
             request.max_content_length = MAX_UPLOAD
+            request.max_form_memory_size = MAX_UPLOAD
         if route.method == "POST" and not same(me().token, request.form.get("token")):
             raise NotAllowed(
                 "this form does not belong to your sign-in, so nothing was changed",

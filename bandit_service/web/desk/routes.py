@@ -63,6 +63,10 @@ ROUTES: Final = (
     DeskRoute("POST", _VARIANT, "save_variant", "editor", "act", "Change a creative"),
     DeskRoute("POST", _VARIANT + "/status", "set_status", "editor", "act", "Publish or pause it"),
     DeskRoute("POST", _VARIANT + "/remove", "remove_variant", "editor", "act", "Remove it, unseen"),
+    DeskRoute("GET", "/import", "import_form", "editor", "page", "Form for a spreadsheet"),
+    DeskRoute("POST", "/import", "import_look", "editor", "act", "Say what it would do"),
+    DeskRoute("POST", "/import/apply", "import_apply", "editor", "act", "Do that"),
+    DeskRoute("GET", "/export.csv", "export", "editor", "file", "The catalog as a spreadsheet"),
     DeskRoute("GET", "/personas", "personas", "editor", "page", "Who the visitors are"),
     DeskRoute("GET", "/personas/live", "personas_live", "editor", "part", "Their numbers"),
     DeskRoute("GET", "/next", "next", "editor", "page", "What to make next"),
@@ -71,5 +75,5 @@ ROUTES: Final = (
     DeskRoute("POST", "/policies", "go_back", "admin", "act", "Rebuild under earlier settings"),
 )  # fmt: skip
 """All addresses."""
-UPLOADS: Final = frozenset({"add_variant", "save_variant"})
+UPLOADS: Final = frozenset({"add_variant", "save_variant", "import_look", "import_apply"})
 """Names of the addresses whose forms may carry a file."""

@@ -17,6 +17,10 @@ export function inViewersZone(root) {
 // Fields for a time: the page brings them in UTC; they are shown, and sent, in the viewer's zone.
 export function pickInViewersZone(root) {
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  for (const field of root.querySelectorAll("[data-own-zone]")) {
+    field.value = zone;
+    field.form.querySelectorAll("[data-zone]").forEach((label) => (label.textContent = `your time, ${zone}`));
+  }
   for (const field of root.querySelectorAll("input[type=datetime-local]")) {
     const form = field.form;
     if (field.dataset.utc !== undefined && field.value) field.value = local(new Date(`${field.value}Z`));
