@@ -63,6 +63,6 @@ def signed_in_page(browser: Browser, url: str, key: str, **options: Any) -> Iter
         page.press("#key", "Enter")
         page.wait_for_url("**/desk")
         yield page
-        assert complaints == []
+        assert not complaints, complaints
     finally:
         context.close()

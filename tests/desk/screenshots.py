@@ -26,7 +26,7 @@ from tests.desk.lantern import Lantern, lantern
 from tests.desk.pictures import pictures
 from tests.desk.served import served
 
-VISITS: Final = 30_000
+VISITS: Final = 20_000
 FILM: Final = "/desk/placements/the-long-summer"
 PAGES: Final = {
     "overview": "/desk",

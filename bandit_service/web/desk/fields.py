@@ -23,6 +23,25 @@ _MAX_TYPED: Final = 20_000
 _NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE]-?[0-9]+)?")
 
 
+LABELS: Final = {
+    "id": "the name",
+    "name": "the name",
+    "headline": "the headline",
+    "image_url": "the address of the picture",
+    "alt": "the text of the picture",
+    "target_url": "the link",
+    "tags": "the list of tags",
+    "attributes": "the list of facts",
+    "min_share": "the least share",
+    "max_share": "the largest share",
+    "live_from": "the time to show it from",
+    "live_until": "the time to show it until",
+    "at": "the date",
+    "winner": "the winner",
+}
+"""What an error says in place of a field's own name, by the input's name."""
+
+
 class Problem(NamedTuple):
     """What is wrong with a field, and the remedy."""
 
@@ -51,7 +70,10 @@ def problem_of(error: BanditError, fields: Iterable[str]) -> tuple[str, Problem]
     """Beside which of the inputs an error of the catalog belongs, and in which words."""
     known = {**{name: name for name in fields}, "placement": "id", "variant": "id"}
     named = [known[part] for part in (error.field or "").split(".") if part in known]
-    words = error.message[:1].upper() + error.message[1:]
+    said = error.message
+    if error.field and named:
+        said = said.replace(error.field, LABELS.get(named[-1], named[-1]))
+    words = said[:1].upper() + said[1:]
     hint = error.hint or ""
     return (named[-1] if named else GENERAL), Problem(
         f"{words}.", hint[:1].upper() + hint[1:] + "." if hint else ""

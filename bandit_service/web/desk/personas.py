@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -25,6 +26,8 @@ class Recognised(NamedTuple):
     """In words."""
     worth: PersonaWorth | None
     """None: nobody came yet."""
+    says: str
+    """Whether it earns its keep, in a sentence."""
     share: float | None
     """Of all visits."""
 
@@ -70,8 +73,16 @@ def _recognised(persona: Persona, worth: PersonaWorth | None, visits: int) -> Re
         description=persona.description,
         rules=[in_words(rule) for rule in persona.rules],
         worth=worth,
+        says="" if worth is None else _said(worth.says, persona),
         share=worth.shown / visits if worth is not None and visits else None,
     )
+
+
+def _said(says: str, persona: Persona) -> str:
+    """A sentence of the report with the persona's name for its id."""
+    name = "visitors of no persona" if persona.id == UNKNOWN else persona.name or persona.id
+    words = re.sub(rf"(?<![\w-]){re.escape(persona.id)}(?![\w-])", lambda _: name, says)
+    return words[:1].upper() + words[1:]
 
 
 def in_words(rule: Rule) -> str:

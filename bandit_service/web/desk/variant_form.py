@@ -16,6 +16,7 @@ from flask import Response, request
 
 from bandit_service.catalog.checks import problems_of
 from bandit_service.catalog.edit import is_unseen
+from bandit_service.catalog.limits import WEB_ADDRESS
 from bandit_service.catalog.model import Placement, Variant, VariantSpec
 from bandit_service.errors import BanditError, Conflict, InvalidCatalog, InvalidInput
 from bandit_service.media.store import MAX_BYTES
@@ -215,6 +216,7 @@ class VariantForms:
             "problems": problems or {},
             "match": match,
             "most_bytes": MAX_BYTES,
+            "shows": _shown(values["image_url"].strip()),
             "seen": old is not None and not is_unseen(placement, old, self._services.clock()),
         }
         return self._pages.page("variant_form.html", status, **shown)
@@ -290,6 +292,11 @@ def _fine(values: Mapping[str, str]) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _shown(address: str) -> str:
+    """The address of a picture, if a browser may be told to load it."""
+    return address if WEB_ADDRESS.fullmatch(address) else ""
 
 
 def _told(variant: Variant) -> str:

@@ -137,8 +137,8 @@ def _writer(tag: str) -> Writer | None:
 
 
 def _decimals(percent: float) -> int:
-    """How many decimals show three digits; two at most above a percent."""
+    """How many decimals show three digits; below a percent two."""
     if not percent or not math.isfinite(percent):
         return 0
     first = math.floor(math.log10(abs(percent)))
-    return min(_MOST_DECIMALS, max(0, 2 - first)) if first < 0 else max(0, 2 - first)
+    return min(_MOST_DECIMALS, 1 - first) if first < 0 else max(0, 2 - first)
