@@ -14,11 +14,14 @@ from bandit_service.errors import BanditError
 from bandit_service.evaluation.coverage import Study, encode_study
 from bandit_service.evaluation.results import Coverage
 from simulations import logged
+from simulations import watching as watched
 from simulations.bandits.adapting import adapts_command
 from simulations.bandits.command import run_command, show_command
 from simulations.coverage import CONFIDENCE, merged, rows_of, run, tasks
 from simulations.obd_offline import CAMPAIGNS, lines, table
 from simulations.options import processes_option, shown
+from simulations.watching import CLAIMS, LOOKS
+from simulations.watching import WORLDS as WATCHED
 
 ENOUGH = 0.93
 """A claimed interval of 95 % that holds less often than this is marked."""
@@ -31,6 +34,15 @@ KINDS = ("clopper-pearson", "normal", "bootstrap", "empirical-bernstein", "anyti
 LEGEND = (
     f"On how many logs intervals of {CONFIDENCE:.0%} held. In brackets: held back there, on all "
     f"logs; (!): claimed, but below {ENOUGH:.0%}; of anytime, on how many it never failed."
+)
+
+ALWAYS = 0.995
+"""Part of the looks from which a claim is said to have always stood."""
+WATCHED_LEGEND = (
+    "Of the places in which a claim was ever made (a variant with a persona, a placement, a site), "
+    "those in which it ever failed; (!): more than 5%. In brackets: at which part of all looks it "
+    "was made, where not at nearly all. never: it never was. Of winner, lift, earns and gap, that "
+    "is how often there was enough to say so."
 )
 
 
@@ -68,6 +80,33 @@ def coverage(*, logs: int, quick: bool, seed: int, processes: int, out: Path | N
     if out:
         out.write_bytes(encode_study(Study(confidence=CONFIDENCE, logs=logs, seed=seed, rows=rows)))
         console.print(f"Written to {out}: {len(rows)} rows.", soft_wrap=True)
+
+
+@main.command()
+@click.option(
+    "--sites", type=click.IntRange(1), default=40, show_default=True, help="Sites of each world."
+)
+@click.option("--quick", is_flag=True, help="One site of each world, in a minute or two.")
+@click.option(
+    "--world", "worlds", type=click.Choice([*WATCHED]), multiple=True, help="Leave out for all."
+)
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
+@processes_option
+def watching(
+    *, sites: int, quick: bool, worlds: tuple[str, ...], seed: int, processes: int
+) -> None:
+    """Measure how often what reports claim ever fails, looked at every day for two months.
+
+    \b
+    Example: python -m simulations watching --world alike-0.01 --sites 10
+    """
+    parts = watched.tasks(1 if quick else sites, seed=seed, worlds=worlds or tuple(WATCHED))
+    done = shown(watched.run(parts, processes=processes), "Watching", len(parts))
+    tallies = watched.together(done)
+    console = Console(highlight=False)
+    console = Console(width=max(console.width, WIDTH), highlight=False)
+    console.print(_claims(tallies))
+    console.print(WATCHED_LEGEND, soft_wrap=True)
 
 
 @main.command()
@@ -136,6 +175,27 @@ def obd(*, campaigns: tuple[str, ...], learned: Path) -> None:
 main.add_command(run_command)
 main.add_command(adapts_command)
 main.add_command(show_command)
+
+
+def _claims(tallies: watched.Tallies) -> Table:
+    """A row for each world, a column for each claim."""
+    table = Table(title=f"Where claims ever failed in {LOOKS} looks", title_justify="left")
+    table.add_column("world")
+    for claim in CLAIMS:
+        table.add_column(claim, justify="right")
+    for name in dict.fromkeys(world for world, _ in tallies):
+        cells = (_claim(tallies[name, claim]) for claim in CLAIMS)
+        table.add_row(WATCHED[name].words, *cells)
+    return table
+
+
+def _claim(tally: watched.Tally) -> str:
+    """In which part of its places a claim ever failed, and at which part of the looks it stood."""
+    if not tally.places:
+        return "never"
+    failed, stood = tally.failed / tally.places, tally.made / tally.looks
+    text = f"{failed:.1%}" + ("" if stood > ALWAYS else f" ({stood:.0%})")
+    return text if failed <= 1.0 - CONFIDENCE else f"[red]{text} (!)[/red]"
 
 
 def _tables(rows: list[Coverage]) -> Iterator[Table]:

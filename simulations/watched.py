@@ -92,7 +92,7 @@ class Day(NamedTuple):
     due: Floats
     """L x K x G: what they would have earned, had each variant always been shown."""
     expected: Floats
-    """L x 2: what the policy and the holdout were to earn with those who came to them."""
+    """L x G x 2: what the policy and the holdout were to earn with those who came to them."""
 
 
 class Site(NamedTuple):
@@ -107,7 +107,7 @@ class Site(NamedTuple):
         state = _State(self)
         for day in range(count):
             for _ in range(STEPS):
-                state.step(self.rates * self.world.tide(day), rng)
+                state.step(np.minimum(self.rates * self.world.tide(day), _LIMIT), rng)
             yield Day(
                 state.rows,
                 Scale(-1.0 if self.world.rewards == "disliked" else 0.0, 1.0),
@@ -141,7 +141,7 @@ class _State:
         self.rows = np.zeros((placements, variants, personas, WIDTH))
         self.visits = np.zeros((placements, personas))
         self.due = np.zeros((placements, variants, personas))
-        self.expected = np.zeros((placements, 2))
+        self.expected = np.zeros((placements, personas, 2))
         self._shown = np.zeros(site.rates.shape)
         self._earned = np.zeros(site.rates.shape)
 
@@ -200,7 +200,7 @@ class _State:
         self._shown += shown
         self._earned += hits
         arm = int(holdout)
-        self.expected[:, arm] += (came[..., None] * drawn * rates).sum(axis=(1, 2, 3))
+        self.expected[..., arm] += (came[..., None] * drawn * rates).sum(axis=(2, 3))
         at = counts_at(holdout=holdout)
         for place, values in ((SHOWN, shown), (N, shown), (R, earned), (R2, squares)):
             self.rows[..., at + place] += _by_variant(values)

@@ -21,14 +21,15 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from bandit_service.reporting.columns import N, counts, everybody, merged
+from bandit_service.reporting.columns import POLICY, N, counts, everybody, merged
 from bandit_service.reporting.columns import weighted as weighted_sums
 from bandit_service.reporting.estimates import Estimates, apart, measured, weighted
+from bandit_service.reporting.gaps import dues
 from bandit_service.reporting.persona_lift import persona_lifts
 from bandit_service.reporting.personas_report import added
 from bandit_service.reporting.sequences import ALPHA, Bounds, Floats
 from bandit_service.reporting.tables import Table
-from bandit_service.reporting.tag_effects import TagSums, tell
+from bandit_service.reporting.tag_effects import TagSums, shared, tell
 from bandit_service.reporting.winners import race
 from simulations.watched import PERSONAS, Day, Site, World, made
 
@@ -83,11 +84,12 @@ def _worlds() -> Iterator[World]:
 WORLDS: Final[Mapping[str, World]] = MappingProxyType({world.name: world for world in _worlds()})
 CLAIMS: Final = (
     "cell", "variant", "policy", "holdout", "gain", "pair", "winner", "lift", "earns",
-    "tag", "tags",
+    "tag", "tags", "gap",
 )  # fmt: skip
 """``cell``: a variant with a persona. ``pair``: one variant less another. ``winner``: somebody is
 named who is not the best. ``lift``: of choosing for a persona apart; ``earns``: it is said to pay
-where it does not. ``tag``: one tag's effect on one group; ``tags``: any of a site's."""
+where it does not. ``tag``: one tag's effect on one group; ``tags``: any of a site's. ``gap``: a
+persona is said to lack a creative where it does not."""
 
 
 class Tally(NamedTuple):
@@ -206,6 +208,7 @@ class _Watcher:
         self._experiment(day)
         self._lifts(day)
         self._tags(day)
+        self._gaps(cells, due, day)
 
     def _interval(self, claim: str, bounds: Bounds, truth: Floats) -> None:
         off = (truth < bounds.low - 1e-12) | (truth > bounds.high + 1e-12)
@@ -219,7 +222,13 @@ class _Watcher:
     def _winners(self, sums: Floats, due: Floats, over: Floats, day: Day) -> None:
         groups = [(everybody(sums, 2), over)]
         groups += [(sums[:, :, group], due[:, :, group]) for group in range(PERSONAS)]
-        found = [race(of_group, day.scale) for of_group, _ in groups]
+        found = [
+            race(
+                weighted(of_group, day.scale),
+                weighted(of_group, day.scale, ALPHA / (of_group.shape[-2] - 1)).bounds.low,
+            )
+            for of_group, _ in groups
+        ]
         won = np.stack([one.lead > 0.0 for one in found])
         behind = [
             np.take_along_axis(truth, one.leader[:, None], 1)[:, 0] < truth.max(axis=1) - 1e-12
@@ -230,7 +239,7 @@ class _Watcher:
     def _experiment(self, day: Day) -> None:
         totals = counts(merged(merged(day.rows, 2), 1))
         found = measured(totals, day.scale)
-        truth = day.expected / np.maximum(totals[..., N], 1.0)
+        truth = day.expected.sum(axis=1) / np.maximum(totals[..., N], 1.0)
         policy, holdout = found.take((..., 0)), found.take((..., 1))
         self._interval("policy", policy.bounds, truth[:, 0])
         self._interval("holdout", holdout.bounds, truth[:, 1])
@@ -255,20 +264,31 @@ class _Watcher:
         self._claims["lift"].note(claimed, (truth < bounds[0]) | (truth > bounds[1]))
         self._claims["earns"].note(claimed & (bounds[0] > 0.0), truth <= 0.0)
 
+    def _gaps(self, cells: Estimates, due: Floats, day: Day) -> None:
+        sums = counts(merged(day.rows, 1))[:, :, POLICY]
+        _, least = dues(sums, day.scale)
+        earned, n = day.expected[..., POLICY], sums[..., N]
+        away, away_n = (values.sum(axis=0, keepdims=True) - values for values in (earned, n))
+        others, others_n = (values.sum(axis=1, keepdims=True) - values for values in (earned, n))
+        afar, afar_n = (v.sum(axis=1, keepdims=True) - v for v in (away, away_n))
+        level = np.minimum(_over(others, others_n) / np.maximum(_over(afar, afar_n), 1e-12), 1.0)
+        short = due.max(axis=1) < _over(away, away_n) * level
+        self._claims["gap"].note(cells.bounds.high.max(axis=1) < least, ~short)
+
     def _tags(self, day: Day) -> None:
-        groups = [merged(day.rows, 2), *(day.rows[:, :, group] for group in range(PERSONAS))]
-        wrong, made_ = [], []
-        for number, rows in enumerate(groups):
-            sums = TagSums(TAGS)
-            for place, has in zip(rows, self._carried, strict=True):
-                if (one := tell(place, has)) is not None:
-                    sums.add([one])
-            found = sums.effects()
-            half = found.half(ALPHA / 2.0 / TAGS / (PERSONAS if number else 1))
-            made_.append(np.isfinite(half))
-            wrong.append(np.abs(found.effect) > half)
-        self._claims["tag"].note(np.stack(made_), np.stack(wrong))
-        self._claims["tags"].note(np.any(made_, keepdims=True), np.any(wrong, keepdims=True))
+        sums = TagSums(1 + PERSONAS, TAGS)
+        for rows, has in zip(day.rows, self._carried, strict=True):
+            groups = np.concatenate([merged(rows, 1)[:, None], rows], axis=1).swapaxes(0, 1)
+            sums.add([tell(groups, has)], range(1 + PERSONAS))
+        found = sums.effects()
+        half = found.half(shared(1 + PERSONAS, TAGS))
+        claimed, wrong = np.isfinite(half), np.abs(found.effect) > half
+        self._claims["tag"].note(claimed, wrong)
+        self._claims["tags"].note(np.any(claimed, keepdims=True), np.any(wrong, keepdims=True))
+
+
+def _over(total: Floats, n: Floats) -> Floats:
+    return total / np.maximum(n, 1.0)
 
 
 def _true_lift(chosen: Sequence[tuple[int, int]], due: Floats) -> float:

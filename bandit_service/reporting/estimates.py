@@ -161,9 +161,10 @@ def weighted(sums: Floats, scale: Scale, alpha: Floats | float = ALPHA) -> Estim
 
 def effective_n(sums: Floats) -> Floats:
     """How many units of equal weight would tell as much, of weighted sums (... x 8)."""
-    came = _ratio(sums[..., W] ** 2, sums[..., W2])
-    could = _ratio(sums[..., ASKED] ** 2, sums[..., SPREAD])
-    return np.nan_to_num(np.minimum(came, could))
+    there = sums[..., W2] > 0.0
+    came = sums[..., W] ** 2 / np.where(there, sums[..., W2], 1.0)
+    could = sums[..., ASKED] ** 2 / np.where(there, sums[..., SPREAD], 1.0)
+    return np.where(there, np.minimum(came, could), 0.0)
 
 
 def apart(first: Estimates, second: Estimates) -> Bounds:

@@ -22,7 +22,7 @@ from bandit_service.reporting import words
 from bandit_service.reporting.columns import COUNTS, R2, N, R
 from bandit_service.reporting.estimates import Estimates, measured
 from bandit_service.reporting.sequences import Floats
-from bandit_service.reporting.summary import Best, Summary
+from bandit_service.reporting.summary import Best, PersonaSummary, Summary
 from bandit_service.reporting.tables import Scale
 
 
@@ -64,23 +64,32 @@ def gaps(summaries: Mapping[str, Summary]) -> list[Gap]:
     scale = Scale(0.0, 0.0)
     for summary in summaries.values():
         scale |= summary.scale
-    here = grid.sums
-    elsewhere = here.sum(axis=0, keepdims=True) - here
-    own = measured(elsewhere, scale)
-    others_here = measured(here.sum(axis=1, keepdims=True) - here, scale)
-    others_elsewhere = measured(elsewhere.sum(axis=1, keepdims=True) - elsewhere, scale)
-    due = own.bounds.low * _level(others_here, others_elsewhere)
-    found = []
-    for row, name in enumerate(grid.placements):
-        for persona in summaries[name].personas:
-            at = (row, grid.personas.index(persona.persona))
-            best = persona.best
-            if best is not None and best.high < due[at]:
-                rate = float(own.rate[at])
-                found.append(
-                    _gap(name, persona.persona, best, rate, float(due[at]), scale, persona.shown)
-                )
+    own, due = dues(grid.sums, scale)
+    number = {persona: index for index, persona in enumerate(grid.personas)}
+    found = [
+        _gap(name, one, one.best, float(own[row, at]), float(due[row, at]), scale)
+        for row, name in enumerate(grid.placements)
+        for one in summaries[name].personas
+        if one.best is not None and one.best.high < due[row, at := number[one.persona]]
+    ]
     return sorted(found, key=lambda gap: gap.high / gap.due)
+
+
+def dues(sums: Floats, scale: Scale) -> tuple[Floats, Floats]:
+    """What each persona earns in other placements, and what is due in each at the least; P x G.
+
+    Args:
+        sums: P x G x COUNTS: of the policy.
+        scale: between what rewards lie.
+    """
+    elsewhere = sums.sum(axis=0, keepdims=True) - sums
+    own = measured(elsewhere, scale)
+    others_here = measured(sums.sum(axis=1, keepdims=True) - sums, scale)
+    others_elsewhere = measured(elsewhere.sum(axis=1, keepdims=True) - elsewhere, scale)
+    known = np.isfinite(own.bounds.low)
+    low = np.where(known, own.bounds.low, 0.0)
+    due = np.minimum(low, low * _level(others_here, others_elsewhere))
+    return own.rate, np.where(known, due, -np.inf)
 
 
 def _level(here: Estimates, elsewhere: Estimates) -> Floats:
@@ -92,18 +101,18 @@ def _level(here: Estimates, elsewhere: Estimates) -> Floats:
 
 
 def _gap(
-    placement: str, persona: str, best: Best, elsewhere: float, due: float, scale: Scale, shown: int
+    placement: str, one: PersonaSummary, best: Best, elsewhere: float, due: float, scale: Scale
 ) -> Gap:
     return Gap(
         placement=placement,
-        persona=persona,
-        says=words.gap(persona, best.rate, elsewhere, scale),
+        persona=one.persona,
+        says=words.gap(one.persona, best.rate, elsewhere, scale),
         best=best.arm,
         rate=best.rate,
         high=best.high,
         elsewhere=elsewhere,
         due=due,
-        shown=shown,
+        shown=one.shown,
     )
 
 

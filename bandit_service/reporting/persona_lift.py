@@ -22,11 +22,15 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from bandit_service.reporting.columns import ASKED, R2, WR, N, R, W, counts, everybody, halves
-from bandit_service.reporting.estimates import effective_n, weighted
+from bandit_service.reporting.estimates import effective_n
 from bandit_service.reporting.sequences import Floats
-from bandit_service.reporting.tables import Scale, Table
+from bandit_service.reporting.stored import Whole
+from bandit_service.reporting.tables import Table
+
+Flags = npt.NDArray[np.bool_]
 
 BELIEF: Final = 20.0
 """Rewards of its own at which a persona's rates count as much as everybody's."""
@@ -60,86 +64,88 @@ def persona_lifts(field: Table) -> dict[str, Lift]:
     """The lift of each persona that came; none where fewer than two variants are live."""
     if len(field.arms) < 2:
         return {}
-    sums = halves(field.rows)  # K x G x 2 x 8
     totals = counts(field.rows).sum(axis=(0, 2))  # G x 6
-    found = {}
-    for number, persona in enumerate(field.personas):
-        n = float(totals[number, N])
-        if n > 0.0:
-            mean, square = float(totals[number, R]) / n, float(totals[number, R2]) / n
-            found[persona] = _lift(sums, number, _Moments(mean, square, field.scale))
-    return found
+    n = np.maximum(totals[:, N], 1.0)
+    mean, square = totals[:, R] / n, totals[:, R2] / n
+    size, spread = field.scale.size, np.maximum(square - mean**2, 0.0)
+    worth = square / size**2
+    sums = halves(field.rows)  # K x G x 2 x 8
+    own, all_ = _best(sums, worth)
+    compared = _compared(sums[:, :, ::-1], own, all_)  # each half is judged on the other
+    lift = compared.lift.sum(axis=1) / 2.0
+    variance = spread * compared.inverse.sum(axis=1) / 4.0
+    third = spread * size * compared.inverse2.sum(axis=1) / 8.0
+    visits = sums[..., ASKED].sum(axis=2).max(axis=0)
+    return {
+        persona: Lift(
+            visits=float(visits[number]),
+            lift=float(lift[number]),
+            variance=float(variance[number]),
+            third=float(third[number]),
+            rate=float(mean[number]),
+            worth=float(worth[number]),
+            choices=[
+                (int(own[number, half]), int(all_[half]))
+                for half in (0, 1)
+                if compared.differs[number, half]
+            ],
+        )
+        for number, persona in enumerate(field.personas)
+        if totals[number, N]
+    }
 
 
-class _Moments(NamedTuple):
-    """How much a persona earns, and how much that varies."""
+class _Compared(NamedTuple):
+    """The persona's choice against everybody's, as chosen on each half; all G x 2."""
 
-    mean: float
-    square: float
-    scale: Scale
-
-    @property
-    def variance(self) -> float:
-        return max(self.square - self.mean**2, 0.0)
-
-    @property
-    def third(self) -> float:
-        return self.variance * self.scale.size
-
-    @property
-    def worth(self) -> float:
-        return self.square / self.scale.size**2
+    differs: Flags
+    """Whether they are two variants that were both shown on the other half."""
+    lift: Floats
+    inverse: Floats
+    """The sum of 1 / effective size of both."""
+    inverse2: Floats
+    """The sum of 1 / effective size^2 of both."""
 
 
-def _lift(sums: Floats, number: int, moments: _Moments) -> Lift:
-    lift, variance, third, choices = 0.0, 0.0, 0.0, []
-    for half in (0, 1):
-        own, all_ = _best(sums[:, :, half], number, moments)
-        if own == all_:
-            continue
-        judged = sums[[own, all_], number, 1 - half]
-        sizes = effective_n(judged)
-        if not sizes.all():
-            continue
-        choices.append((own, all_))
-        rates = weighted(judged, moments.scale).rate
-        lift += float(rates[0] - rates[1]) / 2.0
-        variance += moments.variance * float((1.0 / sizes).sum()) / 4.0
-        third += moments.third * float((1.0 / sizes**2).sum()) / 8.0
-    visits = float(sums[:, number, :, ASKED].sum(axis=1).max())
-    return Lift(
-        visits=visits,
-        lift=lift,
-        variance=variance,
-        third=third,
-        rate=moments.mean,
-        worth=moments.worth,
-        choices=choices,
-    )
+def _compared(sums: Floats, own: Whole, all_: Whole) -> _Compared:
+    """Hold the persona's variants (G x 2) against everybody's (2), by sums K x G x 2 x 8."""
+    personas, half = np.arange(sums.shape[1])[:, None], np.arange(2)
+    mine, others = sums[own, personas, half], sums[all_, personas, half]
+    sizes = np.stack([effective_n(mine), effective_n(others)])
+    differs = (own != all_) & (sizes > 0.0).all(axis=0)
+    inverse = np.where(differs, 1.0 / np.where(sizes > 0.0, sizes, 1.0), 0.0)
+    lift = np.where(differs, _rates(mine) - _rates(others), 0.0)
+    return _Compared(differs, lift, inverse.sum(axis=0), (inverse**2).sum(axis=0))
 
 
-def _best(sums: Floats, number: int, moments: _Moments) -> tuple[int, int]:
-    """The best variant for a persona, and the best for all, on one half of the visitors.
+def _best(sums: Floats, worth: Floats) -> tuple[Whole, Whole]:
+    """The best variant of each persona (G x 2), and of all (2), on each half of the visitors.
 
     Args:
-        sums: K x G x 8.
-        number: of the persona.
-        moments: what it earns.
+        sums: K x G x 2 x 8.
+        worth: G: how many rewards a visit is worth.
     """
-    own, whole = sums[:, number], everybody(sums, axis=1)
-    rates = np.nan_to_num(whole[:, WR] / np.where(whole[:, W] > 0.0, whole[:, W], 1.0))
-    mine = np.nan_to_num(own[:, WR] / np.where(own[:, W] > 0.0, own[:, W], 1.0))
-    level, other = _mean(own), _mean(whole)
-    expected = rates * (level / other) if level > 0.0 and other > 0.0 else rates + level - other
-    size = effective_n(own)
-    belief = BELIEF / moments.worth if moments.worth else np.inf
-    if not np.isfinite(belief):
-        return int(np.argmax(rates)), int(np.argmax(rates))
-    drawn = (mine * size + expected * belief) / (size + belief)
-    return int(np.argmax(drawn)), int(np.argmax(rates))
+    together = everybody(sums, axis=1)
+    rates = _rates(together)  # K x 2
+    level, other = _mean(sums), _mean(together)  # G x 2, 2
+    scaled = (level > 0.0) & (other > 0.0)
+    factor = np.where(scaled, level / np.where(other > 0.0, other, 1.0), 1.0)
+    shift = np.where(scaled, 0.0, level - other)
+    expected = rates[:, None] * factor + shift  # K x G x 2
+    size = effective_n(sums)
+    own = worth[:, None] * size / (worth[:, None] * size + BELIEF)
+    drawn = own * _rates(sums) + (1.0 - own) * expected
+    return np.argmax(drawn, axis=0), np.argmax(rates, axis=0)
 
 
-def _mean(sums: Floats) -> float:
-    """What even choice would have earned."""
-    total = float(sums[:, W].sum())
-    return float(sums[:, WR].sum()) / total if total else 0.0
+def _rates(sums: Floats) -> Floats:
+    """What was earned per unit of weight; 0 where nothing was shown."""
+    w = sums[..., W]
+    return sums[..., WR] / np.where(w > 0.0, w, 1.0)
+
+
+def _mean(sums: Floats) -> Floats:
+    """What even choice among K variants would have earned, of sums K x ... x 8."""
+    total = sums[..., W].sum(axis=0)
+    found: Floats = sums[..., WR].sum(axis=0) / np.where(total > 0.0, total, 1.0)
+    return found

@@ -30,7 +30,7 @@ from bandit_service.reporting.series import DAY_MS, HOUR_MS, OTHERS, Stretch
 from bandit_service.reporting.stored import FORMAT, StoredSeries, StoredSums
 from bandit_service.reporting.summary import Summary
 from bandit_service.reporting.tables import Scale, Table, field, whole
-from bandit_service.reporting.winners import Winner, race
+from bandit_service.reporting.winners import Winner, field_of, race
 from bandit_service.reporting.words import State, state
 
 
@@ -166,19 +166,19 @@ def placement_report(
     )
 
 
-def _against_leader(compared_: Table) -> tuple[str | None, dict[str, Difference]]:
+def _against_leader(live: Table) -> tuple[str | None, dict[str, Difference]]:
     """The leader of the live variants, and how each of the others is to it."""
-    if not compared_.arms:
+    if not len(live.arms) or not live.rows.any():
         return None, {}
-    sums = weighted_sums(compared_.of_everybody())
-    if len(compared_.arms) < 2 or not sums.any():
-        return (compared_.arms[0] if sums.any() else None), {}
-    found = weighted(sums, compared_.scale)
-    leader = int(race(sums, compared_.scale).leader)
+    if len(live.arms) == 1:
+        return live.arms[0], {}
+    known = field_of(live)
+    found = known.found.take(0)
+    leader = int(race(found, known.least[0]).leader)
     best = found.take(leader)
-    return compared_.arms[leader], {
+    return live.arms[leader], {
         arm: compared(found.take(number), best)
-        for number, arm in enumerate(compared_.arms)
+        for number, arm in enumerate(live.arms)
         if number != leader
     }
 

@@ -8,20 +8,18 @@ again, so that they are always as the present version makes them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import numpy as np
 
 from bandit_service.reporting.columns import R2, REWARDED, SHOWN, N, R, counts, merged
-from bandit_service.reporting.columns import weighted as weighted_sums
-from bandit_service.reporting.estimates import weighted
 from bandit_service.reporting.experiment import ArmSums, Sums
 from bandit_service.reporting.persona_lift import Lift, persona_lifts
 from bandit_service.reporting.sequences import Floats
 from bandit_service.reporting.stored import FORMAT, StoredSums
-from bandit_service.reporting.tables import Scale, Table, field, whole
-from bandit_service.reporting.winners import Winner, winners
+from bandit_service.reporting.tables import Scale, field, whole
+from bandit_service.reporting.winners import Field, Winner, field_of, winners
 
 
 class Best(msgspec.Struct, frozen=True, array_like=True):
@@ -73,8 +71,8 @@ class Summary(msgspec.Struct, frozen=True, array_like=True):
 def summarised(sums: StoredSums, hours: Sequence[tuple[int, int]], live: Sequence[str]) -> Summary:
     """The summary of a placement, of which the variants ``live`` may be shown now."""
     table, compared = whole(sums), field(sums, live)
-    totals = merged(merged(table.rows, axis=0), axis=0)
-    both = counts(totals)
+    by_persona = counts(merged(table.rows, axis=0))  # G x 2 x 6
+    both, known = by_persona.sum(axis=0), field_of(compared)
     return Summary(
         format=FORMAT,
         shown=int(both[:, SHOWN].sum()),
@@ -86,27 +84,29 @@ def summarised(sums: StoredSums, hours: Sequence[tuple[int, int]], live: Sequenc
         holdout=_sums(both[1]),
         hours=list(hours),
         live=tuple(live),
-        winners=winners(compared),
-        evidence=_evidence(compared),
-        personas=_personas(sums, table, compared),
+        winners=winners(known),
+        evidence=_evidence(known, table.scale),
+        personas=_personas(sums, by_persona, known, persona_lifts(compared)),
     )
 
 
-def _personas(sums: StoredSums, table: Table, compared: Table) -> list[PersonaSummary]:
-    by_persona = counts(merged(table.rows, axis=0))  # G x 2 x 6
-    lifts = persona_lifts(compared)
+def _personas(
+    sums: StoredSums, totals: Floats, known: Field, lifts: Mapping[str, Lift]
+) -> list[PersonaSummary]:
     return [
         PersonaSummary(
             persona=persona,
-            shown=int(by_persona[number, :, SHOWN].sum()),
-            rewarded=int(by_persona[number, :, REWARDED].sum()),
-            seen=sums.seen[number],
-            policy=_sums(by_persona[number, 0]),
-            holdout=_sums(by_persona[number, 1]),
-            best=_best(compared, number),
+            shown=int(total[:, SHOWN].sum()),
+            rewarded=int(total[:, REWARDED].sum()),
+            seen=seen,
+            policy=_sums(total[0]),
+            holdout=_sums(total[1]),
+            best=_best(known, 1 + number),
             lift=lifts.get(persona),
         )
-        for number, persona in enumerate(table.personas)
+        for number, (persona, seen, total) in enumerate(
+            zip(sums.personas, sums.seen, totals, strict=True)
+        )
     ]
 
 
@@ -114,19 +114,18 @@ def _sums(totals: Floats) -> ArmSums:
     return ArmSums(int(totals[N]), float(totals[R]), float(totals[R2]))
 
 
-def _best(compared: Table, persona: int) -> Best | None:
-    found = weighted(weighted_sums(compared.rows[:, persona]), compared.scale)
-    if not len(found.rate) or not np.isfinite(found.bounds.high).all():
+def _best(known: Field, group: int) -> Best | None:
+    rates, high = known.found.rate[group], known.found.bounds.high[group]
+    if not len(rates) or not np.isfinite(high).all():
         return None
-    best = int(np.argmax(found.rate))
-    return Best(compared.arms[best], float(found.rate[best]), float(found.bounds.high.max()))
+    best = int(np.argmax(rates))
+    return Best(known.arms[best], float(rates[best]), float(high.max()))
 
 
-def _evidence(compared: Table) -> float:
-    if len(compared.arms) < 2:
+def _evidence(known: Field, scale: Scale) -> float:
+    if len(known.arms) < 2:
         return 0.0
-    found = weighted(weighted_sums(compared.of_everybody()), compared.scale)
-    worth = found.effective_n * np.nan_to_num(found.rate) / compared.scale.size
+    worth = known.found.effective_n[0] * np.nan_to_num(known.found.rate[0]) / scale.size
     return float(worth.min())
 
 

@@ -26,7 +26,7 @@ Tags are those that variants have now; an older version is another creative, who
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -34,7 +34,7 @@ import numpy as np
 
 from bandit_service.catalog.model import Placement
 from bandit_service.reporting import words
-from bandit_service.reporting.columns import R2, SHOWN, WR, N, R, W, counts, merged
+from bandit_service.reporting.columns import R2, SHOWN, WR, N, R, W, counts
 from bandit_service.reporting.columns import weighted as weighted_sums
 from bandit_service.reporting.estimates import effective_n
 from bandit_service.reporting.sequences import ALPHA, Floats, radius
@@ -72,7 +72,7 @@ class TagEffect(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Told(NamedTuple):
-    """What one line-up tells of T tags; each is T."""
+    """What one line-up tells of T tags to each of some groups of visitors; each is groups x T."""
 
     effect: Floats
     weight: Floats
@@ -82,44 +82,8 @@ class Told(NamedTuple):
     variants: Floats
 
 
-class TagSums:
-    """What placements tell of T tags, added up."""
-
-    def __init__(self, tags: int) -> None:
-        self.weight, self.told = np.zeros(tags), np.zeros(tags)
-        """Sums of weights, and of weights times effects."""
-        self.told2, self.cross, self.weight2 = (np.zeros(tags) for _ in range(3))
-        """Sums over placements of told^2, told x weight, weight^2."""
-        self.placements, self.variants = np.zeros(tags), np.zeros(tags)
-        self.shown_with, self.shown_without = np.zeros(tags), np.zeros(tags)
-
-    def add(self, several: Sequence[Told]) -> None:
-        """Add the line-ups of one placement, which are a cluster."""
-        weight = np.sum([one.weight for one in several], axis=0)
-        told = np.sum([one.weight * one.effect for one in several], axis=0)
-        self.weight += weight
-        self.told += told
-        self.told2 += told * told
-        self.cross += told * weight
-        self.weight2 += weight * weight
-        self.placements += weight > 0.0
-        self.variants += np.max([one.variants for one in several], axis=0)
-        self.shown_with += np.sum([one.shown_with for one in several], axis=0)
-        self.shown_without += np.sum([one.shown_without for one in several], axis=0)
-
-    def effects(self) -> Effects:
-        """What comes out."""
-        weight = np.where(self.weight > 0.0, self.weight, 1.0)
-        effect = self.told / weight
-        residuals = self.told2 - 2.0 * effect * self.cross + effect**2 * self.weight2
-        spare = self.placements / np.maximum(self.placements - 1.0, 1.0)
-        sandwich = np.maximum(residuals, 0.0) / weight**2 * spare
-        told_by = self.weight**2 / np.where(self.weight2 > 0.0, self.weight2, 1.0)
-        return Effects(effect, np.maximum(sandwich, 1.0 / weight), told_by, self.placements)
-
-
 class Effects(NamedTuple):
-    """The effects of T tags; each is T."""
+    """The effects of T tags on groups of visitors; each is groups x T."""
 
     effect: Floats
     variance: Floats
@@ -127,10 +91,49 @@ class Effects(NamedTuple):
     """How many placements would tell as much, if all told alike."""
     placements: Floats
 
-    def half(self, alpha: float) -> Floats:
+    def half(self, alpha: Floats | float) -> Floats:
         """Half the widths of the intervals; infinite where too few placements speak."""
         wide = radius(self.variance, self.told_by, alpha)
         return np.where(self.placements >= LEAST, wide, np.inf)
+
+
+class TagSums:
+    """What placements tell, added up: groups of visitors x T tags."""
+
+    def __init__(self, groups: int, tags: int) -> None:
+        """Nothing was told yet."""
+        shape = (groups, tags)
+        self._weight, self._told = np.zeros(shape), np.zeros(shape)
+        """Sums of weights, and of weights times effects."""
+        self._told2, self._cross, self._weight2 = (np.zeros(shape) for _ in range(3))
+        """Sums over placements of told^2, told x weight, weight^2."""
+        self.placements, self.variants = np.zeros(shape), np.zeros(shape)
+        self.shown_with, self.shown_without = np.zeros(shape), np.zeros(shape)
+
+    def add(self, several: Sequence[Told], groups: Sequence[int]) -> None:
+        """Add the line-ups of one placement, which are a cluster; of some groups, by number."""
+        at = np.array(groups, np.intp)
+        weight = np.sum([one.weight for one in several], axis=0)
+        told = np.sum([one.weight * one.effect for one in several], axis=0)
+        self._weight[at] += weight
+        self._told[at] += told
+        self._told2[at] += told * told
+        self._cross[at] += told * weight
+        self._weight2[at] += weight * weight
+        self.placements[at] += weight > 0.0
+        self.variants[at] += np.max([one.variants for one in several], axis=0)
+        self.shown_with[at] += np.sum([one.shown_with for one in several], axis=0)
+        self.shown_without[at] += np.sum([one.shown_without for one in several], axis=0)
+
+    def effects(self) -> Effects:
+        """What comes out."""
+        weight = np.where(self._weight > 0.0, self._weight, 1.0)
+        effect = self._told / weight
+        residuals = self._told2 - 2.0 * effect * self._cross + effect**2 * self._weight2
+        spare = self.placements / np.maximum(self.placements - 1.0, 1.0)
+        sandwich = np.maximum(residuals, 0.0) / weight**2 * spare
+        told_by = self._weight**2 / np.where(self._weight2 > 0.0, self._weight2, 1.0)
+        return Effects(effect, np.maximum(sandwich, 1.0 / weight), told_by, self.placements)
 
 
 def tag_effects(
@@ -145,31 +148,21 @@ def tag_effects(
         tags: what to ask about: all that variants carry.
         personas: whom to ask about: all that came.
     """
-    number = {tag: index for index, tag in enumerate(tags)}
-    sums: dict[str | None, TagSums] = {group: TagSums(len(tags)) for group in (None, *personas)}
+    if not tags:
+        return []
+    groups: list[str | None] = [None, *personas]
+    tag_number = {tag: index for index, tag in enumerate(tags)}
+    group_number = {persona: 1 + index for index, persona in enumerate(personas)}
+    sums = TagSums(len(groups), len(tags))
     for placement, stored in placements:
-        for group, told in _told_by(placement, stored, number).items():
-            sums[group].add(told)
-    found: list[TagEffect] = []
-    for group, added in sums.items():
-        asked = len(tags) * (1 if group is None else len(personas))
-        found += _effects(tags, group, added, ALPHA / 2.0 / max(asked, 1))
-    return sorted(found, key=_surest)
-
-
-def _told_by(
-    placement: Placement, stored: StoredSums, number: Mapping[str, int]
-) -> dict[str | None, list[Told]]:
-    """What the line-ups of a placement tell, by persona; of everybody under None."""
-    carried = {variant.arm: variant.tags for variant in placement.variants}
-    told: dict[str | None, list[Told]] = {}
-    for table in lineups(stored):
-        has = _has(table.arms, carried, number)
-        for group, rows in _groups(table):
-            one = tell(rows, has)
-            if one is not None:
-                told.setdefault(group, []).append(one)
-    return told
+        carried = {variant.arm: variant.tags for variant in placement.variants}
+        told = [
+            tell(groups_of(table), _has(table.arms, carried, tag_number))
+            for table in lineups(stored)
+        ]
+        if told:
+            sums.add(told, [0, *(group_number[persona] for persona in stored.personas)])
+    return sorted(_effects(tags, groups, sums), key=_surest)
 
 
 def _has(
@@ -185,54 +178,62 @@ def _has(
     return found
 
 
-def _groups(table: Table) -> Iterable[tuple[str | None, Floats]]:
-    """K x WIDTH of everybody, and of each persona."""
-    yield None, table.of_everybody()
-    for index, persona in enumerate(table.personas):
-        yield persona, table.rows[:, index]
+def groups_of(table: Table) -> Floats:
+    """(1 + G) x K x WIDTH: of everybody, then of each persona."""
+    everybody = table.of_everybody()[:, None]
+    return np.concatenate([everybody, table.rows], axis=1).swapaxes(0, 1)
 
 
-def tell(rows: Floats, has: Floats) -> Told | None:
-    """What K variants tell of T tags; None where they earned nothing."""
-    totals = counts(merged(rows, axis=0)).sum(axis=0)
-    n, earned = totals[N], totals[R]
-    if not (n > 0.0 and earned > 0.0):
-        return None
-    base = earned / n
-    spread = max(totals[R2] / n - base * base, 0.0)
+def tell(rows: Floats, has: Floats) -> Told:
+    """What K variants tell of T tags to groups of visitors.
+
+    Args:
+        rows: groups x K x WIDTH, over the same visits.
+        has: K x T, see ``_has``.
+    """
+    totals = counts(rows).sum(axis=(1, 2))  # groups x 6
+    n = np.maximum(totals[:, N], 1.0)
+    earns = totals[:, R] > 0.0
+    base = np.where(earns, totals[:, R] / n, 1.0)[:, None]
+    spread = np.maximum(totals[:, R2] / n - (totals[:, R] / n) ** 2, 0.0)[:, None]
     sums = weighted_sums(rows)
-    size = effective_n(sums)
-    there = (size > 0.0) & ~np.isnan(has[:, 0])
-    rates = np.where(there, sums[:, WR] / np.where(there, sums[:, W], 1.0), 0.0) / base
-    sampled = spread / (base * base) / np.where(there, size, 1.0)
+    size = effective_n(sums)  # groups x K
+    there = (size > 0.0) & ~np.isnan(has[:, 0]) & earns[:, None]
+    rates = np.where(there, sums[..., WR] / np.where(there, sums[..., W], 1.0), 0.0) / base
+    sampled = spread / base**2 / np.where(there, size, 1.0)
     weights = np.where(there, 1.0 / (sampled + SPREAD**2), 0.0)
     carries = np.nan_to_num(has)
     within, without = weights @ carries, weights @ (1.0 - carries)
     speaks = (within > 0.0) & (without > 0.0)
-    safe_in, safe_out = np.where(speaks, within, 1.0), np.where(speaks, without, 1.0)
-    means = (weights * rates) @ carries / safe_in, (weights * rates) @ (1.0 - carries) / safe_out
-    shown = counts(rows)[..., SHOWN].sum(axis=1) * there
+    inside, outside = np.where(speaks, within, 1.0), np.where(speaks, without, 1.0)
+    earned = weights * rates
+    effect = earned @ carries / inside - earned @ (1.0 - carries) / outside
+    shown = counts(rows)[..., SHOWN].sum(axis=-1) * there
     return Told(
-        effect=np.where(speaks, means[0] - means[1], 0.0),
-        weight=np.where(speaks, 1.0 / (1.0 / safe_in + 1.0 / safe_out), 0.0),
+        effect=np.where(speaks, effect, 0.0),
+        weight=np.where(speaks, 1.0 / (1.0 / inside + 1.0 / outside), 0.0),
         shown_with=np.where(speaks, shown @ carries, 0.0),
         shown_without=np.where(speaks, shown @ (1.0 - carries), 0.0),
         variants=np.where(speaks, there @ carries, 0.0),
     )
 
 
+def shared(groups: int, tags: int) -> Floats:
+    """Groups x 1: how often an interval may fail, ever, so that all hold together."""
+    everybody = ALPHA / 2.0 / tags
+    return np.array([everybody, *[everybody / max(groups - 1, 1)] * (groups - 1)])[:, None]
+
+
 def _effects(
-    tags: Sequence[str], persona: str | None, sums: TagSums, alpha: float
-) -> Iterable[TagEffect]:
+    tags: Sequence[str], groups: Sequence[str | None], sums: TagSums
+) -> Iterator[TagEffect]:
     found = sums.effects()
-    half = found.half(alpha)
-    for index, tag in enumerate(tags):
-        placements = int(sums.placements[index])
-        if not placements:
-            continue
+    half = found.half(shared(len(groups), len(tags)))
+    for at in map(tuple, np.argwhere(sums.placements > 0.0).tolist()):
+        persona, tag = groups[at[0]], tags[at[1]]
         relative = None
-        if np.isfinite(half[index]):
-            value, off = float(found.effect[index]), float(half[index])
+        if np.isfinite(half[at]):
+            value, off = float(found.effect[at]), float(half[at])
             relative = Relative(value=value, low=value - off, high=value + off)
         verdict = _verdict(relative)
         yield TagEffect(
@@ -241,11 +242,11 @@ def _effects(
             effect=verdict,
             says=words.tag_effect(tag, persona, verdict, relative),
             relative=relative,
-            placements=placements,
-            effective_placements=float(found.told_by[index]),
-            variants=int(sums.variants[index]),
-            shown_with=int(sums.shown_with[index]),
-            shown_without=int(sums.shown_without[index]),
+            placements=int(sums.placements[at]),
+            effective_placements=float(found.told_by[at]),
+            variants=int(sums.variants[at]),
+            shown_with=int(sums.shown_with[at]),
+            shown_without=int(sums.shown_without[at]),
         )
 
 

@@ -14,16 +14,17 @@ variants there are; each group's verdict stands for itself.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
 from bandit_service.reporting.columns import weighted as weighted_sums
-from bandit_service.reporting.estimates import weighted
+from bandit_service.reporting.estimates import Estimates, weighted
 from bandit_service.reporting.sequences import ALPHA, Bounds, Floats, difference
 from bandit_service.reporting.stored import Whole
-from bandit_service.reporting.tables import Scale, Table
+from bandit_service.reporting.tables import Table
 
 
 class Winner(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,17 +50,39 @@ class Race(NamedTuple):
     """The one whose distance to the leader is least sure."""
     lead: Floats
     """The lower bound of that distance; above 0: the leader has won."""
-    rates: Floats
-    """... x K"""
 
 
-def winners(field: Table) -> list[Winner]:
+class Field(NamedTuple):
+    """The live variants of a placement, over the same visits; of everybody, then by persona."""
+
+    arms: Sequence[str]
+    """K"""
+    groups: Sequence[str | None]
+    """1 + G: None for everybody, then personas."""
+    found: Estimates
+    """(1 + G) x K"""
+    least: Floats
+    """(1 + G) x K: lower bounds, made for each of K variants to be the one that is named."""
+
+
+def field_of(table: Table) -> Field:
+    """What is known of the variants of a table, which are over the same visits."""
+    sums = np.concatenate([table.of_everybody()[:, None], table.rows], axis=1).swapaxes(0, 1)
+    of = weighted_sums(sums)
+    return Field(
+        table.arms,
+        [None, *table.personas],
+        weighted(of, table.scale),
+        weighted(of, table.scale, ALPHA / max(len(table.arms) - 1, 1)).bounds.low,
+    )
+
+
+def winners(field: Field) -> list[Winner]:
     """Those that have won, the one over everybody first; none where fewer than two are live."""
     if len(field.arms) < 2:
         return []
-    groups = [None, *field.personas]
-    by_group = np.concatenate([field.of_everybody()[:, None], field.rows], axis=1)
-    standing = race(weighted_sums(by_group.swapaxes(0, 1)), field.scale)
+    standing = race(field.found, field.least)
+    columns = (column.tolist() for column in (*standing, field.found.rate))
     return [
         Winner(
             persona=persona,
@@ -69,27 +92,23 @@ def winners(field: Table) -> list[Winner]:
             rival_rate=rates[rival],
             lead=lead,
         )
-        for persona, leader, rival, lead, rates in zip(
-            groups, *(column.tolist() for column in standing), strict=True
-        )
+        for persona, leader, rival, lead, rates in zip(field.groups, *columns, strict=True)
         if lead > 0.0
     ]
 
 
-def race(sums: Floats, scale: Scale) -> Race:
+def race(found: Estimates, least: Floats) -> Race:
     """Hold each of K variants against the leader; at least two.
 
     Args:
-        sums: ... x K x 8, over the same visits.
-        scale: between what rewards lie.
+        found: ... x K, over the same visits.
+        least: ... x K: lower bounds of the variants, as ``Field`` has them.
     """
-    low = weighted(sums, scale, ALPHA / (sums.shape[-2] - 1)).bounds.low
-    found = weighted(sums, scale, ALPHA)
-    leader = np.argmax(low, axis=-1)
+    leader = np.argmax(least, axis=-1)
     index = leader[..., None]
-    rate, first = (np.take_along_axis(values, index, -1) for values in (found.rate, low))
-    lead = difference(rate, Bounds(first, rate), found.rate, found.bounds).low
+    rate, low = (np.take_along_axis(values, index, -1) for values in (found.rate, least))
+    lead = difference(rate, Bounds(low, rate), found.rate, found.bounds).low
     lead = np.where(np.isnan(lead), -np.inf, lead)
     np.put_along_axis(lead, index, np.inf, -1)
     rival = np.argmin(lead, axis=-1)
-    return Race(leader, rival, np.take_along_axis(lead, rival[..., None], -1)[..., 0], found.rate)
+    return Race(leader, rival, np.take_along_axis(lead, rival[..., None], -1)[..., 0])
