@@ -85,6 +85,7 @@ def _site() -> Iterator[tuple[Lantern, str]]:
 
 def _show(page: Page, path: str, file: Path) -> None:
     page.goto(path)
+    page.evaluate("document.querySelectorAll('img').forEach((one) => (one.loading = 'eager'))")
     page.wait_for_load_state("networkidle")
     page.wait_for_function("() => !document.querySelector('.chart:not(.drawn)')")
     page.screenshot(path=file, full_page=True)

@@ -13,6 +13,8 @@ from typing import Any, Final, NamedTuple
 
 from bandit_service.catalog.model import Variant
 from bandit_service.reporting import placement_report as reported
+from bandit_service.reporting.daily import Daily
+from bandit_service.reporting.estimates import Estimate
 from bandit_service.reporting.placement_report import PlacementReport
 from bandit_service.web.desk.writing import Writer
 
@@ -89,6 +91,55 @@ def courses(report: PlacementReport, write: Writer) -> list[Course]:
     ]
 
 
+def by_day(
+    days: Sequence[Daily], changes: Sequence[tuple[int, str]], write: Writer
+) -> dict[str, Any]:
+    """Click rate by day with intervals; ``changes`` are times (ms) with what began then."""
+    lines = [
+        _days_line("policy", "@accent", [(day.day, day.policy) for day in days], write),
+        _days_line("holdout", "@still", [(day.day, day.holdout) for day in days], write),
+    ]
+    layout = {
+        "height": 320,
+        "margin": {"l": 8, "r": 16, "t": 28, "b": 40},
+        "xaxis": {"type": "date", "showgrid": False},
+        "yaxis": {"tickformat": ",.1~%", "rangemode": "tozero"},
+        "legend": {"orientation": "h", "y": -0.15},
+        "marks": [{"xms": ms, "text": escaped(text)} for ms, text in changes],
+    }
+    return figure(lines, layout, write)
+
+
+def _days_line(
+    name: str, colour: str, days: Sequence[tuple[int, Estimate]], write: Writer
+) -> dict[str, Any]:
+    found = [(day, one, one.rate) for day, one in days if one.rate is not None]
+    return {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": name,
+        "xms": [day for day, _, _ in found],
+        "y": [rate for _, _, rate in found],
+        "error_y": {
+            "type": "data",
+            "symmetric": False,
+            "array": [max(0.0, (one.high or rate) - rate) for _, one, rate in found],
+            "arrayminus": [max(0.0, rate - (one.low or 0.0)) for _, one, rate in found],
+            "color": colour,
+            "thickness": 1,
+            "width": 3,
+        },
+        "line": {"color": colour, "width": 2},
+        "marker": {"color": colour, "size": 7},
+        "hovertext": [
+            f"{name}<br>{write.percent(rate)}, {write.interval(one.low, one.high)}"
+            f"<br>of {write.count(one.n)} visits"
+            for _, one, rate in found
+        ],
+        "hoverinfo": "text",
+    }
+
+
 def _shares(course: reported.Course, write: Writer) -> dict[str, Any]:
     totals = [sum(row) for row in course.shown]
     bars = [
@@ -111,12 +162,12 @@ def _shares(course: reported.Course, write: Writer) -> dict[str, Any]:
         for n, name in enumerate(_ids(course))
     ]
     layout = {
-        "height": 300,
+        "height": 320,
         "barmode": "stack",
         "bargap": 0.08,
         "xaxis": {"type": "date", "showgrid": False},
         "yaxis": {"tickformat": ".0%", "range": [0, 1]},
-        "legend": {"orientation": "h", "y": -0.2, "traceorder": "normal"},
+        "legend": {"orientation": "h", "y": -0.3, "traceorder": "normal"},
     }
     return figure(bars, layout, write)
 

@@ -41,7 +41,7 @@ class Files:
 
     def __init__(self) -> None:
         """Read all of them: some tens of kilobytes, and plotly's four megabytes on first use."""
-        folder = resources(__package__) / "files"
+        folder = resources(__package__) / "static"
         self._files = {
             entry.name: _File(entry.read_bytes(), _TYPES[Path(entry.name).suffix])
             for entry in folder.iterdir()

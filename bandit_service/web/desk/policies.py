@@ -18,10 +18,12 @@ from bandit_service.errors import Conflict
 from bandit_service.policy.settings import SiteSettings, differences
 from bandit_service.policy.snapshot import SnapshotName
 from bandit_service.rebuilding import Launch, Note, noted
+from bandit_service.reporting.daily import daily
 from bandit_service.services import Services
 from bandit_service.storage.ports import Head, SiteStore
+from bandit_service.web.desk import charts
 from bandit_service.web.desk.gate import redirect_to
-from bandit_service.web.desk.page import Pages, me
+from bandit_service.web.desk.page import Pages, me, writer
 from bandit_service.web.desk.routes import PREFIX
 
 
@@ -59,7 +61,17 @@ class Policies:
 
     def page(self) -> Response:
         """The page."""
-        return self._pages.page("policies.html", **self._shown())
+        shown = self._shown()
+        days = daily(self._services.reports(me().key.site).overview().days)
+        changes = [(era.since, f"generation {era.generation}") for era in shown["eras"]]
+        within = [one for one in changes if days and one[0] >= days[0].day]
+        return self._pages.page(
+            "policies.html",
+            charts=True,
+            days=days,
+            figure=charts.by_day(days, within, writer()) if len(days) > 1 else None,
+            **shown,
+        )
 
     def live(self) -> Response:
         """The piece that moves."""

@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Final
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_datetime
+from babel.dates import format_date, format_datetime
 from babel.numbers import NumberFormatError, NumberPattern, format_decimal, parse_decimal
 
 from bandit_service.catalog.moments import ms_of
@@ -110,6 +110,11 @@ class Writer:
     def iso(self, ms: int) -> str:
         """A time as scripts read it."""
         return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="seconds")
+
+    def day(self, ms: int) -> str:
+        """A day, UTC."""
+        at = datetime.fromtimestamp(ms / 1000, UTC)
+        return str(format_date(at.date(), "medium", locale=self.locale))
 
     def moment(self, ms: int) -> str:
         """A time, UTC; a script puts it into the viewer's zone."""

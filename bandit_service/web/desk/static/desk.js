@@ -9,6 +9,7 @@ inViewersZone(document);
 pickInViewersZone(document);
 mindPictures();
 filterAtOnce();
+document.querySelector(".top nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 forgetWhatWasSaid();
 document.querySelectorAll("[data-live-from]").forEach(follow);
 if (document.querySelector("[data-chart]")) import("./charts.js").then((charts) => charts.drawAll(document));

@@ -10,6 +10,7 @@ const LOOK = {
   font: { family: "system-ui, sans-serif", size: 13, color: "@ink" },
   hoverlabel: { align: "left", bgcolor: "@card", bordercolor: "@edge", font: { color: "@ink" } },
 };
+const NARROW = 500;
 const OPTIONS = { displayModeBar: false, responsive: true };
 
 let loading;
@@ -51,10 +52,19 @@ async function draw(chart, figure) {
   };
   const data = figure.data.map(({ xms, ...trace }) => (xms ? { ...trace, x: xms.map(localTime) } : trace));
   const layout = { ...LOOK, ...figure.layout, xaxis: { ...AXIS, ...figure.layout.xaxis }, yaxis: { ...AXIS, ...figure.layout.yaxis } };
-  if (layout.legend) layout.showlegend = true;
   const place = chart.querySelector(".drawing");
+  if (place.clientWidth < NARROW) layout.xaxis = { ...layout.xaxis, nticks: 4, tickangle: 0 };
+  if (layout.legend) layout.showlegend = true;
+  if (layout.marks) mark(layout);
   await Plotly.react(place, paint(data), paint(layout), OPTIONS);
   chart.classList.add("drawn");
+}
+
+// A line across the chart at a time, with what began then.
+function mark(layout) {
+  layout.shapes = layout.marks.map(({ xms }) => ({ type: "line", x0: localTime(xms), x1: localTime(xms), y0: 0, y1: 1, yref: "paper", line: { color: "@edge", width: 1.5, dash: "dash" } }));
+  layout.annotations = layout.marks.map(({ xms, text }) => ({ x: localTime(xms), y: 1, yref: "paper", yanchor: "bottom", showarrow: false, text, font: { color: "@muted" } }));
+  delete layout.marks;
 }
 
 // Plotly draws a time as it is written: so it is written in the viewer's zone.
