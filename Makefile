@@ -10,10 +10,10 @@ BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test fuzz check bench chaos lock clean
+.PHONY: help install demo test fuzz check bench chaos screenshots lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
 
 install: $(VENV)/.installed ## build .venv from the lock file
 
@@ -38,6 +38,9 @@ bench: $(VENV)/.installed ## measure throughput and latency
 
 chaos: $(VENV)/.installed ## kill processes of a service under traffic, then audit its log
 	$(BIN)/python -m tests.chaos $(ARGS)
+
+screenshots: $(VENV)/.installed ## pictures of every page of the desk (ARGS=FOLDER)
+	$(BIN)/python -m tests.desk.screenshots $(ARGS)
 
 lock: $(LOCKER)/.installed ## write requirements.lock anew (ARGS=--upgrade for the newest versions)
 	$(LOCKER)/bin/uv pip compile pyproject.toml --group dev --output-file requirements.lock \

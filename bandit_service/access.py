@@ -178,6 +178,11 @@ def digest_of(key: str) -> str:
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def fingerprint_of(key: str) -> str:
+    """The first half of a key's digest: names the key to ``KeyRing.holder``, and opens nothing."""
+    return digest_of(key)[: 2 * _HALF]
+
+
 class KeyRing:
     """The keys as a process knows them; replaced whole when they change."""
 
@@ -217,6 +222,24 @@ class KeyRing:
             record.admit(origin)
         return record
 
+    def holder(self, fingerprint: str, role: Role) -> KeyRecord:
+        """The record of a key that was presented before, by its ``fingerprint_of``.
+
+        For whoever has made sure by other means that it is the holder who comes back.
+
+        Raises:
+            NotAuthenticated: if there is no such key, or it is not valid any more.
+            NotAllowed: if its role does not reach.
+        """
+        found = self._records.get(_raw(fingerprint))
+        if found is None or not found[1].valid(self._clock()):
+            raise NotAuthenticated(
+                "the key of this sign-in is not valid any more",
+                hint="sign in with another: bandit-service keys create",
+            )
+        found[1].allow(role)
+        return found[1]
+
     def names(self, origin: str) -> bool:
         """Whether any valid key may be used by pages of ``origin``."""
         named = self._by_origin.get(origin)
@@ -231,3 +254,10 @@ class KeyRing:
         if found is None or not hmac.compare_digest(found[0], raw[_HALF:]):
             return None
         return found[1] if scheme.lower() == "bearer" else None
+
+
+def _raw(fingerprint: str) -> bytes:
+    try:
+        return bytes.fromhex(fingerprint)
+    except ValueError:
+        return b""

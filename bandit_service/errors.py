@@ -4,6 +4,7 @@
     ├── SettingsError               a setting is unknown or has a wrong value
     ├── InvalidInput                input from outside is wrong (HTTP 400)
     │   ├── InvalidCatalog          a placement, variant or persona is wrong (HTTP 422)
+    │   ├── InvalidPicture          an upload is no picture that is taken (HTTP 422)
     │   └── PayloadTooLarge         a body, or a part of one, is over its limit (HTTP 413)
     ├── NotAuthenticated            no key, or one that is unknown, expired or revoked (HTTP 401)
     ├── NotAllowed                  the key's role or origins do not reach this far (HTTP 403)
@@ -18,6 +19,7 @@
     ├── NoAnswer                    the service gave its client no answer that can be used
     ├── SnapshotError               a snapshot is missing, damaged or of another version
     ├── LogError                    an entry of the log cannot be read
+    ├── MediaError                  pictures cannot be kept or read (HTTP 503)
     ├── ArchiveError                the archive is missing, damaged, another's or cannot be written
     ├── DatasetError                a public data set cannot be fetched or read
     └── EvaluationError             a log cannot be believed, or cannot answer what was asked
@@ -84,6 +86,13 @@ class InvalidCatalog(InvalidInput):
     """Raised when a placement, variant or persona breaks a rule of the catalog."""
 
     code = "invalid_catalog"
+    status = 422
+
+
+class InvalidPicture(InvalidInput):
+    """Raised when what was uploaded is no picture, or one that is not taken."""
+
+    code = "invalid_picture"
     status = 422
 
 
@@ -220,6 +229,14 @@ class LogError(BanditError):
 
     code = "log_unreadable"
     status = 500
+    exit_code = 3
+
+
+class MediaError(BanditError):
+    """Raised when the store of pictures cannot be written or read."""
+
+    code = "media_unavailable"
+    status = 503
     exit_code = 3
 
 

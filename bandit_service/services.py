@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -23,6 +23,7 @@ from bandit_service.access import KeyRecord, KeyRing, Role, check_site
 from bandit_service.archive.history import History
 from bandit_service.archive.partitions import ArchiveFolder
 from bandit_service.catalog.document import CatalogDocument, read_document
+from bandit_service.catalog.model import Placement
 from bandit_service.errors import (
     BanditError,
     InvalidInput,
@@ -33,12 +34,16 @@ from bandit_service.errors import (
 )
 from bandit_service.events.identity import SiteSecret
 from bandit_service.folds.learner import SiteLearner, publish
+from bandit_service.media.store import MediaStore, media_store
 from bandit_service.policy.settings import SiteSettings, read_settings
 from bandit_service.policy.snapshot import genesis
 from bandit_service.reporting.reader import Reports
 from bandit_service.runtime import now_ms
 from bandit_service.serving.crawlers import crawlers_in
 from bandit_service.serving.editing import CatalogEditor
+from bandit_service.serving.finishing import BY as FINISH
+from bandit_service.serving.finishing import Finisher, Finishing, Standing, nobody_knows
+from bandit_service.serving.importing import Importer
 from bandit_service.serving.keys import KeyKeeper
 from bandit_service.serving.mac_keys import MacKeeper
 from bandit_service.serving.pressure import Pressure
@@ -98,11 +103,13 @@ class Services:
         site_settings: SiteSettings | None = None,
         outbox: Outbox | None = None,
         waiting: Callable[[], bool] = lambda: False,
+        standing_of: Callable[[str, Placement], Standing] = nobody_knows,
     ) -> None:
         """``clock`` gives ms since the Unix epoch, ``entropy`` that many random bytes.
 
         ``outbox`` takes what visitors are answered; without one it goes straight to ``store``.
         ``waiting`` says whether any of that waits on this machine's disk, for whoever learns.
+        ``standing_of`` says how the variants of a site's placement compare, for whoever finishes.
         """
         self.settings = settings
         self.store = store
@@ -122,6 +129,7 @@ class Services:
         self._expired_files: set[Path] = set()
         self.outbox = outbox
         self._waiting = waiting
+        self._standing_of = standing_of
         self.trouble: BanditError | None = None
         """What the last look at the store ran into."""
         self._unlogged = False
@@ -174,13 +182,21 @@ class Services:
         try:
             return self._ring.authenticate(authorization, role, origin)
         except NotAuthenticated:
-            now = time.monotonic()
-            recently = now - self._doubted_at < KEYS_SECONDS
-            if authorization is None or recently or self.store.away or self._deaf:
+            if authorization is None or not self._learn_of_keys():
                 raise
-            self._doubted_at = now
-            self._read_keys()
             return self._ring.authenticate(authorization, role, origin)
+
+    def recall(self, fingerprint: str, role: Role) -> KeyRecord:
+        """The record of a key that was presented before; see ``KeyRing.holder``.
+
+        As with ``authenticate``, one that is not known may have been made a moment ago.
+        """
+        try:
+            return self._ring.holder(fingerprint, role)
+        except NotAuthenticated:
+            if not self._learn_of_keys():
+                raise
+            return self._ring.holder(fingerprint, role)
 
     def admits(self, origin: str) -> bool:
         """Whether web pages of ``origin`` may ask at all: see ``KeyRing.names``."""
@@ -257,6 +273,10 @@ class Services:
         catalog = {name: shelf.placement for name, shelf in view.shelves.items()}
         return Reports(view.store, catalog)
 
+    def importer(self, site: str, *, by: str) -> Importer:
+        """Imports of spreadsheets into a site's catalog on behalf of ``by``."""
+        return Importer(self.editor(site, by=by), clock=self.clock)
+
     def seed(self, site: str) -> int:
         """Fill a site that has no catalog from ``catalog.toml``; how many placements that made."""
         editor = self.editor(site, by="seed")
@@ -268,6 +288,15 @@ class Services:
     def ensure_snapshot(self, site: str) -> None:
         """Give a new site the snapshot of an empty log, so that decisions can name it."""
         ensure_snapshot(self.store.site(site), self.site_settings)
+
+    @cached_property
+    def media(self) -> MediaStore:
+        """The pictures of all sites.
+
+        Raises:
+            SettingsError: if the settings name a place that cannot be used.
+        """
+        return media_store(self.settings.media_url, self.settings.media_path)
 
     # -- learning
 
@@ -282,14 +311,26 @@ class Services:
             waiting=self._waiting,
         )
 
+    def finisher(self, site: str) -> Finisher:
+        """Who finishes the placements of one site."""
+        return Finisher(
+            self.store.site(site),
+            self.editor(site, by=FINISH),
+            partial(self._standing_of, site),
+            clock=self.clock,
+        )
+
     def learn(self, stop: threading.Event) -> None:
         """Learn for every site until ``stop`` is set, then leave checkpoints.
+
+        Placements that wait for a winner are finished beside it.
 
         A store that does not answer is waited for; nothing is lost meanwhile, since everything
         that was acknowledged is in the log.
         """
         learners: dict[str, SiteLearner] = {}
         resting: dict[str, float] = {}
+        finishing = Finishing(self.finisher)
         identity = self.store.identity
         while not stop.is_set():
             try:
@@ -297,6 +338,7 @@ class Services:
                 if self.store.identity != identity:
                     log.warning("another_store", hint="learning begins with what that one holds")
                     learners, identity = {}, self.store.identity
+                    finishing = Finishing(self.finisher)
             except StorageError as exc:
                 log.warning("store_unavailable", error=exc.message)
                 self.trouble = exc
@@ -307,6 +349,7 @@ class Services:
             turns = [
                 self._learn_site(site, learners, resting) for site in awake if not stop.is_set()
             ]
+            finishing.tend(sites, now)
             if not any(turns):
                 stop.wait(IDLE_SECONDS)
         self._leave_checkpoints(learners)
@@ -407,6 +450,16 @@ class Services:
                 failed.append(exc)
         return done, failed
 
+    def _learn_of_keys(self) -> bool:
+        """Read the keys again for one that is not known, if that may help; whether it was done."""
+        now = time.monotonic()
+        recently = now - self._doubted_at < KEYS_SECONDS
+        if recently or self.store.away or self._deaf:
+            return False
+        self._doubted_at = now
+        self._read_keys()
+        return True
+
     def _read_keys(self) -> None:
         """Read and swap in one piece: an older reading must never take a newer one's place."""
         with self._lock:
@@ -490,10 +543,18 @@ def catalog_from(path: Path) -> CatalogDocument:
     Raises:
         InvalidInput: if it cannot be opened or used.
     """
+    return read_document(bytes_of(path), name=str(path))
+
+
+def bytes_of(path: Path) -> bytes:
+    """What is in a file that somebody named.
+
+    Raises:
+        InvalidInput: if it cannot be opened.
+    """
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as exc:
         raise InvalidInput(
             f"{path} cannot be read: {exc.strerror}", hint="is the path right?"
         ) from exc
-    return read_document(data, name=str(path))

@@ -12,6 +12,7 @@ snapshots.
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,6 +25,7 @@ import platformdirs
 from bandit_service.errors import SettingsError
 
 PREFIX: Final = "BANDIT_"
+_PUBLIC_URL: Final = re.compile(r"https?://[^\s/?#@\\]+(/[^\s?#\\]*)?")
 
 
 class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -129,6 +131,22 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             description="Days that decisions and events stay in the archive; 0 is for ever.",
         ),
     ] = 0
+    media_url: Annotated[
+        str,
+        msgspec.Meta(
+            description="Where uploaded pictures are kept: a folder, or an address such as "
+            "s3://bucket/pictures, whose package (s3fs) must be installed. Empty: media, in "
+            "data_dir."
+        ),
+    ] = ""
+    public_url: Annotated[
+        str,
+        msgspec.Meta(
+            description="Address at which browsers reach this service, such as "
+            "https://creatives.example, for the addresses of uploaded pictures. Empty: the one "
+            "that the upload came to."
+        ),
+    ] = ""
     management_rate: Annotated[
         str,
         msgspec.Meta(
@@ -136,6 +154,13 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             "Empty: any number."
         ),
     ] = "3000/minute"
+    media_rate: Annotated[
+        str,
+        msgspec.Meta(
+            description="Pictures that one key may upload, such as 60/minute: each takes up to a "
+            "second of a web process. Empty: any number."
+        ),
+    ] = "60/minute"
     events_rate: Annotated[
         str,
         msgspec.Meta(
@@ -151,7 +176,9 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     def __post_init__(self) -> None:
         """Refuse what cannot be used; msgspec makes it one of its own errors."""
         check_rate(self.management_rate, "management_rate")
+        check_rate(self.media_rate, "media_rate")
         check_rate(self.events_rate, "events_rate")
+        check_public_url(self.public_url)
 
     @property
     def data_path(self) -> Path:
@@ -171,6 +198,11 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         return (
             Path(self.archive_dir).expanduser() if self.archive_dir else self.data_path / "archive"
         )
+
+    @property
+    def media_path(self) -> Path:
+        """The folder of pictures, where ``media_url`` names no other place."""
+        return self.data_path / "media"
 
     @property
     def config_path(self) -> Path:
@@ -194,6 +226,14 @@ def check_rate(rate: str, name: str) -> None:
         usable = False
     if not usable:
         raise ValueError(f"{name} is {rate[:80]!r}: write 600/minute, 50/second, or '' for none")
+
+
+def check_public_url(url: str) -> None:
+    """Raise ValueError unless ``url`` is empty or scheme, host and perhaps a path."""
+    if url and not _PUBLIC_URL.fullmatch(url):
+        raise ValueError(
+            f"public_url is {url[:80]!r}: write https://creatives.example, without '?' or '#'"
+        )
 
 
 class SettingHelp(NamedTuple):

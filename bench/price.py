@@ -91,12 +91,12 @@ def _bench() -> Iterator[Bench]:
 
 def _choosing(bench: Bench) -> list[Part]:
     view, policy = bench.view, bench.view.settings.policy
-    candidates = view.shelves[PLACEMENT].candidates
     asked = [msgspec.convert(body, DecideRequest) for body in bodies(400)]
     request, turn = asked[0], cycle(asked)
     raw = msgspec.json.encode(request)
     decoder = msgspec.json.Decoder(DecideRequest)
     now = bench.services.clock()
+    candidates = view.shelves[PLACEMENT].candidates(now)
     entry = _decision(bench, request)
     # Drawing again and again from one chooser that nobody else uses.
     chooser = Chooser(genesis(view.settings))

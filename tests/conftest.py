@@ -17,6 +17,7 @@ import redis
 from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import settings as hypothesis
+from playwright.sync_api import Browser
 from werkzeug.test import TestResponse
 
 from bandit_service.access import ROLES
@@ -32,6 +33,7 @@ from bandit_service.storage.memory import MemoryStore
 from bandit_service.storage.redis_binary import find_binary
 from bandit_service.storage.redis_store import RedisStore
 from bandit_service.web.app import create_app
+from tests.browsers import chromium
 
 CROWDED: Final = ("e2e", "chaos", "simulations", "test_bench.py")
 """Tests that start many processes; of those only one runs at a time."""
@@ -136,6 +138,14 @@ class Api:
     def put(self, path: str, body: Any, **headers: str) -> TestResponse:
         return self.client.put(path, json=body, headers=self._edit(headers))
 
+    def edit(self, path: str, body: Any, **headers: str) -> TestResponse:
+        """POST with an editor's key."""
+        return self.client.post(path, json=body, headers=self._edit(headers))
+
+    def upload(self, data: bytes, **headers: str) -> TestResponse:
+        """Upload a picture with an editor's key."""
+        return self.client.post("/v1/media", data=data, headers=self._edit(headers))
+
     def delete(self, path: str, **headers: str) -> TestResponse:
         return self.client.delete(path, headers=self._edit(headers))
 
@@ -181,6 +191,13 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The machine's own Chromium; one a session, since Playwright runs once in a process."""
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
 def real_cache(tmp_path_factory: pytest.TempPathFactory) -> Path | None:
     """Where the Open Bandit Dataset is: the user's cache (None); in CI it is fetched."""
     if os.environ.get("CI"):
@@ -220,7 +237,7 @@ def clock() -> Clock:
 def services(clock: Clock, tmp_path: Path) -> Iterator[Services]:
     """Services on a store in memory, with CATALOG in the site ``main`` and a first snapshot."""
     services = Services(
-        ServiceSettings(config_dir=str(tmp_path)),
+        ServiceSettings(config_dir=str(tmp_path), data_dir=str(tmp_path / "data")),
         MemoryStore(clock=clock),
         clock=clock,
         entropy=random.Random(7).randbytes,

@@ -13,6 +13,15 @@ import msgspec
 import pytest
 
 from bandit_service import errors
+from bandit_service.catalog.edit import put_placement
+from bandit_service.catalog.model import (
+    Finish,
+    Persona,
+    PersonasSpec,
+    PlacementSpec,
+    Rule,
+    VariantSpec,
+)
 from bandit_service.cli import main
 from bandit_service.outcomes.rewards import RewardSettings
 from bandit_service.policy.settings import (
@@ -123,6 +132,33 @@ def test_the_demos_settings_can_be_read(name: str) -> None:
 def test_the_shipped_service_settings_can_be_read() -> None:
     data = tomllib.loads((ROOT / "config" / "service.toml").read_text(encoding="utf-8"))
     msgspec.convert(data, ServiceSettings)
+
+
+@pytest.mark.parametrize(
+    "record", [PlacementSpec, VariantSpec, Finish, PersonasSpec, Persona, Rule]
+)
+def test_the_shipped_catalog_names_every_field_as_errors_say(record: type[msgspec.Struct]) -> None:
+    text = (ROOT / "config" / "catalog.toml").read_text(encoding="utf-8")
+
+    for field in record.__struct_fields__:
+        assert re.search(rf"\b{field}\b", text), field
+
+
+def test_the_examples_in_the_shipped_catalog_can_be_put() -> None:
+    # given what stands there as a comment, one line after the other
+    text = (ROOT / "config" / "catalog.toml").read_text(encoding="utf-8")
+    lines = re.findall(r"^#   (\w+ = .*)$", text, re.MULTILINE)
+    of_variant = [line for line in lines if line.startswith(("live_", "min_", "max_"))]
+    of_placement = [line for line in lines if line not in of_variant]
+    assert (len(of_placement), len(of_variant)) == (5, 4)
+
+    # then each of them may be said of a placement
+    for line in of_placement:
+        said = tomllib.loads(line) | {"kind": "thumbnail", "variants": [
+            {"id": "kiss-at-dusk", "image_url": "/a.jpg", "status": "live",
+             **tomllib.loads("\n".join(of_variant))},
+        ]}  # fmt: skip
+        put_placement(None, "film", msgspec.convert(said, PlacementSpec), now=0)
 
 
 def test_every_error_says_when_it_is_raised_and_stands_in_the_tree() -> None:

@@ -66,7 +66,7 @@ def test_1_draws_occur_with_the_logged_propensity(
     logged = decisions(world)[-1]
     chooser, secret = world.view.chooser, world.view.secret
     assert chooser is not None
-    candidates = Candidates.of(world.editor.placement("film"), exclude)
+    candidates = Candidates.of(world.editor.placement("film"), world.now, exclude)
     shared = shared_line(logged.persona, logged.traits, logged.context)
     given_p = chooser.distribution(candidates, shared)
     counts = [0] * len(logged.arms)
@@ -250,7 +250,7 @@ def test_6_a_fold_offline_has_the_policy_that_served_live() -> None:
     assert live is not None
     assert live.name == snapshot.name
     chooser = Chooser(load_snapshot(snapshot.encoded, name=snapshot.name))
-    candidates = Candidates.of(world.editor.placement("film"))
+    candidates = Candidates.of(world.editor.placement("film"), world.now)
     shared = shared_line("comedy", {}, {"device": "tv"})
     assert chooser.distribution(candidates, shared) == live.distribution(candidates, shared)
     chooser.close()

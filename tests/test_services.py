@@ -20,7 +20,7 @@ from bandit_service.services import DEAF_SECONDS, KEYS_SECONDS, Services
 from bandit_service.serving.view import SiteView
 from bandit_service.settings import ServiceSettings
 from bandit_service.storage.memory import MemoryStore
-from bandit_service.storage.ports import Document
+from bandit_service.storage.ports import Amendment, Document
 from tests.e2e.processes import until
 from tests.world import World
 
@@ -236,10 +236,10 @@ def test_a_site_that_cannot_be_read_keeps_no_other_from_its_news() -> None:
     services.refresh()
     services.view("broken")
     services.view("whole")
-    store.site("broken").commit(Document("film", 1, b"not a document"), replaces=0, entry=b"x")
+    store.site("broken").commit([Amendment(Document("film", 1, b"not a document"), 0, b"x")])
     placement = Placement(id="film", revision=1, kind="headline")
     data = msgspec.json.encode(placement)
-    store.site("whole").commit(Document("film", 1, data), replaces=0, entry=b"x")
+    store.site("whole").commit([Amendment(Document("film", 1, data), 0, b"x")])
 
     with pytest.raises(msgspec.DecodeError):
         services.refresh()

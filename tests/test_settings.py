@@ -37,12 +37,19 @@ OTHERS: dict[str, tuple[object, str]] = {
     "stream_hours": (0.5, "0.5"),
     "archive_days": (400, "400"),
     "management_rate": ("5 per second", "5 per second"),
+    "media_url": ("s3://bucket/pictures", "s3://bucket/pictures"),
+    "public_url": ("https://creatives.example", "https://creatives.example"),
+    "media_rate": ("5/hour", "5/hour"),
     "events_rate": ("70000/hour", "70000/hour"),
     "log_level": ("debug", "debug"),
 }
 """By setting: a value that is not its default, and how the environment says it."""
 
 WRONG = [
+    ("media_rate", "often"),
+    ("public_url", "creatives.example"),
+    ("public_url", "javascript:alert(1)"),
+    ("public_url", "https://a.example/?x"),
     ("fsync", "sometimes"),
     ("port", -1),
     ("port", 65536),

@@ -1,11 +1,19 @@
-"""The limits that placements, variants and personas keep, each refused by name with its remedy."""
+"""The limits that placements, variants and personas keep, each refused by name with its remedy.
+
+``problems_of`` finds all that is wrong with a variant, for a form or a table that shows everything
+at once; ``check_variant`` raises the first of it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sized
+from collections.abc import Callable, Iterator, Sized
+from typing import Final
+
+import msgspec
 
 from bandit_service.catalog.limits import (
     CATALOG_ID,
+    MARKUP,
     MAX_ATTRIBUTES,
     MAX_BITS,
     MAX_PERSONAS,
@@ -21,8 +29,11 @@ from bandit_service.catalog.limits import (
     WEB_ADDRESS,
     too_far,
 )
-from bandit_service.catalog.model import Kind, Personas, Placement, Rule, Scalar, Variant
+from bandit_service.catalog.model import Finish, Kind, Personas, Placement, Rule, Scalar, Variant
 from bandit_service.errors import InvalidCatalog, InvalidInput
+
+NEVER_MS: Final = -1
+"""Before every moment of a schedule, in ms since the Unix epoch."""
 
 
 def check_id(value: str, field: str) -> str:
@@ -47,22 +58,48 @@ def check_variant(variant: Variant, kind: Kind | None, field: str) -> Variant:
     Raises:
         InvalidCatalog: naming the offending field below ``field``.
     """
+    for problem in problems_of(variant, kind, field):
+        raise problem
+    return variant
+
+
+def problems_of(variant: Variant, kind: Kind | None, field: str) -> Iterator[InvalidCatalog]:
+    """Every rule that ``variant`` breaks, each naming the field below ``field``."""
     if kind in ("headline", "card") and not VISIBLE.search(variant.headline or ""):
-        raise InvalidCatalog(
+        yield InvalidCatalog(
             f"a {kind} needs a headline", field=f"{field}.headline", hint="give its text"
         )
     if kind in ("thumbnail", "card") and not variant.image_url:
-        raise InvalidCatalog(
+        yield InvalidCatalog(
             f"a {kind} needs an image", field=f"{field}.image_url", hint="give the image's URL"
         )
     for name in ("headline", "alt"):
-        _check_length(getattr(variant, name), MAX_TEXT, f"{field}.{name}")
+        yield from _caught(_check_length, getattr(variant, name), MAX_TEXT, f"{field}.{name}")
     for name in ("image_url", "target_url"):
-        _check_url(getattr(variant, name), f"{field}.{name}")
-    check_tags(variant.tags, f"{field}.tags")
-    check_attributes(variant.attributes, f"{field}.attributes")
-    _check_shares(variant, field)
-    return variant
+        yield from _caught(_check_url, getattr(variant, name), f"{field}.{name}")
+    yield from _caught(check_tags, variant.tags, f"{field}.tags")
+    yield from _caught(check_attributes, variant.attributes, f"{field}.attributes")
+    yield from _caught(_check_shares, variant, field)
+    yield from _caught(_check_schedule, variant, field)
+
+
+def check_plain(text: str | None, field: str) -> str | None:
+    """Return a text that visitors read if it holds none of the markup of web pages.
+
+    It is asked of what editors write, not of what is stored or comes with a request: there, what
+    was always shown as it is must go on being shown.
+
+    Raises:
+        InvalidCatalog: naming the field.
+    """
+    found = None if text is None else MARKUP.search(text)
+    if text is not None and found is not None:
+        raise InvalidCatalog(
+            f"{field} has markup in it: {text[found.start() :][:20]!r}",
+            field=field,
+            hint="write plain text: pages show it as it is, with '<' and '&' as such",
+        )
+    return text
 
 
 def check_tags(tags: tuple[str, ...], field: str) -> None:
@@ -126,14 +163,70 @@ def check_placement(placement: Placement) -> Placement:
             field="canonical",
             hint="name one of its variants, or leave it out: then it is the first live one",
         )
-    reserved = sum(variant.min_share for variant in placement.live())
+    if placement.finish is not None:
+        _check_finish(placement.finish, ids)
+    reserved = _most_reserved(placement)
     if reserved > 1.0:
         raise InvalidCatalog(
             f"the min_share of the live variants add up to {reserved:g}",
             field="variants.min_share",
-            hint="lower them until they add up to 1 at most",
+            hint="lower them until they add up to 1 at most, at any time",
         )
     return placement
+
+
+def check_winner(placement: Placement) -> Placement:
+    """Return ``placement`` if a winner that it names can be shown.
+
+    It is asked of a finish when it is made: what happens to the winner later is another matter.
+
+    Raises:
+        InvalidCatalog: if the winner is not live.
+    """
+    finish = placement.finish
+    winner = None if finish is None else placement.variant(finish.winner or "")
+    if winner is not None and winner.status != "live":
+        raise InvalidCatalog(
+            f"the winner {winner.id!r} is {winner.status}",
+            field="finish.winner",
+            hint="make it live, or name another one",
+        )
+    return placement
+
+
+def _check_finish(finish: Finish, ids: list[str]) -> None:
+    if finish.winner is None and finish.at is None and not finish.when_clear:
+        raise InvalidCatalog(
+            "finish says neither when nor with which winner",
+            field="finish",
+            hint="give winner, at or when_clear; or leave finish out, and the placement goes on",
+        )
+    if finish.winner is None and finish.since is not None:
+        raise InvalidCatalog(
+            "finish has been over since a moment, but names no winner",
+            field="finish.since",
+            hint="leave since out: the service notes it when it finds a winner",
+        )
+    if finish.when_clear and finish.winner is not None and not (finish.at or finish.since):
+        raise InvalidCatalog(
+            "finish names a winner, and waits for one to become clear",
+            field="finish.winner",
+            hint="leave one of the two out, or give at: then it ends there with that winner",
+        )
+    if finish.winner is not None and finish.winner not in ids:
+        raise InvalidCatalog(
+            f"winner {finish.winner[:80]!r} is no variant of this placement",
+            field="finish.winner",
+            hint="name one of its variants",
+        )
+
+
+def _most_reserved(placement: Placement) -> float:
+    """The largest sum of min_share of what is live together, at any time."""
+    live = [v for v in placement.variants if v.status == "live" and v.min_share]
+    reserving = msgspec.structs.replace(placement, variants=tuple(live), finish=None)
+    moments = (NEVER_MS, *reserving.turns())
+    return max(sum(v.min_share for v in reserving.live(now)) for now in moments)
 
 
 def check_personas(personas: Personas) -> Personas:
@@ -248,6 +341,23 @@ def _check_url(url: str | None, field: str) -> None:
 def _is_text(url: str) -> bool:
     """Whether it can be written at all; half a surrogate pair cannot."""
     return not any("\ud800" <= character <= "\udfff" for character in url)
+
+
+def _caught(check: Callable[..., object], *arguments: object) -> Iterator[InvalidCatalog]:
+    try:
+        check(*arguments)
+    except InvalidCatalog as problem:
+        yield problem
+
+
+def _check_schedule(variant: Variant, field: str) -> None:
+    begin, end = variant.live_from, variant.live_until
+    if begin is not None and end is not None and begin >= end:
+        raise InvalidCatalog(
+            f"live_until {end.isoformat()} is not after live_from {begin.isoformat()}",
+            field=f"{field}.live_until",
+            hint="give a later moment, or leave it out",
+        )
 
 
 def _check_shares(variant: Variant, field: str) -> None:

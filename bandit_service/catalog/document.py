@@ -16,6 +16,7 @@ from bandit_service.catalog.model import (
     PersonasSpec,
     Placement,
     PlacementSpec,
+    Variant,
     VariantSpec,
 )
 from bandit_service.errors import InvalidCatalog
@@ -65,27 +66,31 @@ def write_document(personas: Personas, placements: list[Placement]) -> bytes:
     return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
 
 
+def spec_of(variant: Variant) -> VariantSpec:
+    """The variant as an editor would describe it: to change a field of it, and put it back."""
+    return VariantSpec(
+        id=variant.id,
+        headline=variant.headline,
+        image_url=variant.image_url,
+        alt=variant.alt,
+        target_url=variant.target_url,
+        tags=list(variant.tags),
+        attributes=variant.attributes,
+        status=variant.status,
+        min_share=variant.min_share,
+        max_share=variant.max_share,
+        live_from=variant.live_from,
+        live_until=variant.live_until,
+    )
+
+
 def _as_spec(placement: Placement) -> PlacementSpec:
-    variants = [
-        VariantSpec(
-            id=v.id,
-            headline=v.headline,
-            image_url=v.image_url,
-            alt=v.alt,
-            target_url=v.target_url,
-            tags=list(v.tags),
-            attributes=v.attributes,
-            status=v.status,
-            min_share=v.min_share,
-            max_share=v.max_share,
-        )
-        for v in placement.variants
-    ]
     return PlacementSpec(
         id=placement.id,
         kind=placement.kind,
         name=placement.name,
         tags=list(placement.tags),
         canonical=placement.canonical,
-        variants=variants,
+        finish=placement.finish,
+        variants=[spec_of(variant) for variant in placement.variants],
     )

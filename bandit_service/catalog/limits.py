@@ -11,6 +11,7 @@ what a blank is, for on ``\s`` the three disagree.
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -36,6 +37,9 @@ MAX_RULE_VALUES: Final = 1_000
 """Most values or tags that one rule asks for."""
 MAX_WEIGHT: Final = 1e6
 """Largest weight of a persona's rule, and of the prior."""
+FIRST_YEAR: Final = 2000
+LAST_YEAR: Final = 2999
+"""Years that a schedule may name: what lies beyond is a slip of the hand."""
 
 _BLANK: Final = r"\x00-\x20\x7f-\xa0\u1680\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff"
 VISIBLE: Final = re.compile(f"[^{_BLANK}]")
@@ -53,6 +57,15 @@ WEB_ADDRESS: Final = re.compile(
 backslash as a slash, and show what stands before an ``@`` as if it were the host."""
 
 
+MARKUP: Final = re.compile(r"<[A-Za-z/!?]|&(amp|lt|gt|quot|apos|nbsp|#[0-9]+|#[xX][0-9A-Fa-f]+);")
+"""What is left of a web page in a text: pages show texts as they are, so readers would see it."""
+_DATE: Final = r"2[0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+_TIME: Final = r"([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?"
+_OFFSET: Final = r"([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
+MOMENT: Final = re.compile(f"{_DATE}[Tt]{_TIME}{_OFFSET}")
+"""A time with its offset, in RFC 3339, within FIRST_YEAR and LAST_YEAR."""
+
+
 def said(**keywords: Any) -> msgspec.Meta:
     """What the description of the API says of a type, in JSON Schema's keywords."""
     return msgspec.Meta(extra_json_schema=keywords)
@@ -66,6 +79,10 @@ def whole(pattern: re.Pattern[str]) -> str:
 Id = Annotated[str, said(pattern=whole(CATALOG_ID))]
 """Names a placement, variant or persona of the catalog."""
 Text = Annotated[str, said(maxLength=MAX_TEXT)]
+Plain = Annotated[str, said(**{"maxLength": MAX_TEXT, "not": {"pattern": MARKUP.pattern}})]
+"""Text that visitors read."""
+Moment = Annotated[datetime, msgspec.Meta(tz=True), said(pattern=whole(MOMENT))]
+"""A moment; stored in UTC and whole milliseconds."""
 Url = Annotated[str, said(pattern=whole(WEB_ADDRESS), maxLength=MAX_URL)]
 Tag = Annotated[str, said(pattern=VISIBLE.pattern, maxLength=MAX_TAG_LENGTH)]
 AttributeName = Annotated[str, said(minLength=1, maxLength=MAX_TAG_LENGTH)]

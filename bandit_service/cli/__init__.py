@@ -17,11 +17,12 @@ from typing import Any, Final
 import click
 
 from bandit_service.cli.archive import archive, forget
+from bandit_service.cli.catalog import catalog
 from bandit_service.cli.demo import demo
 from bandit_service.cli.export import export, reveal
 from bandit_service.cli.inspect import explain, rebuild
 from bandit_service.cli.keys import keys
-from bandit_service.cli.manage import catalog, data, settings_table
+from bandit_service.cli.manage import data, settings_table
 from bandit_service.cli.replay import replay
 from bandit_service.cli.run import learn, serve
 from bandit_service.cli.spool import spool

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
+import msgspec
 from rich.console import Console
 
+from bandit_service.archive.history import History
 from bandit_service.cli.archive import missing_lines
 from bandit_service.cli.options import progress_bar, services_from, shared_options, site_option
+from bandit_service.cli.processes import stop_with_parent, terminated_as_interrupt
 from bandit_service.cli.sites import read_site_settings
-from bandit_service.errors import SnapshotError
+from bandit_service.errors import NotFound, SnapshotError
 from bandit_service.folds import explain as explaining
 from bandit_service.folds import rebuild as rebuilding
 from bandit_service.folds.learner import stored_settings
 from bandit_service.policy.settings import SiteSettings, differences
+from bandit_service.policy.snapshot import Snapshot
+from bandit_service.rebuilding import Telling
 from bandit_service.runtime import spare_the_collector
 from bandit_service.services import Services
+from bandit_service.storage.ports import SiteStore
+
+_NICENESS: Final = 10
+"""How far a rebuild that runs beside visitors steps back for them."""
 
 
 @click.command()
@@ -29,9 +40,19 @@ from bandit_service.services import Services
     help="TOML with other rewards or policy (default: what the configuration says now).",
 )
 @click.option("--same", is_flag=True, help="Keep the settings that serve now.")
+@click.option("--settings-id", help="Settings that the site had before, by their id.")
+@click.option("--noted", is_flag=True, hidden=True, help="Tell the desk how far it is.")
+@click.option("--parent", type=int, hidden=True, help="Stop when this process is gone.")
 @shared_options
 @site_option
-def rebuild(settings_file: Path | None, same: bool, **options: Any) -> None:
+def rebuild(
+    settings_file: Path | None,
+    same: bool,
+    settings_id: str | None,
+    noted: bool,
+    parent: int | None,
+    **options: Any,
+) -> None:
     """Fold a site's whole log from nothing and serve the result, at the same or other settings.
 
     Serving and learning go on meanwhile; stopping half-way changes nothing.
@@ -39,16 +60,21 @@ def rebuild(settings_file: Path | None, same: bool, **options: Any) -> None:
     \b
     Example: bandit-service rebuild --settings config/site.toml
     """
-    with services_from(options) as services:
+    stop_with_parent(parent)
+    if parent is not None:
+        os.nice(_NICENESS)
+    with services_from(options) as services, terminated_as_interrupt():
         store = services.store.site(services.settings.site)
-        present = _present(services)
-        wanted = _wanted(services, settings_file, present if same else None)
-        spare_the_collector()
-        history = services.history(services.settings.site)
-        with progress_bar("folding the log", history.length()) as progress:
-            snapshot = rebuilding.rebuild(store, wanted, progress=progress, history=history)
-        for line in missing_lines(history):
-            click.echo(line)
+        telling = Telling(store, clock=services.clock) if noted else None
+        with telling or nullcontext():
+            present = _present(services)
+            earlier = _earlier(services, settings_id)
+            wanted = _wanted(services, settings_file, earlier or (present if same else None))
+            spare_the_collector()
+            history = services.history(services.settings.site)
+            snapshot = _rebuilt(store, wanted, history, telling)
+            for line in missing_lines(history):
+                click.echo(line)
     changed = [] if present is None else differences(present, wanted)
     click.echo(f"Serving {snapshot.name}, learned from {snapshot.outcomes} outcomes.")
     click.echo(f"Changed: {', '.join(changed)}." if changed else "The settings are as before.")
@@ -80,6 +106,34 @@ def explain(decision: str, **options: Any) -> None:
     _print(found, Console())
     if not found.agrees:
         raise SnapshotError("the decision cannot be derived again: log and snapshot disagree")
+
+
+def _rebuilt(
+    store: SiteStore, wanted: SiteSettings, history: History, telling: Telling | None
+) -> Snapshot:
+    length = history.length()
+    if telling is not None:
+        telling.expect(length)
+        told: Snapshot = rebuilding.rebuild(
+            store, wanted, progress=telling.advance, history=history
+        )
+        telling.done(told.name)
+        return told
+    with progress_bar("folding the log", length) as progress:
+        return rebuilding.rebuild(store, wanted, progress=progress, history=history)
+
+
+def _earlier(services: Services, settings_id: str | None) -> SiteSettings | None:
+    """Settings by their id; None if no id is given."""
+    if settings_id is None:
+        return None
+    data = services.store.site(services.settings.site).settings(settings_id)
+    if data is None:
+        raise NotFound(
+            f"the site never had settings {settings_id[:80]!r}",
+            hint="the second part of a snapshot's name is the id of its settings",
+        )
+    return msgspec.json.decode(data, type=SiteSettings)
 
 
 def _present(services: Services) -> SiteSettings | None:

@@ -1,65 +1,19 @@
-"""Commands that manage a site: its catalog, its data, its settings. Its keys: see ``keys``."""
+"""Commands about data and settings. A site's catalog: see ``catalog``; its keys: see ``keys``."""
 
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
-from typing import Any
 
 import click
 import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from bandit_service.catalog.document import write_document
-from bandit_service.cli.options import services_from, shared_options, site_option
 from bandit_service.datasets import fetch_obd
 from bandit_service.errors import InvalidInput
 from bandit_service.policy.settings import SiteSettings
-from bandit_service.services import catalog_from
 from bandit_service.settings import read_service_settings, table
-
-
-@click.group()
-def catalog() -> None:
-    """Read or change a site's placements, variants and personas as one file.
-
-    \b
-    Example: bandit-service catalog export > catalog.json
-             bandit-service catalog import catalog.json
-    """
-
-
-@catalog.command("import")
-@click.argument("file", type=click.Path(path_type=Path))
-@shared_options
-@site_option
-def import_catalog(file: Path, **options: Any) -> None:
-    """Put a catalog from a TOML or JSON file; placements it does not name stay as they are.
-
-    \b
-    Example: bandit-service catalog import config/catalog.toml --site news
-    """
-    document = catalog_from(file)
-    with services_from(options) as services:
-        site = services.settings.site
-        count = services.editor(site, by="cli").put_document(document)
-    click.echo(f"Site {site}: {count} placements are as {file} says.")
-
-
-@catalog.command("export")
-@shared_options
-@site_option
-def export_catalog(**options: Any) -> None:
-    """Write the catalog as JSON to standard output.
-
-    \b
-    Example: bandit-service catalog export --site news > news.json
-    """
-    with services_from(options) as services:
-        editor = services.editor(services.settings.site, by="cli")
-        sys.stdout.buffer.write(write_document(editor.personas(), editor.placements()))
 
 
 @click.group()

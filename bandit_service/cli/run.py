@@ -88,6 +88,7 @@ def learn(parent: int | None, **options: Any) -> None:
 def _prepare(services: Services, *, first_steps: bool) -> None:
     """Make the site ready to decide, and say what a first-time user needs to know."""
     settings = services.settings
+    _ = services.media  # better known now than when somebody uploads
     services.ensure_snapshot(settings.site)
     if settings.seed_catalog and (count := services.seed(settings.site)):
         source = settings.config_path / "catalog.toml"

@@ -39,6 +39,8 @@ class SiteSecret:
         self._visitor = blake2b(b"visitor pseudonym", key=secret, digest_size=32).digest()
         self.salt = blake2b(b"draw", key=secret, digest_size=32).digest()
         """Keys the draws; see ``policy.sampling``."""
+        self.sign_in = blake2b(b"desk sign-in", key=secret, digest_size=32).digest()
+        """Signs what a browser keeps of a sign-in at the desk; see ``web.desk.session``."""
 
     def new_decision(self, at: int, entropy: bytes) -> str:
         """A decision id for time ``at`` (ms) and 9 random bytes."""

@@ -48,10 +48,10 @@ class Candidates:
         self._floored: tuple[float, list[float]] = (0.0, list(map(min, self.lower, self.upper)))
 
     @classmethod
-    def of(cls, placement: Placement, exclude: Iterable[str] = ()) -> Candidates:
-        """The live variants of a placement, without those excluded by id."""
+    def of(cls, placement: Placement, now: int, exclude: Iterable[str] = ()) -> Candidates:
+        """What a placement may show at ``now`` (ms), without the variants excluded by id."""
         barred = frozenset(exclude)
-        live = [variant for variant in placement.live() if variant.id not in barred]
+        live = [variant for variant in placement.live(now) if variant.id not in barred]
         return cls(live, placement_lines(placement, live))
 
     @classmethod

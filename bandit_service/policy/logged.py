@@ -25,10 +25,13 @@ _BYTES_AN_ARM: Final = 600
 
 
 def candidates_of(decision: Decision, placement: Placement | None) -> Candidates:
-    """What a decision chose among; ``placement`` is as of its revision, None if all came inline."""
+    """What a decision chose among; ``placement`` is as of its revision, None if all came inline.
+
+    What was live then follows from the decision's own time, by which it was made.
+    """
     if decision.inline is not None or placement is None:
         return Candidates.inline(decision.placement, decision.inline or ())
-    return Candidates.of(placement, decision.exclude)
+    return Candidates.of(placement, decision.at, decision.exclude)
 
 
 class LoggedCandidates:
@@ -38,7 +41,7 @@ class LoggedCandidates:
         """Look placements up in ``history``, which the caller keeps in step with the log."""
         self._history = history
         self._lines: dict[tuple[str, int], dict[str, str]] = {}
-        self._kept: Kept[tuple[str, int, tuple[str, ...]], Candidates] = Kept(
+        self._kept: Kept[tuple[str, int, int, tuple[str, ...]], Candidates] = Kept(
             entries=_MAX_REVISIONS, room=_MAX_KEPT_BYTES
         )
 
@@ -77,7 +80,8 @@ class LoggedCandidates:
         placement = self._history.placement(decision.placement, decision.revision)
         if placement is None:
             return None
-        key = (decision.placement, decision.revision, tuple(decision.exclude))
+        period = placement.period(decision.at)
+        key = (decision.placement, decision.revision, period, tuple(decision.exclude))
         kept = self._kept.get(key)
         if kept is None:
             kept = candidates_of(decision, placement)

@@ -169,12 +169,12 @@ class Counters:
         room = MAX_SENT_ROWS - self._mixed if asked is None else MAX_ROWS - self._rows
         known = self._places.get(name)
         if room < len(arms):
-            new = len(arms) if known is None else known.new_rows(persona, arms, asked)
+            new = len(arms) if known is None else known.new_rows(persona, arms, asked, decision.at)
             if new > max(room, 0):
                 name, arms, asked = OTHERS, [OTHERS], None
         place = self._place(name)
         rows, mixed = len(place), place.mixed
-        candidates = place.candidates(persona, arms, asked)
+        candidates = place.candidates(persona, arms, asked, decision.at)
         self._rows += len(place) - rows
         self._mixed += place.mixed - mixed
         return name, candidates
@@ -273,7 +273,11 @@ class Counters:
 
     def _summary(self, name: str) -> bytes:
         place, placement = self._places[name], self._history.latest(name)
-        live = () if placement is None else tuple(variant.arm for variant in placement.live())
+        live = (
+            ()
+            if placement is None
+            else tuple(variant.arm for variant in placement.live(self._clock))
+        )
         return encode(summarised(place.sums(), place.shown_by_hour(), live))
 
     def _site(self, join: JoinCounts) -> StoredSite:

@@ -163,7 +163,7 @@ def standing(placement: Placement | None, summary: Summary | None, now: int) -> 
     """How a placement stands. ``now`` is the log's clock, in ms."""
     if placement is None:
         return Standing("sent", [])
-    live = {variant.arm for variant in placement.live()}
+    live = {variant.arm for variant in placement.live(now)}
     if placement.retired or not live:
         return Standing("retired" if placement.retired else "empty", [])
     if summary is None or not summary.shown:

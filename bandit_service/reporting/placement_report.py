@@ -142,7 +142,7 @@ def placement_report(
     """
     stands = standing(placement, found.summary, now or 0)
     table = whole(found.sums)
-    live = [] if placement is None else [variant.arm for variant in placement.live()]
+    live = [] if placement is None else [variant.arm for variant in placement.live(now or 0)]
     (total,) = experiments([_sums(merged(merged(table.rows, 0), 0), table.scale)])
     leader, to_leader = _against_leader(field(found.sums, live))
     by_arm = counts(table.of_everybody()).sum(axis=1)

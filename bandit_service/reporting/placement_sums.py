@@ -96,7 +96,7 @@ class PlacementSums:
         self._personas: dict[str, int] = {}
         self._seen: list[int] = []
         self._lineups = Lineups()
-        self._lineup_of: dict[int, int] = {}
+        self._lineup_of: dict[tuple[int, int], int] = {}
         """By revision; only of line-ups that are kept."""
         self._rows: dict[tuple[int, int, int], int] = {}
         self._free: list[int] = []
@@ -117,20 +117,22 @@ class PlacementSums:
 
     # -- units
 
-    def new_rows(self, persona: str, arms: Sequence[str], placement: Placement | None) -> int:
+    def new_rows(
+        self, persona: str, arms: Sequence[str], placement: Placement | None, at: int
+    ) -> int:
         """How many rows ``candidates`` would make."""
-        lineup, who = self._lineup(placement), self._personas.get(persona, -1)
+        lineup, who = self._lineup(placement, at), self._personas.get(persona, -1)
         return sum((lineup, self._arms.get(arm, -1), who) not in self._rows for arm in arms)
 
     def candidates(
-        self, persona: str, arms: Sequence[str], placement: Placement | None
+        self, persona: str, arms: Sequence[str], placement: Placement | None, at: int
     ) -> Candidates:
         """Number a persona and candidates, and make their rows.
 
         ``placement`` is what the candidates are of, as of the decision's revision; None if they
-        came with the request, or nothing is known of it.
+        came with the request, or nothing is known of it. ``at`` is when it was made, in ms.
         """
-        lineup = self._lineup(placement)
+        lineup = self._lineup(placement, at)
         who = self._personas.setdefault(persona, len(self._personas))
         if who == len(self._seen):
             self._seen.append(0)
@@ -198,14 +200,15 @@ class PlacementSums:
 
     # -- rows
 
-    def _lineup(self, placement: Placement | None) -> int:
-        """The number of what was live, which is kept apart if there is room."""
+    def _lineup(self, placement: Placement | None, at: int) -> int:
+        """The number of what was live at ``at`` (ms), which is kept apart if there is room."""
         if placement is None:
             return MIXED
-        known = self._lineup_of.get(placement.revision)
+        stretch = (placement.revision, placement.period(at))
+        known = self._lineup_of.get(stretch)
         if known is not None:
             return known
-        arms = tuple(sorted(variant.arm for variant in placement.live()))
+        arms = tuple(sorted(variant.arm for variant in placement.live(at)))
         found = self._lineups.find(arms, placement.revision)
         if found is None and self._lineups.full:
             oldest = self._lineups.oldest()
@@ -214,7 +217,7 @@ class PlacementSums:
             self._mix(oldest.number)
             self._lineups.remove(oldest)
         found = found or self._lineups.add(arms, placement.revision)
-        self._lineup_of[placement.revision] = found.number
+        self._lineup_of[stretch] = found.number
         return found.number
 
     def _mix(self, lineup: int) -> None:

@@ -6,7 +6,8 @@ code path; its ``decision`` and ``reason`` are CANONICAL, which no decision is e
 events that name it are turned away by name.
 
 The canonical variant is the one that the placement names; where it names none, or that one is not
-live or is excluded, the first live one. Of candidates that come with a request it is the first.
+live or is excluded, the first live one. Of candidates that come with a request it is the first. A
+finished placement shows its winner to them too.
 """
 
 from __future__ import annotations
@@ -39,8 +40,10 @@ _HINTS: Final[dict[Kind, str]] = {
 }
 
 
-def canonical(view: SiteView, request: DecideRequest) -> DecideAnswer:
+def canonical(view: SiteView, request: DecideRequest, *, now: int) -> DecideAnswer:
     """The canonical variant of a placement, in the shape of a decision.
+
+    ``now`` is in ms since the Unix epoch: what is not live is not shown to crawlers either.
 
     Raises:
         InvalidInput: if the request breaks a limit.
@@ -48,7 +51,7 @@ def canonical(view: SiteView, request: DecideRequest) -> DecideAnswer:
         NothingToShow: if no live variant is left.
     """
     check_request(request)
-    offer = offer_for(view, request)
+    offer = offer_for(view, request, now)
     variant = offer.candidates.variants[_place(view, request, offer)]
     return DecideAnswer(
         decision=CANONICAL,
@@ -64,14 +67,14 @@ def canonical(view: SiteView, request: DecideRequest) -> DecideAnswer:
     )
 
 
-def canonical_page(view: SiteView, page: PageRequest) -> PageAnswer:
+def canonical_page(view: SiteView, page: PageRequest, *, now: int) -> PageAnswer:
     """The canonical variant for every slot of a page; see ``canonical``.
 
     Raises:
         PayloadTooLarge: if the page has more than MAX_SLOTS slots.
     """
     check_slots(page)
-    return PageAnswer(slots=[canonical(view, request) for request in page.requests()])
+    return PageAnswer(slots=[canonical(view, request, now=now) for request in page.requests()])
 
 
 def turned_away(request: EventsRequest, kind: Kind) -> EventsAnswer:

@@ -148,7 +148,7 @@ def _guests(view: SiteView, requests: Sequence[DecideRequest], now: int) -> list
 def _choose(
     view: SiteView, request: DecideRequest, guest: _Guest | None, now: int, entropy: bytes
 ) -> _Made:
-    offer = offer_for(view, request)
+    offer = offer_for(view, request, now)
     chooser = view.chooser  # read once: a snapshot may be swapped in at any moment
     policy = view.defaults.policy if chooser is None else chooser.policy
     described = view.descriptions.of(request, now)
@@ -190,8 +190,8 @@ def _choose(
     return _Made(entry, _answer(entry, offer, given))
 
 
-def offer_for(view: SiteView, request: DecideRequest) -> Offer:
-    """What may be shown for a request.
+def offer_for(view: SiteView, request: DecideRequest, now: int) -> Offer:
+    """What may be shown for a request at ``now``, in ms since the Unix epoch.
 
     Raises:
         InvalidInput: if candidates that came with it cannot be used.
@@ -213,7 +213,9 @@ def offer_for(view: SiteView, request: DecideRequest) -> Offer:
     else:
         placement = shelf.placement
         candidates = (
-            Candidates.of(placement, request.exclude) if request.exclude else shelf.candidates
+            Candidates.of(placement, now, request.exclude)
+            if request.exclude
+            else shelf.candidates(now)
         )
         offer = Offer(candidates, placement.revision, placement.kind)
     if not len(offer.candidates):

@@ -3,20 +3,25 @@
 Concurrency is optimistic. An ``ETag`` is a digest of what was read; a change that carries it
 (``If-Match``) is refused if the thing changed since. A change without one is applied to whatever
 is there, again if another change slips in between.
+
+Several placements, and the personas, can be changed together (``put_document``, ``put_all``): then
+all of them are, or none, since the store takes them in one piece.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
-from bandit_service.catalog import edit
+from bandit_service.catalog import edit, undo
 from bandit_service.catalog.checks import check_id
 from bandit_service.catalog.document import CatalogDocument
 from bandit_service.catalog.model import (
+    Edited,
+    Finish,
     Personas,
     PersonasSpec,
     Placement,
@@ -24,11 +29,15 @@ from bandit_service.catalog.model import (
     Variant,
     VariantSpec,
 )
+from bandit_service.catalog.moments import moment_of
 from bandit_service.errors import Conflict, InvalidCatalog, NotFound
 from bandit_service.events.entries import PersonasChanged, PlacementChanged, encode
-from bandit_service.storage.ports import PERSONAS_KEY, Document, SiteStore
+from bandit_service.serving.airings import Airings
+from bandit_service.storage.ports import PERSONAS_KEY, Amendment, Document, SiteStore
 
 _ATTEMPTS: Final = 20
+_SINGLY: Final = 50
+"""Up to how many placements are read one by one rather than all there are."""
 ANY: Final = "*"
 
 Read = TypeVar("Read", bound=msgspec.Struct)
@@ -64,6 +73,13 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
 UNCONDITIONAL: Final = Condition()
 
 
+class Replacement(NamedTuple):
+    """A placement as it was read, None if there was none, and as it is to be."""
+
+    old: Placement | None
+    new: Placement
+
+
 class CatalogEditor:
     """Changes to the catalog of one site, on behalf of one key."""
 
@@ -72,6 +88,9 @@ class CatalogEditor:
         self._store = store
         self._by = by
         self._clock = clock
+        self._airings = Airings(store)
+
+    # -- reading
 
     def placements(self) -> list[Placement]:
         """Every placement, retired ones included, by id."""
@@ -96,14 +115,18 @@ class CatalogEditor:
         Raises:
             NotFound: if there is none by that id.
         """
-        found = self.placement(placement_id).variant(variant_id)
+        placement = self.placement(placement_id)
+        found = placement.variant(variant_id)
         if found is None:
-            raise NotFound(
-                f"placement {placement_id!r} has no variant {variant_id[:80]!r}",
-                field="variant",
-                hint=f"GET /v1/placements/{placement_id} lists them",
-            )
+            raise edit.no_variant(placement, variant_id)
         return found
+
+    def personas(self) -> Personas:
+        """The personas; none before they are first put."""
+        document = self._store.document(PERSONAS_KEY)
+        return Personas() if document is None else _personas(document)
+
+    # -- changing one thing
 
     def put_placement(
         self, placement_id: str, spec: PlacementSpec, condition: Condition = UNCONDITIONAL
@@ -113,7 +136,7 @@ class CatalogEditor:
 
         def change(old: Placement | None) -> Placement:
             condition.check(old)
-            return edit.put_placement(old, placement_id, spec)
+            return edit.put_placement(old, placement_id, spec, now=self._clock())
 
         return self._change(placement_id, change)
 
@@ -129,10 +152,22 @@ class CatalogEditor:
 
         def change(old: Placement | None) -> Placement:
             condition.check(None if old is None else old.variant(variant_id))
-            return edit.put_variant(old, placement_id, variant_id, spec)
+            return edit.put_variant(old, placement_id, variant_id, spec, now=self._clock())
 
         placement = self._change(placement_id, change)
         return next(v for v in placement.variants if v.id == variant_id)
+
+    def put_finish(
+        self, placement_id: str, finish: Finish | None, condition: Condition = UNCONDITIONAL
+    ) -> Placement:
+        """Say how a placement ends, or (None) that it goes on. See ``catalog.edit.put_finish``.
+
+        Raises:
+            NotFound: if there is none by that id.
+        """
+        return self._change_known(
+            placement_id, condition, lambda old: edit.put_finish(old, finish, now=self._clock())
+        )
 
     def retire(
         self,
@@ -151,15 +186,54 @@ class CatalogEditor:
                 raise _no_placement(placement_id)
             condition.check(old if variant_id is None else old.variant(variant_id))
             if variant_id is None:
-                return edit.retire_placement(old)
-            return edit.retire_variant(old, variant_id)
+                return edit.retire_placement(old, now=self._clock())
+            return edit.retire_variant(old, variant_id, now=self._clock())
 
         self._change(placement_id, change)
 
-    def personas(self) -> Personas:
-        """The personas; none before they are first put."""
-        document = self._store.document(PERSONAS_KEY)
-        return Personas() if document is None else _personas(document)
+    def remove(
+        self, placement_id: str, variant_id: str, condition: Condition = UNCONDITIONAL
+    ) -> None:
+        """Remove a variant that no visitor was shown. See ``catalog.undo.without``.
+
+        Raises:
+            NotFound: if there is none by that id.
+            Conflict: if a visitor was shown it, or nobody can tell.
+        """
+
+        def change(old: Placement | None) -> Placement:
+            if old is None:
+                raise _no_placement(placement_id)
+            condition.check(old.variant(variant_id))
+            since = (old.aired or {}).get(variant_id)
+            served = self._airings.since(since, placement_id)
+            return undo.without(old, variant_id, served=served, now=self._clock())
+
+        self._change(placement_id, change)
+
+    def revert(
+        self, placement_id: str, revision: int, condition: Condition = UNCONDITIONAL
+    ) -> Placement:
+        """Put a placement back to what it was at a revision. See ``catalog.undo.reverted``.
+
+        Raises:
+            NotFound: if there is no such placement, or it had no such revision.
+        """
+
+        def change(old: Placement) -> Placement:
+            document = self._store.document(placement_id, revision)
+            if document is None:
+                raise NotFound(
+                    f"placement {placement_id!r} had no revision {revision}",
+                    field="revision",
+                    hint=f"GET /v1/placements/{placement_id}/history lists them",
+                )
+            then = _placement(document)
+            since = None if then.edited is None else then.edited.at
+            served = self._airings.since(since, placement_id)
+            return undo.reverted(old, then, served=served, now=self._clock())
+
+        return self._change_known(placement_id, condition, change)
 
     def put_personas(self, spec: PersonasSpec, condition: Condition = UNCONDITIONAL) -> Personas:
         """Replace the personas. See ``catalog.edit.put_personas``."""
@@ -169,40 +243,67 @@ class CatalogEditor:
             new = edit.put_personas(old, spec)
             if new is old:
                 return old
-            entry = PersonasChanged(personas=new, at=self._clock(), by=self._by)
-            document = Document(PERSONAS_KEY, new.revision, msgspec.json.encode(new))
-            if self._store.commit(document, replaces=old.revision, entry=encode(entry)):
+            if self._store.commit([self._personas_amended(old, new)]):
                 return new
         raise _busy()
+
+    # -- changing many things together
 
     def put_document(self, document: CatalogDocument) -> int:
         """Put a whole catalog; how many placements it named.
 
-        Everything is checked against the present catalog before the first change is made, so a
-        document with a mistake changes nothing.
+        Raises:
+            InvalidCatalog: naming the first mistake; nothing was changed.
+        """
+        for _ in range(_ATTEMPTS):
+            drafts = self._drafts(document)
+            if self._commit(drafts, self._personas_drafted(document)):
+                return len(drafts)
+        raise _busy()
+
+    def check_document(self, document: CatalogDocument) -> list[Replacement]:
+        """What putting a whole catalog would make of its placements, checked and not stored.
 
         Raises:
             InvalidCatalog: naming the first mistake.
         """
-        specs = [(spec.id or "", spec) for spec in document.placements]
-        personas = document.personas_spec()
-        if personas is not None:
-            edit.put_personas(self.personas(), personas)
-        for placement_id, spec in specs:
-            self._check(placement_id, spec)
-        if len({placement_id for placement_id, _ in specs}) != len(specs):
+        self._personas_drafted(document)
+        return self._drafts(document)
+
+    def put_all(self, replacements: Sequence[Replacement]) -> None:
+        """Store placements that were made from what was read: all of them, or none.
+
+        Raises:
+            Conflict: if one of them changed since it was read; nothing was stored.
+        """
+        if not self._commit(replacements, None):
+            raise Conflict(
+                "a placement has changed since it was read",
+                hint="look at the preview again: it says what would happen now",
+            )
+
+    def several(self, placement_ids: Iterable[str]) -> Mapping[str, Placement]:
+        """Of some placements those that exist, by id."""
+        wanted = set(placement_ids)
+        if len(wanted) > _SINGLY:
+            return {each.id: each for each in self.placements() if each.id in wanted}
+        found = ((name, self._placement(name)) for name in wanted)
+        return {name: placement for name, placement in found if placement is not None}
+
+    # -- inside
+
+    def _drafts(self, document: CatalogDocument) -> list[Replacement]:
+        drafts = [self._drafted(spec.id or "", spec) for spec in document.placements]
+        if len({draft.new.id for draft in drafts}) != len(drafts):
             raise InvalidCatalog(
                 "a placement is listed twice", field="placements", hint="list each of them once"
             )
-        if personas is not None:
-            self.put_personas(personas)
-        for placement_id, spec in specs:
-            self.put_placement(placement_id, spec)
-        return len(specs)
+        return drafts
 
-    def _check(self, placement_id: str, spec: PlacementSpec) -> None:
+    def _drafted(self, placement_id: str, spec: PlacementSpec) -> Replacement:
         try:
-            edit.put_placement(self._placement(check_id(placement_id, "id")), placement_id, spec)
+            old = self._placement(check_id(placement_id, "id"))
+            return Replacement(old, edit.put_placement(old, placement_id, spec, now=self._clock()))
         except InvalidCatalog as exc:
             raise InvalidCatalog(
                 f"placement {placement_id[:80]!r}: {exc.message}",
@@ -210,9 +311,38 @@ class CatalogEditor:
                 hint=exc.hint,
             ) from exc
 
+    def _personas_drafted(self, document: CatalogDocument) -> tuple[Personas, Personas] | None:
+        spec = document.personas_spec()
+        if spec is None:
+            return None
+        old = self.personas()
+        return old, edit.put_personas(old, spec)
+
+    def _commit(
+        self, replacements: Sequence[Replacement], personas: tuple[Personas, Personas] | None
+    ) -> bool:
+        """Store what changed of it in one piece; False if something else changed it meanwhile."""
+        amendments = [self._amended(*pair) for pair in replacements if pair.new is not pair.old]
+        if personas is not None and personas[0] is not personas[1]:
+            amendments.insert(0, self._personas_amended(*personas))
+        return not amendments or self._store.commit(amendments)
+
     def _placement(self, placement_id: str) -> Placement | None:
         document = self._store.document(placement_id)
         return None if document is None else _placement(document)
+
+    def _change_known(
+        self, placement_id: str, condition: Condition, change: Callable[[Placement], Placement]
+    ) -> Placement:
+        """Change a placement that must exist."""
+
+        def checked(old: Placement | None) -> Placement:
+            if old is None:
+                raise _no_placement(placement_id)
+            condition.check(old)
+            return change(old)
+
+        return self._change(placement_id, checked)
 
     def _change(
         self, placement_id: str, change: Callable[[Placement | None], Placement]
@@ -222,12 +352,22 @@ class CatalogEditor:
             new = change(old)
             if new is old:
                 return new
-            entry = PlacementChanged(placement=new, at=self._clock(), by=self._by)
-            document = Document(placement_id, new.revision, msgspec.json.encode(new))
-            replaces = 0 if old is None else old.revision
-            if self._store.commit(document, replaces=replaces, entry=encode(entry)):
-                return new
+            amendment = self._amended(old, new)
+            if self._store.commit([amendment]):
+                return _placement(amendment.document)
         raise _busy()
+
+    def _amended(self, old: Placement | None, new: Placement) -> Amendment:
+        now = self._clock()
+        new = msgspec.structs.replace(new, edited=Edited(at=moment_of(now), by=self._by))
+        entry = PlacementChanged(placement=new, at=now, by=self._by)
+        document = Document(new.id, new.revision, msgspec.json.encode(new))
+        return Amendment(document, 0 if old is None else old.revision, encode(entry))
+
+    def _personas_amended(self, old: Personas, new: Personas) -> Amendment:
+        entry = PersonasChanged(personas=new, at=self._clock(), by=self._by)
+        document = Document(PERSONAS_KEY, new.revision, msgspec.json.encode(new))
+        return Amendment(document, old.revision, encode(entry))
 
 
 def _placement(document: Document) -> Placement:

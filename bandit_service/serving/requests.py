@@ -26,7 +26,7 @@ from bandit_service.catalog.limits import (
     too_far,
     whole,
 )
-from bandit_service.catalog.model import Kind, Scalar, TraitValue, VariantSpec
+from bandit_service.catalog.model import Creative, Kind, Scalar, TraitValue
 from bandit_service.errors import InvalidInput, PayloadTooLarge
 from bandit_service.events.entries import Reason
 from bandit_service.events.identity import CANONICAL, DECISION_LENGTH
@@ -86,7 +86,7 @@ _Exclude = Annotated[
 ]
 
 
-class InlineVariant(VariantSpec, frozen=True, kw_only=True, forbid_unknown_fields=False):
+class InlineVariant(Creative, frozen=True, kw_only=True):
     """A candidate that comes with a request; its status is ignored."""
 
     id: Annotated[str, said(minLength=1, maxLength=MAX_INLINE_ID)] | None = None

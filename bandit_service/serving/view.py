@@ -8,9 +8,11 @@ swap and drops no request. A snapshot that cannot be used is refused; the one be
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Final
+from math import inf
+from typing import Final, NamedTuple
 
 import msgspec
 import structlog
@@ -33,15 +35,41 @@ MAX_TRIED: Final = 20
 """Older snapshots that are tried where the newest cannot be used."""
 
 
-class Shelf:
-    """A placement with its candidates prepared."""
+class _Display(NamedTuple):
+    """What a placement shows from ``begin`` on and before ``end``, both in ms."""
 
-    __slots__ = ("candidates", "placement")
+    begin: float
+    end: float
+    candidates: Candidates
+
+
+class Shelf:
+    """A placement with its candidates prepared, for the stretch of time that it was asked for last.
+
+    Most placements have no schedule, and one stretch that never ends. To begin with it is the last
+    one: schedules are over more often than not.
+    """
+
+    __slots__ = ("_display", "_turns", "placement")
 
     def __init__(self, placement: Placement) -> None:
-        """Prepare the live variants of ``placement``."""
+        """Prepare what ``placement`` shows in the end."""
         self.placement = placement
-        self.candidates = Candidates.of(placement)
+        self._turns = placement.turns()
+        self._display = self._prepare(self._turns[-1] if self._turns else 0)
+
+    def candidates(self, now: int) -> Candidates:
+        """What may be shown at ``now``, in ms since the Unix epoch."""
+        display = self._display  # read once: another thread may ask for another moment
+        if not display.begin <= now < display.end:
+            display = self._display = self._prepare(now)
+        return display.candidates
+
+    def _prepare(self, now: int) -> _Display:
+        place = bisect_right(self._turns, now)
+        begin = self._turns[place - 1] if place else -inf
+        end = self._turns[place] if place < len(self._turns) else inf
+        return _Display(begin, end, Candidates.of(self.placement, now))
 
 
 class SiteView:
@@ -80,6 +108,11 @@ class SiteView:
         """The settings of the snapshot that serves, or the defaults where none does."""
         chooser = self.chooser
         return self.defaults if chooser is None else chooser.settings
+
+    @property
+    def personas(self) -> Personas:
+        """The personas of the catalog."""
+        return self._personas.personas
 
     def tags_of(self, placement: str) -> tuple[str, ...]:
         """The tags of a placement's content; none if it does not exist."""

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from bandit_service.events.entries import START, Position
 from bandit_service.runtime import now_ms
 from bandit_service.storage.ports import (
+    Amendment,
     Archived,
     Document,
     Doubt,
@@ -49,6 +50,8 @@ class MemorySite:
         self._head: Head | None = None
         self._snapshots: dict[str, bytes] = {}
         self._settings: dict[str, bytes] = {}
+        self._generations: dict[int, Head] = {}
+        self._rebuilding: bytes | None = None
         self._checkpoint: bytes | None = None
         self._checkpointed: Position | None = None
         self._report: bytes | None = None
@@ -154,17 +157,19 @@ class MemorySite:
             changed = [key for key, revision in self._changes.items() if revision > since]
             return self._revision, [self._documents[key] for key in changed]
 
-    def commit(self, document: Document, *, replaces: int, entry: bytes) -> bool:
+    def commit(self, amendments: Sequence[Amendment]) -> bool:
         """See ``SiteStore.commit``."""
         with self._changed:
-            present = self._documents.get(document.key)
-            if (0 if present is None else present.revision) != replaces:
-                return False
-            self._revision += 1
-            self._documents[document.key] = document
-            self._history[document.key, document.revision] = document
-            self._changes[document.key] = self._revision
-            self.append(entry)
+            for document, replaces, _ in amendments:
+                present = self._documents.get(document.key)
+                if (0 if present is None else present.revision) != replaces:
+                    return False
+            for document, _, entry in amendments:
+                self._revision += 1
+                self._documents[document.key] = document
+                self._history[document.key, document.revision] = document
+                self._changes[document.key] = self._revision
+                self.append(entry)
             return True
 
     def document(self, key: str, revision: int | None = None) -> Document | None:
@@ -183,6 +188,7 @@ class MemorySite:
             if same and self._head is not None and publication.head.position < self._head.position:
                 return "behind"
             self._head = publication.head
+            self._generations.setdefault(publication.head.generation, publication.head)
             self._snapshots[publication.head.name] = publication.snapshot
             self._settings[_settings_of(publication.head.name)] = publication.settings
             if publication.report is not None:
@@ -198,6 +204,22 @@ class MemorySite:
     def head(self) -> Head | None:
         """See ``SiteStore.head``."""
         return self._head
+
+    def generations(self) -> list[Head]:
+        """See ``SiteStore.generations``."""
+        return [self._generations[number] for number in sorted(self._generations)]
+
+    def rebuilding(self) -> bytes | None:
+        """See ``SiteStore.rebuilding``."""
+        return self._rebuilding
+
+    def note_rebuilding(self, note: bytes, *, replaces: bytes | None) -> bool:
+        """See ``SiteStore.note_rebuilding``."""
+        with self._changed:
+            if self._rebuilding != replaces:
+                return False
+            self._rebuilding = note
+            return True
 
     def snapshot(self, name: str) -> bytes | None:
         """See ``SiteStore.snapshot``."""

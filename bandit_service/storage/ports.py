@@ -67,6 +67,15 @@ class Document(NamedTuple):
     data: bytes
 
 
+class Amendment(NamedTuple):
+    """A document as it is to be stored, and the entry that says so in the log."""
+
+    document: Document
+    replaces: int
+    """The revision that the document must still have; 0 is "does not exist"."""
+    entry: bytes
+
+
 PERSONAS_KEY = "*"
 """Key of the personas among the documents; no placement can be called so."""
 
@@ -182,8 +191,11 @@ class SiteStore(Protocol):
     def catalog(self, since: int) -> tuple[int, list[Document]]:
         """The catalog's revision, and the documents changed after revision ``since``."""
 
-    def commit(self, document: Document, *, replaces: int, entry: bytes) -> bool:
-        """Store a document and append its entry, if its revision still is ``replaces``."""
+    def commit(self, amendments: Sequence[Amendment]) -> bool:
+        """Store documents and append their entries, in order: all of them, or none and False.
+
+        They are stored if each still has the revision that it replaces. No document is named twice.
+        """
 
     def document(self, key: str, revision: int | None = None) -> Document | None:
         """A document as it is, or as it was at a revision of its own."""
@@ -206,6 +218,18 @@ class SiteStore(Protocol):
 
     def settings(self, settings_id: str) -> bytes | None:
         """The settings that snapshots name, for as long as the site exists."""
+
+    def generations(self) -> list[Head]:
+        """The first snapshot of each generation that served, the oldest first.
+
+        Of a store from before this was kept, only generations since then.
+        """
+
+    def rebuilding(self) -> bytes | None:
+        """What is noted of the last rebuild that was asked for; see ``rebuilding``."""
+
+    def note_rebuilding(self, note: bytes, *, replaces: bytes | None) -> bool:
+        """Note something else of it, if the note still is ``replaces``."""
 
     def checkpoint(self) -> bytes | None:
         """The checkpoint that learning resumes from."""

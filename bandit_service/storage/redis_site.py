@@ -32,6 +32,7 @@ from bandit_service.storage.connection import (
     text_of,
 )
 from bandit_service.storage.ports import (
+    Amendment,
     Archived,
     Document,
     Doubt,
@@ -52,7 +53,7 @@ KEYS_REVISION: Final = "bandit:keys:revision"
 """Keys that all sites have in common."""
 PUBLISHED: Final = (
     "pulse", "snapshots", "order", "settings", "checkpoint",
-    "report", "summaries", "sums", "series",
+    "report", "summaries", "sums", "series", "generations",
 )  # fmt: skip
 """Keys of a site that a publication writes."""
 _FIELD: Final = b"e"
@@ -87,7 +88,7 @@ class RedisSite:
         names = (
             "documents revisions changes history catalog log pulse "
             "snapshots order settings checkpoint report summaries sums series "
-            "secret absorbed mac_keys archive"
+            "secret absorbed mac_keys archive generations rebuilding"
         )
         self._key = {name: prefix + name for name in names.split()}
         self._commit = client.register_script(lua("commit"))
@@ -95,6 +96,7 @@ class RedisSite:
         self._absorb = client.register_script(lua("absorb"))
         self._replace_mac_keys = client.register_script(lua("replace_mac_keys"))
         self._set_archived = client.register_script(lua("archived"))
+        self._note_rebuilding = client.register_script(lua("note_rebuilding"))
         self._trim = client.register_script(lua("trim"))
         self._registered = False
         self._newest = START
@@ -245,15 +247,16 @@ class RedisSite:
         return int(changed[-1][1]), found
 
     @translated
-    def commit(self, document: Document, *, replaces: int, entry: bytes) -> bool:
+    def commit(self, amendments: Sequence[Amendment]) -> bool:
         """See ``SiteStore.commit``."""
         self._register()
         names = ("documents", "revisions", "changes", "history", "catalog", "log", "pulse")
-        stored = self._commit(
-            keys=[self._key[name] for name in names],
-            args=[document.key, replaces, document.revision, document.data, entry],
-        )
-        return bool(stored)
+        parts = [
+            part
+            for document, replaces, entry in amendments
+            for part in (document.key, replaces, document.revision, document.data, entry)
+        ]
+        return bool(self._commit(keys=[self._key[name] for name in names], args=parts))
 
     @translated
     def document(self, key: str, revision: int | None = None) -> Document | None:
@@ -311,6 +314,23 @@ class RedisSite:
     def settings(self, settings_id: str) -> bytes | None:
         """See ``SiteStore.settings``."""
         return cast("bytes | None", self._client.hget(self._key["settings"], settings_id))
+
+    @translated
+    def generations(self) -> list[Head]:
+        """See ``SiteStore.generations``."""
+        found = self._client.hgetall(self._key["generations"])
+        return [_first_of(int(n), found[n].decode()) for n in sorted(found, key=int)]
+
+    @translated
+    def rebuilding(self) -> bytes | None:
+        """See ``SiteStore.rebuilding``."""
+        return cast("bytes | None", self._client.get(self._key["rebuilding"]))
+
+    @translated
+    def note_rebuilding(self, note: bytes, *, replaces: bytes | None) -> bool:
+        """See ``SiteStore.note_rebuilding``."""
+        keys = [self._key["rebuilding"]]
+        return bool(self._note_rebuilding(keys=keys, args=[replaces or b"", note]))
 
     @translated
     def checkpoint(self) -> bytes | None:
@@ -453,6 +473,10 @@ def _named(rows: Mapping[bytes, bytes]) -> dict[str, bytes]:
 def _position(raw: bytes) -> Position:
     ms, _, seq = raw.partition(b"-")
     return Position(int(ms), int(seq))
+
+
+def _first_of(generation: int, name: str) -> Head:
+    return Head(name, Position.parse(name.split(".", maxsplit=1)[0]), generation)
 
 
 def _stream_rows(answer: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:

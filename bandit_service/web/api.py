@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import UnsupportedMediaType
 
 from bandit_service.access import KeyRecord, Role
-from bandit_service.catalog.model import PersonasSpec, PlacementSpec, VariantSpec
-from bandit_service.errors import NotFound, StorageError
+from bandit_service.catalog.limits import MAX_NUMBER
+from bandit_service.catalog.model import Finish, PersonasSpec, PlacementSpec, VariantSpec
+from bandit_service.errors import InvalidInput, NotFound, StorageError
 from bandit_service.reporting.reader import Reports
 from bandit_service.services import Services
 from bandit_service.serving.editing import CatalogEditor, Condition, etag
+from bandit_service.serving.revisions import MAX_CHANGES, history
 from bandit_service.web.bodies import JSON, decoded, encoded
 from bandit_service.web.limits import Limiter
-from bandit_service.web.routes import LearningReport, PlacementList
+from bandit_service.web.routes import LearningReport, PlacementHistory, PlacementList, Revert
 
 Body = TypeVar("Body")
+_WHOLE: Final = re.compile("[1-9][0-9]{0,18}")
 
 
 def management(services: Services, limiter: Limiter) -> Blueprint:
@@ -38,6 +42,10 @@ def management(services: Services, limiter: Limiter) -> Blueprint:
         ("GET", one, views.get_placement),
         ("PUT", one, views.put_placement),
         ("DELETE", one, views.delete_placement),
+        ("PUT", f"{one}/finish", views.put_finish),
+        ("DELETE", f"{one}/finish", views.delete_finish),
+        ("GET", f"{one}/history", views.get_history),
+        ("POST", f"{one}/revert", views.revert_placement),
         ("GET", variant, views.get_variant),
         ("PUT", variant, views.put_variant),
         ("DELETE", variant, views.delete_variant),
@@ -75,6 +83,28 @@ class _Views:
     def delete_placement(self, placement: str) -> Response:
         self._editor().retire(placement, condition=_condition())
         return self._changed(Response(status=204))
+
+    def put_finish(self, placement: str) -> Response:
+        editor = self._editor()
+        stored = editor.put_finish(placement, _body(Finish), _condition())
+        return self._changed(_tagged(stored))
+
+    def delete_finish(self, placement: str) -> Response:
+        self._editor().put_finish(placement, None, _condition())
+        return self._changed(Response(status=204))
+
+    def get_history(self, placement: str) -> Response:
+        store = self._services.store.site(self.key("editor").site)
+        limit, before = _whole("limit"), _whole("before")
+        changes = history(
+            store, placement, before=before, limit=MAX_CHANGES if limit is None else limit
+        )
+        return _answer(PlacementHistory(placement=placement, changes=changes))
+
+    def revert_placement(self, placement: str) -> Response:
+        editor = self._editor()
+        wanted = _body(Revert)
+        return self._changed(_tagged(editor.revert(placement, wanted.revision, _condition())))
 
     def get_variant(self, placement: str, variant: str) -> Response:
         return _tagged(self._editor().variant(placement, variant))
@@ -145,6 +175,22 @@ def _body(kind: type[Body]) -> Body:
     if request.mimetype not in ("", JSON):
         raise UnsupportedMediaType(f"the body is {request.mimetype[:80]}; send {JSON}")
     return decoded(request.get_data(cache=False), msgspec.json.Decoder(kind))
+
+
+def _whole(name: str) -> int | None:
+    """A whole number above 0 from the query; None: it was not given.
+
+    Raises:
+        InvalidInput: if it is something else.
+    """
+    text = request.args.get(name)
+    if text is None:
+        return None
+    if not _WHOLE.fullmatch(text) or int(text) > MAX_NUMBER:
+        raise InvalidInput(
+            f"{name} is {text[:80]!r}", field=name, hint="use a whole number above 0"
+        )
+    return int(text)
 
 
 def _condition() -> Condition:

@@ -15,9 +15,11 @@ from bandit_service.services import Services
 from bandit_service.serving.requests import MAX_BODY
 from bandit_service.web.api import management, no_such_route
 from bandit_service.web.bodies import JSON, encoded, error_body, error_headers, too_large
+from bandit_service.web.desk.blueprint import Desk, is_desk, nothing_there
 from bandit_service.web.headers import secure
 from bandit_service.web.hot import HotPath
 from bandit_service.web.limits import Limits
+from bandit_service.web.media import media
 from bandit_service.web.metrics import Metrics
 from bandit_service.web.openapi import document
 from bandit_service.web.routes import Health
@@ -37,8 +39,11 @@ def create_app(services: Services) -> Flask:
     limits = Limits(services.settings)
     services.pressure.report_to(metrics.pressure)
     app.register_blueprint(management(services, limits.management))
+    app.register_blueprint(media(services, limits))
     app.register_blueprint(_operations(services, metrics))
-    _answer_errors(app, metrics)
+    desk = Desk(services, limits)
+    app.register_blueprint(desk.blueprint())
+    _answer_errors(app, metrics, desk)
     secure(app)
     app.wsgi_app = HotPath(services, metrics, limits.events, app.wsgi_app)  # type: ignore[method-assign]
     return app
@@ -103,9 +108,11 @@ def _waiting(services: Services) -> int:
     return 0
 
 
-def _answer_errors(app: Flask, metrics: Metrics) -> None:
+def _answer_errors(app: Flask, metrics: Metrics, desk: Desk) -> None:
     def shaped(error: BanditError, status: int) -> Response:
         metrics.errors.labels(error.specific_code).inc()
+        if is_desk(request.path):
+            return desk.refusal(error, status)
         headers = error_headers(error)
         return Response(error_body(error), status=status, mimetype=JSON, headers=headers)
 
@@ -118,7 +125,8 @@ def _answer_errors(app: Flask, metrics: Metrics) -> None:
         if isinstance(error, RequestEntityTooLarge):
             return shaped(too_large(), 413)
         if error.code == 404:
-            return shaped(no_such_route(request.path), 404)
+            lost = nothing_there if is_desk(request.path) else no_such_route
+            return shaped(lost(request.path), 404)
         if isinstance(error, WrongMethod):
             refused = MethodNotAllowed(f"{request.path} does not take {request.method}")
             response = shaped(refused, 405)

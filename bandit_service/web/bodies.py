@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
@@ -15,9 +15,14 @@ from bandit_service.errors import (
 )
 from bandit_service.serving.requests import MAX_BODY
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
 Body = TypeVar("Body")
 
 JSON: Final = "application/json"
+MAX_DRAINED: Final = 16 * 1_048_576
+"""How much of a body over the limit is read before the connection is given up, in bytes."""
 _encoder: Final = msgspec.json.Encoder()
 
 
@@ -45,6 +50,43 @@ def decoded(data: bytes, decoder: msgspec.json.Decoder[Body]) -> Body:
         ) from exc
 
 
+def read_body(environ: WSGIEnvironment, limit: int) -> bytes:
+    """The body of a WSGI request, of at most ``limit`` bytes.
+
+    A longer one is read too and dropped, up to MAX_DRAINED: a client that is still sending when the
+    connection closes never sees the answer.
+
+    Raises:
+        PayloadTooLarge: if it is longer.
+        InvalidInput: if its declared length is no number.
+    """
+    declared = environ.get("CONTENT_LENGTH") or ""
+    stream: Any = environ["wsgi.input"]
+    if not declared:
+        # Without a declared length WSGI servers end the stream at the end of the body.
+        data: bytes = stream.read(limit + 1)
+        if len(data) > limit:
+            _drain(stream)
+            raise too_large(limit)
+        return data
+    try:
+        length = int(declared)
+    except ValueError as exc:
+        raise InvalidInput("Content-Length is not a number", field="Content-Length") from exc
+    if length > limit:
+        _drain(stream)
+        raise too_large(limit)
+    body: bytes = stream.read(length)
+    return body
+
+
+def _drain(stream: Any) -> None:
+    """Read and drop what is left, up to MAX_DRAINED bytes."""
+    left = MAX_DRAINED
+    while left > 0 and (dropped := stream.read(min(left, 65_536))):
+        left -= len(dropped)
+
+
 def encoded(body: object) -> bytes:
     """An answer's body."""
     return _encoder.encode(body)
@@ -64,6 +106,6 @@ def error_headers(error: BanditError) -> dict[str, str]:
     return {}
 
 
-def too_large() -> PayloadTooLarge:
-    """The error for a body over the limit."""
-    return PayloadTooLarge("the body is too large", hint=f"send at most {MAX_BODY} bytes")
+def too_large(limit: int = MAX_BODY) -> PayloadTooLarge:
+    """The error for a body over the limit, in bytes."""
+    return PayloadTooLarge("the body is too large", hint=f"send at most {limit} bytes")

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-PARAMETERS: Final = {"placement": "the-long-summer", "variant": "kiss-at-dusk"}
+PARAMETERS: Final = {
+    "placement": "the-long-summer",
+    "variant": "kiss-at-dusk",
+    "picture": "5d41402abc4b2a76b9719d911017c5920c4f1a2b.jpg",
+}
 
 _VARIANT: Final = {
     "headline": "One summer, one secret",
@@ -47,7 +51,13 @@ BODIES: Final[dict[str, Any]] = {
         "tags": ["romance", "drama"],
         "variants": [{"id": "kiss-at-dusk", **_VARIANT}],
     },
-    "PUT /v1/placements/{placement}/variants/{variant}": _VARIANT,
+    "PUT /v1/placements/{placement}/variants/{variant}": {
+        **_VARIANT,
+        "live_from": "2030-05-01T06:00:00Z",
+        "live_until": "2030-06-01T00:00:00+02:00",
+    },
+    "PUT /v1/placements/{placement}/finish": {"when_clear": True, "at": "2030-06-01T00:00:00Z"},
+    "POST /v1/placements/{placement}/revert": {"revision": 1},
     "PUT /v1/personas": {
         "personas": [
             {

@@ -28,16 +28,15 @@ if TYPE_CHECKING:
 
 Header = tuple[str, str]
 
+POLICY: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+"""What a browser may load, run or be framed by, for an answer: nothing."""
 SECURITY: Final[tuple[Header, ...]] = (
-    (
-        "Content-Security-Policy",
-        "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    ),
+    ("Content-Security-Policy", POLICY),
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "no-referrer"),
     ("Cross-Origin-Resource-Policy", "same-origin"),  # calls under CORS are exempt from it
 )
-"""On every answer."""
+"""On every answer, unless it has such a header of its own: pictures are for others' pages."""
 KEYED: Final[Header] = ("Cache-Control", "no-store")
 """On every answer of a route that needs a key."""
 _VARY: Final[Header] = ("Vary", "Origin")

@@ -15,7 +15,7 @@ import msgspec
 import structlog
 
 from bandit_service.access import KeyRecord
-from bandit_service.errors import BanditError, InvalidInput, MethodNotAllowed
+from bandit_service.errors import BanditError, MethodNotAllowed
 from bandit_service.events.identity import DECISION_ENTROPY
 from bandit_service.services import Services
 from bandit_service.serving.canonical import canonical, canonical_page, turned_away
@@ -28,7 +28,14 @@ from bandit_service.serving.requests import (
     EventsRequest,
     PageRequest,
 )
-from bandit_service.web.bodies import JSON, decoded, encoded, error_body, error_headers, too_large
+from bandit_service.web.bodies import (
+    JSON,
+    decoded,
+    encoded,
+    error_body,
+    error_headers,
+    read_body,
+)
 from bandit_service.web.headers import HOT, answer_preflight, readable_by
 from bandit_service.web.limits import Limiter
 from bandit_service.web.metrics import Metrics
@@ -40,9 +47,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 Handler = Callable[[KeyRecord, bytes, dict[str, Any]], tuple[str, bytes]]
-
-MAX_DRAINED: Final = 16 * 1_048_576
-"""How much of a body over the limit is read before the connection is given up, in bytes."""
 
 _ALLOW: Final = ("Allow", "OPTIONS, POST")
 _STATUS: Final = {
@@ -100,7 +104,7 @@ class HotPath:
         origin, key = environ.get("HTTP_ORIGIN"), None
         more: dict[str, str] = {}
         try:
-            data = _read(environ)
+            data = read_body(environ, MAX_BODY)
             _require_post(environ)
             key = self._services.authenticate(environ.get("HTTP_AUTHORIZATION"), "site", origin)
             status, body = handler(key, data, environ)
@@ -122,7 +126,7 @@ class HotPath:
         request = decoded(data, self._decide_body)
         kind = kind_of(services.crawlers, environ, request.context)
         if kind is not None:
-            shown = canonical(services.view(key.site), request)
+            shown = canonical(services.view(key.site), request, now=services.clock())
             self._metrics.crawlers[kind].inc()
             return "200 OK", encoded(shown)
         answer = decide(
@@ -142,7 +146,7 @@ class HotPath:
         page = decoded(data, self._page_body)
         kind = kind_of_page(services.crawlers, environ, page)
         if kind is not None:
-            shown = canonical_page(services.view(key.site), page)
+            shown = canonical_page(services.view(key.site), page, now=services.clock())
             self._metrics.crawlers[kind].inc(len(shown.slots))
             return "200 OK", encoded(shown)
         answer = decide_page(
@@ -182,34 +186,3 @@ class HotPath:
 def _require_post(environ: dict[str, Any]) -> None:
     if environ["REQUEST_METHOD"] != "POST":
         raise MethodNotAllowed(f"{environ['PATH_INFO']} takes POST alone")
-
-
-def _read(environ: dict[str, Any]) -> bytes:
-    """The body, of at most MAX_BODY bytes.
-
-    It is read before anything else is looked at, and a longer one is read too and dropped: a
-    client that is still sending when the connection closes never sees the answer.
-    """
-    declared = environ.get("CONTENT_LENGTH") or ""
-    stream = environ["wsgi.input"]
-    if not declared:
-        # Without a declared length WSGI servers end the stream at the end of the body.
-        data: bytes = stream.read(MAX_BODY + 1)
-        _drain(stream, len(data) - MAX_BODY)
-        return data
-    try:
-        length = int(declared)
-    except ValueError as exc:
-        raise InvalidInput("Content-Length is not a number", field="Content-Length") from exc
-    if length > MAX_BODY:
-        _drain(stream, length)
-        raise too_large()
-    body: bytes = stream.read(length)
-    return body
-
-
-def _drain(stream: Any, excess: int) -> None:
-    """Read and drop what is left, if there was too much, up to MAX_DRAINED bytes."""
-    left = MAX_DRAINED if excess > 0 else 0
-    while left > 0 and (dropped := stream.read(min(left, 65_536))):
-        left -= len(dropped)

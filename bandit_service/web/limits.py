@@ -143,9 +143,12 @@ class Limits:
     def __init__(self, settings: ServiceSettings) -> None:
         """Count in the Redis of the settings, or, where they name none, in this process."""
         url = settings.redis_url
-        allowances = allowances_at(url, store_identity(settings, url))
-        workers = settings.worker_count
-        self.management = Limiter(
-            settings.management_rate, allowances, name="management_rate", workers=workers
-        )
-        self.events = Limiter(settings.events_rate, allowances, name="events_rate", workers=workers)
+        self._allowances = allowances_at(url, store_identity(settings, url))
+        self._workers = settings.worker_count
+        self.management = self.of(settings.management_rate, "management_rate")
+        self.media = self.of(settings.media_rate, "media_rate")
+        self.events = self.of(settings.events_rate, "events_rate")
+
+    def of(self, rate: str, name: str) -> Limiter:
+        """A limiter of another rate, counted with the others under its name."""
+        return Limiter(rate, self._allowances, name=name, workers=self._workers)

@@ -49,6 +49,10 @@ LINKS: Final[dict[str, tuple[Link, ...]]] = {
         Link("retire", f"DELETE {_PLACEMENT}", {**_SAME_PLACEMENT, **_AS_READ}),
         Link("add_variant", f"PUT {_VARIANT}", _SAME_PLACEMENT),
         Link("report", f"GET {_REPORT}", _SAME_PLACEMENT),
+        Link("finish", f"PUT {_PLACEMENT}/finish", {**_SAME_PLACEMENT, **_AS_READ}),
+        Link("go_on", f"DELETE {_PLACEMENT}/finish", _SAME_PLACEMENT),
+        Link("history", f"GET {_PLACEMENT}/history", _SAME_PLACEMENT),
+        Link("begin_again", f"POST {_PLACEMENT}/revert", _SAME_PLACEMENT, body={"revision": 1}),
     ),
     f"DELETE {_PLACEMENT}": (
         Link("read", f"GET {_PLACEMENT}", _SAME_PLACEMENT),
@@ -61,6 +65,9 @@ LINKS: Final[dict[str, tuple[Link, ...]]] = {
         Link("retire", f"DELETE {_VARIANT}", {**_SAME_VARIANT, **_AS_READ}),
     ),
     f"DELETE {_VARIANT}": (Link("read", f"GET {_VARIANT}", _SAME_VARIANT),),
+    "POST /v1/media": (
+        Link("show", "GET /media/{picture}", {"path.picture": "$response.body#/name"}),
+    ),
     "GET /v1/personas": (Link("change", "PUT /v1/personas", _AS_READ),),
     "PUT /v1/personas": (
         Link("read", "GET /v1/personas"),

@@ -36,7 +36,7 @@ _WHEN: Final = {
     412: "The thing is not as `If-Match` or `If-None-Match` wants it: read it again.",
     413: "The body, or a list in it, is longer than allowed.",
     415: "The body is said to be something else than JSON.",
-    422: "A rule of the catalog is broken; `field` names where, `hint` how to mend it.",
+    422: "What was sent breaks a rule; `field` names where, `hint` how to mend it.",
     503: "The store does not answer. Nothing was changed; ask again.",
 }
 """What errors mean. A method that a path does not take is a 405, which names in `Allow` what is."""
@@ -46,6 +46,7 @@ def document() -> dict[str, Any]:
     """The description of the whole API."""
     types = [kind for route in ROUTES for kind in (route.takes, route.gives) if kind]
     types += [ErrorAnswer, *MENTIONED, *PARAMETERS.values()]
+    types += [kind for route in ROUTES for kind in route.queries.values()]
     named = [kind for kind in types if kind is not dict]
     schemas, components = msgspec.json.schema_components(named, ref_template=_REF)
     schema_of: dict[Any, Any] = dict(zip(named, schemas, strict=True))
@@ -85,6 +86,9 @@ def _operation(route: Route, schema_of: dict[Any, Any]) -> dict[str, Any]:
             "required": True,
             "content": {"application/json": _body(route, schema_of)},
         }
+    elif route.uploads:
+        # Of bytes that are no text, OpenAPI 3.1 gives the media type alone.
+        operation["requestBody"] = {"required": True, "content": {t: {} for t in route.uploads}}
     return operation
 
 
@@ -109,6 +113,10 @@ def _parameters(route: Route, schema_of: dict[Any, Any]) -> list[dict[str, Any]]
         }
         for name in re.findall(r"{(\w+)}", route.path)
     ]
+    found += [
+        {"name": name, "in": "query", "required": False, "schema": schema_of[kind]}
+        for name, kind in route.queries.items()
+    ]
     if route.conditional:
         found += [
             {"name": name, "in": "header", "required": False, "schema": {"type": "string"}}
@@ -121,8 +129,9 @@ def _responses(route: Route, schema_of: dict[Any, Any]) -> dict[str, Any]:
     success = _response(route.status, HTTPStatus(route.status).phrase)
     if route.gives:
         success["content"] = {"application/json": {"schema": schema_of[route.gives]}}
-    elif route.status != HTTPStatus.NO_CONTENT:
-        success["content"] = {"text/plain": {"schema": {"type": "string"}}}
+    elif route.shows:
+        text = {"schema": {"type": "string"}}
+        success["content"] = {t: text if t.startswith("text/") else {} for t in route.shows}
     if route.gives in TAGGED:
         success["headers"] = _headers(_ETAG)
     if links := LINKS.get(f"{route.method} {route.path}"):

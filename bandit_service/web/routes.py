@@ -6,13 +6,17 @@ the tests hold against the URL map, so that no route can exist without a role an
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import msgspec
 
 from bandit_service.access import Role
-from bandit_service.catalog.limits import Count, Id, said
+from bandit_service.catalog.changes import Change
+from bandit_service.catalog.limits import MAX_NUMBER, Count, Id, said, whole
 from bandit_service.catalog.model import (
+    Finish,
     Personas,
     PersonasSpec,
     Placement,
@@ -20,6 +24,7 @@ from bandit_service.catalog.model import (
     Variant,
     VariantSpec,
 )
+from bandit_service.media.store import NAME, TYPES
 from bandit_service.outcomes.join import JoinCounts
 from bandit_service.reporting.overview import Overview
 from bandit_service.reporting.personas_report import PersonaReport
@@ -34,6 +39,7 @@ from bandit_service.serving.requests import (
     PageAnswer,
     PageRequest,
 )
+from bandit_service.serving.revisions import MAX_CHANGES
 
 
 class ErrorBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -81,6 +87,35 @@ class PlacementList(msgspec.Struct, frozen=True, kw_only=True):
     placements: list[Placement]
 
 
+class PlacementHistory(msgspec.Struct, frozen=True, kw_only=True):
+    """What changed at a placement, the newest first; ``before`` the last of it, there is more."""
+
+    placement: str
+    changes: list[Change]
+
+
+class Revert(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which revision to put a placement back to."""
+
+    revision: Annotated[int, said(minimum=1, maximum=MAX_NUMBER)]
+
+
+class PictureAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """A picture that is kept: drawn anew, and made smaller where it was very large."""
+
+    name: str
+    """Its name below ``/media/``: the same for the same picture."""
+    url: str
+    """For the ``image_url`` of a variant."""
+    small_url: str
+    """The same picture for lists, 480 pixels on a side at most."""
+    width: Count
+    """In pixels; so is ``height``."""
+    height: Count
+    bytes: Count
+    type: str
+
+
 class LearningReport(msgspec.Struct, frozen=True, kw_only=True):
     """What learning has met, and what serves."""
 
@@ -119,9 +154,19 @@ class Route(NamedTuple):
     errors: tuple[int, ...] = ()
     conditional: bool = False
     """Whether If-Match and If-None-Match are honoured."""
+    queries: Mapping[str, Any] = MappingProxyType({})
+    """Types of what may stand behind the path's question mark, by name."""
+    uploads: tuple[str, ...] = ()
+    """Media types of a body that is no JSON."""
+    shows: tuple[str, ...] = ()
+    """Media types of an answer that is no JSON."""
 
 
-PARAMETERS: Final = {"placement": Id, "variant": Id}
+PARAMETERS: Final = {
+    "placement": Id,
+    "variant": Id,
+    "picture": Annotated[str, said(pattern=whole(NAME))],
+}
 """The type of what stands in the braces of paths."""
 TAGGED: Final = (Placement, Variant, Personas)
 """Types of answers that carry an ETag."""
@@ -135,6 +180,12 @@ _DOCUMENT: Final = (*_BODY, 415)
 _PREFLIGHT: Final = "Whether pages of an origin may send this call (CORS)"
 _PLACEMENT: Final = "/v1/placements/{placement}"
 _VARIANT: Final = "/v1/placements/{placement}/variants/{variant}"
+
+_UPLOADS: Final = ("image/jpeg", "image/png", "image/webp", "image/gif")
+_PAGES: Final = {
+    "before": Annotated[int, said(minimum=1, maximum=MAX_NUMBER)],
+    "limit": Annotated[int, said(minimum=1, maximum=MAX_CHANGES)],
+}
 
 ROUTES: Final = (
     Route("POST", "/v1/decide", "site", "Ask for the variant to show", 200,
@@ -154,6 +205,15 @@ ROUTES: Final = (
           PlacementSpec, Placement, (*_KEYED, *_DOCUMENT, 412, 422, 503), conditional=True),
     Route("DELETE", _PLACEMENT, "editor", "Retire a placement and all its variants", 204,
           None, None, (*_KEYED, 404, 412, 503), conditional=True),
+    Route("PUT", f"{_PLACEMENT}/finish", "editor", "Say how a placement ends", 200,
+          Finish, Placement, (*_KEYED, *_DOCUMENT, 404, 412, 422, 503), conditional=True),
+    Route("DELETE", f"{_PLACEMENT}/finish", "editor", "Let a placement go on", 204,
+          None, None, (*_KEYED, 404, 412, 503), conditional=True),
+    Route("GET", f"{_PLACEMENT}/history", "editor", "What changed, by whom and when", 200,
+          None, PlacementHistory, (*_KEYED, 400, 404, 503), queries=_PAGES),
+    Route("POST", f"{_PLACEMENT}/revert", "editor",
+          "Put a placement back to what it was at a revision", 200,
+          Revert, Placement, (*_KEYED, *_DOCUMENT, 404, 412, 422, 503), conditional=True),
     Route("GET", _VARIANT, "editor", "Read a variant", 200,
           None, Variant, (*_KEYED, 404, 503)),
     Route("PUT", _VARIANT, "editor", "Create or replace a variant", 200,
@@ -178,10 +238,14 @@ ROUTES: Final = (
           None, TagReport, (*_KEYED, 503)),
     Route("GET", "/v1/reports/learning", "editor", "What learning has met", 200,
           None, LearningReport, (*_KEYED, 503)),
+    Route("POST", "/v1/media", "editor", "Keep a picture that is the body", 201,
+          None, PictureAnswer, (*_KEYED, *_BODY, 422, 503), uploads=_UPLOADS),
+    Route("GET", "/media/{picture}", None, "Show a picture", 200, errors=(404, 503),
+          shows=tuple(TYPES.values())),
     Route("GET", "/openapi.json", None, "This API, described in OpenAPI 3.1", 200, None, dict),
     Route("GET", "/healthz", None, "Whether this process runs", 200, None, Health),
     Route("GET", "/readyz", None, "Whether this process can decide", 200,
           None, Health, (503,)),
-    Route("GET", "/metrics", None, "Figures for Prometheus", 200),
+    Route("GET", "/metrics", None, "Figures for Prometheus", 200, shows=("text/plain",)),
 )  # fmt: skip
 """All routes."""

@@ -9,13 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bandit_service.catalog.edit import (
-    put_personas,
-    put_placement,
-    put_variant,
-    retire_placement,
-    retire_variant,
-)
+from bandit_service.catalog import edit
+from bandit_service.catalog.edit import put_personas
 from bandit_service.catalog.limits import MAX_TAGS, MAX_TEXT, MAX_URL, MAX_VARIANTS
 from bandit_service.catalog.model import (
     Personas,
@@ -26,6 +21,29 @@ from bandit_service.catalog.model import (
     VariantSpec,
 )
 from bandit_service.errors import InvalidCatalog, InvalidInput, NotFound
+
+NOW = 1_900_000_000_000
+"""A Wednesday in March 2030, in ms."""
+
+
+def put_placement(
+    old: Placement | None, placement_id: str, body: PlacementSpec, *, now: int = NOW
+) -> Placement:
+    return edit.put_placement(old, placement_id, body, now=now)
+
+
+def put_variant(
+    old: Placement | None, placement_id: str, variant_id: str, body: VariantSpec, *, now: int = NOW
+) -> Placement:
+    return edit.put_variant(old, placement_id, variant_id, body, now=now)
+
+
+def retire_variant(old: Placement, variant_id: str) -> Placement:
+    return edit.retire_variant(old, variant_id, now=NOW)
+
+
+def retire_placement(old: Placement) -> Placement:
+    return edit.retire_placement(old, now=NOW)
 
 
 def spec(**fields: Any) -> PlacementSpec:
@@ -42,6 +60,11 @@ def variant_spec(**fields: Any) -> VariantSpec:
 
 def placement(*variants: dict[str, Any], **fields: Any) -> Placement:
     return put_placement(None, "film", spec(variants=list(variants), **fields))
+
+
+def out_of_draft(status: str) -> Placement:
+    """A placement whose variant was live, and has this status now."""
+    return put_variant(placement(creative()), "film", "a", variant_spec(status=status))
 
 
 def found(in_placement: Placement, variant_id: str = "a") -> Variant:
@@ -129,11 +152,11 @@ def test_what_visitors_do_not_see_makes_a_revision_but_no_version(change: dict[s
 def test_what_visitors_see_makes_a_version_once_out_of_draft(
     change: dict[str, Any], status: str
 ) -> None:
-    old = placement(creative(status=status))
+    old = out_of_draft(status)
 
     new = put_variant(old, "film", "a", variant_spec(**change))
 
-    assert new.revision == 2
+    assert new.revision == old.revision + 1
     assert found(new).arm == "a@2"
 
 
@@ -152,7 +175,7 @@ def test_a_draft_is_edited_without_a_new_version() -> None:
 
 @pytest.mark.parametrize("status", ["live", "paused", "retired"])
 def test_what_was_shown_cannot_be_a_draft_again(status: str) -> None:
-    old = placement(creative(status=status))
+    old = out_of_draft(status)
 
     with pytest.raises(InvalidCatalog) as caught:
         put_variant(old, "film", "a", variant_spec(status="draft"))
@@ -183,7 +206,7 @@ def test_variants_left_out_of_the_list_are_retired_and_come_back_as_a_new_versio
     )
 
     # then
-    assert [v.id for v in without.live()] == ["b"]
+    assert [v.id for v in without.live(NOW)] == ["b"]
     assert found(without).status == "retired"
     assert found(again).arm == "a@2"
     assert found(again, "b").arm == "b@1"
@@ -200,7 +223,7 @@ def test_a_retired_variant_is_not_live_and_keeps_its_content() -> None:
 
     new = retire_variant(old, "a")
 
-    assert [v.id for v in new.live()] == ["b"]
+    assert [v.id for v in new.live(NOW)] == ["b"]
     assert found(new).content == found(old).content
 
 
@@ -213,8 +236,8 @@ def test_a_retired_placement_shows_nothing_and_a_put_revives_it() -> None:
     revived = put_placement(retired, "film", spec(variants=[creative("a")]))
 
     # then
-    assert (retired.retired, retired.live(), retired.revision) == (True, (), 2)
-    assert (revived.retired, [v.arm for v in revived.live()], revived.revision) == (
+    assert (retired.retired, retired.live(NOW), retired.revision) == (True, (), 2)
+    assert (revived.retired, [v.arm for v in revived.live(NOW)], revived.revision) == (
         False,
         ["a@1"],
         3,
@@ -227,7 +250,7 @@ def test_putting_one_variant_revives_its_placement_alone() -> None:
     revived = put_variant(retired, "film", "a", variant_spec())
 
     assert not revived.retired
-    assert [v.id for v in revived.live()] == ["a"]
+    assert [v.id for v in revived.live(NOW)] == ["a"]
 
 
 def test_a_variant_of_no_placement_and_a_missing_variant_are_not_found() -> None:
@@ -285,7 +308,7 @@ def test_an_arm_that_was_ever_shown_never_changes_what_it_shows(steps: list[Any]
         assert {v.id for v in before.variants} <= {v.id for v in present.variants}
         for old in before.variants:
             assert found(present, old.id).version >= old.version
-        for live in present.live():
+        for live in present.live(NOW):
             assert shown.setdefault(live.arm, live.content) == live.content
 
 
@@ -440,7 +463,7 @@ def test_a_placement_out_of_bounds_is_refused_by_the_name_of_its_field(
 def test_shares_of_variants_that_are_not_live_are_not_reserved() -> None:
     made = placement(creative("a", min_share=0.9), creative("b", min_share=0.9, status="paused"))
 
-    assert [v.id for v in made.live()] == ["a"]
+    assert [v.id for v in made.live(NOW)] == ["a"]
 
 
 @pytest.mark.parametrize("placement_id", ["", "-a", "a b", "a/b", "*", "é", "x" * 65, "a\n"])

@@ -22,7 +22,9 @@ def ask(named: str | None, **request: object) -> DecideAnswer:
     spec = {"kind": "headline", "canonical": named, "variants": variants}
     world.editor.put_placement("spot", msgspec.convert(spec, PlacementSpec))
     world.view.refresh()
-    answer = canonical(world.view, msgspec.convert({"placement": "spot", **request}, DecideRequest))
+    answer = canonical(
+        world.view, msgspec.convert({"placement": "spot", **request}, DecideRequest), now=world.now
+    )
     assert not any(isinstance(entry, Decision) for _, entry in world.entries())
     return answer
 
@@ -62,7 +64,7 @@ def test_nothing_is_remembered_of_whoever_asked() -> None:
     world.view.refresh()
     request = DecideRequest(placement="film", visitor="v", traits={"genres": ["comedy"]})
 
-    first, second = (canonical(world.view, request) for _ in range(2))
+    first, second = (canonical(world.view, request, now=world.now) for _ in range(2))
 
     assert first == second
     assert first.persona == "unknown"

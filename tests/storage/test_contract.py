@@ -25,6 +25,7 @@ from bandit_service.storage.embedded import EmbeddedRedis
 from bandit_service.storage.memory import MemoryStore
 from bandit_service.storage.ports import (
     PERSONAS_KEY,
+    Amendment,
     Archived,
     Document,
     Doubt,
@@ -293,7 +294,7 @@ def test_the_first_append_registers_a_site_and_reading_does_not(store: Store) ->
 
 @scripted
 def test_the_first_commit_or_publication_registers_a_site(store: Store) -> None:
-    store.site("edited").commit(Document("p", 1, b"{}"), replaces=0, entry=b"x")
+    store.site("edited").commit([Amendment(Document("p", 1, b"{}"), 0, b"x")])
     store.site("learned").publish(publication("a", START), replaces=0, keep=3)
 
     assert store.sites() == ["edited", "learned"]
@@ -392,7 +393,7 @@ def test_a_new_site_has_no_catalog(site: SiteStore) -> None:
 @scripted
 def test_a_commit_stores_the_document_and_its_entry(site: SiteStore) -> None:
     # when
-    stored = site.commit(Document("film", 1, b"{1}"), replaces=0, entry=b"film is new")
+    stored = site.commit([Amendment(Document("film", 1, b"{1}"), 0, b"film is new")])
 
     # then
     assert stored
@@ -406,11 +407,11 @@ def test_a_commit_stores_the_document_and_its_entry(site: SiteStore) -> None:
 @pytest.mark.parametrize("replaces", [0, 2, 99])
 def test_a_commit_on_another_revision_changes_nothing(site: SiteStore, replaces: int) -> None:
     # given
-    site.commit(Document("film", 1, b"{1}"), replaces=0, entry=b"film is new")
+    site.commit([Amendment(Document("film", 1, b"{1}"), 0, b"film is new")])
     before = (site.document("film"), site.catalog(0), site.pulse(), site.length())
 
     # when
-    stored = site.commit(Document("film", 2, b"{2}"), replaces=replaces, entry=b"lost")
+    stored = site.commit([Amendment(Document("film", 2, b"{2}"), replaces, b"lost")])
 
     # then
     assert not stored
@@ -419,8 +420,49 @@ def test_a_commit_on_another_revision_changes_nothing(site: SiteStore, replaces:
 
 
 @scripted
+def test_several_documents_are_committed_together_and_in_order(site: SiteStore) -> None:
+    # given
+    site.commit([Amendment(Document("a", 1, b"a1"), 0, b"a is new")])
+
+    # when
+    stored = site.commit(
+        [
+            Amendment(Document("b", 1, b"b1"), 0, b"b is new"),
+            Amendment(Document("a", 2, b"a2"), 1, b"a changed"),
+        ]
+    )
+
+    # then
+    assert stored
+    assert [data for _, data in site.read(START, limit=9)] == [
+        b"a is new",
+        b"b is new",
+        b"a changed",
+    ]
+    revision, documents = site.catalog(0)
+    assert (revision, sorted(documents)) == (3, [Document("a", 2, b"a2"), Document("b", 1, b"b1")])
+    assert site.catalog(2) == (3, [Document("a", 2, b"a2")])
+    assert site.pulse().catalog == 3
+
+
+@scripted
+@pytest.mark.parametrize("late", [0, 1])
+def test_several_documents_are_committed_all_or_none(site: SiteStore, late: int) -> None:
+    # given one of two that is not as it was read, be it the first or the second
+    site.commit([Amendment(Document("a", 1, b"a1"), 0, b"a is new")])
+    before = (site.catalog(0), site.pulse(), site.length())
+    amendments = [Amendment(Document("b", 1, b"b1"), 0, b"b is new")]
+    amendments.insert(late, Amendment(Document("a", 1, b"a1"), 0, b"a again"))
+
+    # then
+    assert not site.commit(amendments)
+    assert (site.catalog(0), site.pulse(), site.length()) == before
+    assert site.document("b") is None
+
+
+@scripted
 def test_a_document_that_does_not_exist_cannot_be_replaced(site: SiteStore) -> None:
-    assert not site.commit(Document("film", 2, b"{2}"), replaces=1, entry=b"lost")
+    assert not site.commit([Amendment(Document("film", 2, b"{2}"), 1, b"lost")])
     assert site.length() == 0
 
 
@@ -429,7 +471,7 @@ def test_every_revision_of_a_document_stays_readable(site: SiteStore) -> None:
     # when
     for revision in (1, 2, 3):
         data = b"{%d}" % revision
-        site.commit(Document("film", revision, data), replaces=revision - 1, entry=b"e")
+        site.commit([Amendment(Document("film", revision, data), revision - 1, b"e")])
 
     # then
     assert site.document("film") == Document("film", 3, b"{3}")
@@ -445,10 +487,10 @@ def test_every_revision_of_a_document_stays_readable(site: SiteStore) -> None:
 def test_the_catalog_tells_what_changed_since_a_revision(site: SiteStore) -> None:
     # given
     personas = Document(PERSONAS_KEY, 1, b"personas")
-    site.commit(Document("a", 1, b"a1"), replaces=0, entry=b"e")
-    site.commit(Document("b", 1, b"b1"), replaces=0, entry=b"e")
-    site.commit(personas, replaces=0, entry=b"e")
-    site.commit(Document("a", 2, b"a2"), replaces=1, entry=b"e")
+    site.commit([Amendment(Document("a", 1, b"a1"), 0, b"e")])
+    site.commit([Amendment(Document("b", 1, b"b1"), 0, b"e")])
+    site.commit([Amendment(personas, 0, b"e")])
+    site.commit([Amendment(Document("a", 2, b"a2"), 1, b"e")])
 
     # then
     revision, everything = site.catalog(0)
@@ -474,7 +516,7 @@ def test_of_two_writers_each_revision_has_one(store: Store) -> None:
                 replaces = 0 if present is None else present.revision
                 entry = f"{mark}{replaces + 1}".encode()
                 document = Document("film", replaces + 1, entry)
-                if site.commit(document, replaces=replaces, entry=entry):
+                if site.commit([Amendment(document, replaces, entry)]):
                     wins.append(entry.decode())
                     won += 1
 
@@ -665,6 +707,33 @@ def test_a_publisher_that_built_on_nothing_known_is_refused(site: SiteStore, rep
 
 
 @scripted
+def test_the_first_snapshot_of_every_generation_is_kept_in_mind(site: SiteStore) -> None:
+    assert site.generations() == []
+    first, later = publication("a", Position(1, 0)), publication("b", Position(2, 0))
+    rebuilt = publication("c", Position(2, 0), generation=2)
+    again = publication("d", Position(3, 0), generation=10)
+
+    assert site.publish(first, replaces=0, keep=1) == "published"
+    assert site.publish(later, replaces=1, keep=1) == "published"
+    assert site.publish(rebuilt, replaces=1, keep=1) == "published"
+    assert site.publish(later, replaces=1, keep=1) == "superseded"
+    assert site.publish(again, replaces=2, keep=1) == "published"
+
+    found = [(head.name, head.generation) for head in site.generations()]
+    assert found == [(name("a"), 1), (name("c"), 2), (name("d"), 10)]
+
+
+def test_the_note_of_a_rebuild_is_replaced_by_whoever_read_it(site: SiteStore) -> None:
+    assert site.rebuilding() is None
+    assert not site.note_rebuilding(b"late", replaces=b"something")
+    assert site.note_rebuilding(b"one", replaces=None)
+    assert not site.note_rebuilding(b"other", replaces=None)
+    assert site.note_rebuilding(b"two", replaces=b"one")
+    assert not site.note_rebuilding(b"late", replaces=b"one")
+
+    assert site.rebuilding() == b"two"
+
+
 def test_the_newest_snapshots_stay_readable_and_all_settings(site: SiteStore) -> None:
     # when
     for n in range(5):
@@ -900,7 +969,7 @@ CALLS: dict[str, Callable[[SiteStore], object]] = {
     "trim": lambda s: s.trim(START, archive="a", limit=1),
     "remove": lambda s: s.remove([Position(1, 0)]),
     "catalog": lambda s: s.catalog(0),
-    "commit": lambda s: s.commit(Document("p", 1, b"{}"), replaces=0, entry=b"x"),
+    "commit": lambda s: s.commit([Amendment(Document("p", 1, b"{}"), 0, b"x")]),
     "document": lambda s: s.document("p"),
     "publish": lambda s: s.publish(publication("a", START), replaces=0, keep=1),
     "head": lambda s: s.head(),
@@ -1069,7 +1138,7 @@ def test_after_its_server_is_gone_for_a_while_a_store_goes_on(server: EmbeddedRe
         # given a store with open connections
         site = store.site("main")
         site.append(b"before")
-        site.commit(Document("film", 1, b"{1}"), replaces=0, entry=b"edit")
+        site.commit([Amendment(Document("film", 1, b"{1}"), 0, b"edit")])
 
         # when the server is away, every call fails in the one way
         server.stop()
@@ -1080,7 +1149,7 @@ def test_after_its_server_is_gone_for_a_while_a_store_goes_on(server: EmbeddedRe
         # then nothing is left of that when it is back
         server.start()
         site.append(b"after")
-        assert site.commit(Document("film", 2, b"{2}"), replaces=1, entry=b"again")
+        assert site.commit([Amendment(Document("film", 2, b"{2}"), 1, b"again")])
         entries = [data for _, data in site.read(START, limit=9)]
         assert entries == [b"before", b"edit", b"after", b"again"]
 

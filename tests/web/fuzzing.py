@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 from threading import Thread
 from typing import Any, Final, NamedTuple
 from zlib import crc32
@@ -46,6 +47,7 @@ from bandit_service.serving.requests import MAX_KEYS, DecideRequest, InlineVaria
 from bandit_service.settings import ServiceSettings
 from bandit_service.storage.memory import MemoryStore
 from bandit_service.web.app import create_app
+from tests.media.pictures import bomb, drawing, photo, saved
 
 ROOT: Final = Path(__file__).parents[2]
 PHASES: Final = ("examples", "coverage", "fuzzing", "stateful")
@@ -60,6 +62,7 @@ BEYOND: Final = {
         r"there is no persona",
         r"the body names .*, the path",
         r"two candidates have the same id",
+        r"Invalid RFC3339 encoded datetime",  # the 30th of February
     ),
     422: (
         r"a (headline|card|thumbnail) needs",
@@ -69,6 +72,11 @@ BEYOND: Final = {
         r"variant .* cannot become a draft again",
         r"persona .* is reserved or listed twice",
         r"a rule needs exactly one condition",
+        r"this is |the picture has very many pixels",
+        r"live_until .* is not after live_from",
+        r"finish (says neither|has been over since|names a winner, and waits)",
+        r"(canonical|winner) .* is no variant of this placement",
+        r"the winner .* is (draft|paused|retired)",
     ),
 }
 """By status, the messages of rules that hold between fields, or with what is stored."""
@@ -86,6 +94,12 @@ RETIRED: Final = (
 """Readable after DELETE, as retired: versions are never reused, and reports speak of them. So
 ``use_after_free`` is off for these two, and ``retired_after_delete`` holds them instead."""
 
+
+_DRAWN: Final = saved(drawing(), "PNG")
+PICTURES: Final = st.sampled_from(
+    [_DRAWN, saved(photo(), "JPEG"), b"<svg/>", b"", _DRAWN[:99], bomb(20_000, 10_000)]
+)
+"""What is uploaded."""
 
 Case = schemathesis.Case[Any]
 
@@ -147,10 +161,10 @@ def _failure(case: Case, title: str, message: str) -> Failure:
     return Failure(operation=case.operation.label, title=title, message=message, case_id=case.id)
 
 
-def service(seed: int) -> Services:
-    """Services in memory, with the shipped catalog and a first snapshot."""
+def service(seed: int, folder: str) -> Services:
+    """Services in memory, with the shipped catalog and a first snapshot, and a data folder."""
     services = Services(
-        ServiceSettings(),
+        ServiceSettings(data_dir=folder, media_rate="", management_rate=""),
         MemoryStore(),
         entropy=Random(seed).randbytes,
         site_settings=SiteSettings(),
@@ -166,6 +180,8 @@ def service(seed: int) -> Services:
 def _prepare() -> None:
     """What schemathesis is told once for the whole process."""
     schemathesis.openapi.format("iana-timezone", st.sampled_from(sorted(available_timezones())))
+    for media in ("image/jpeg", "image/png", "image/webp", "image/gif"):
+        schemathesis.openapi.media_type(media, PICTURES)
     schemathesis.hook("before_call")(_spare_conditions)
     schemathesis.hook("before_call")(_come_as_robots)
 
@@ -243,7 +259,11 @@ def served(app: Flask) -> Iterator[str]:
 def run(*, seed: int, examples: int, steps: int, seconds: int | None = None) -> Report:
     """Fuzz a fresh service; ``examples`` a call and phase, walks of at most ``steps`` calls."""
     _prepare()
-    services = service(seed)
+    with TemporaryDirectory() as folder:
+        return _run(service(seed, folder), seed, examples, steps, seconds)
+
+
+def _run(services: Services, seed: int, examples: int, steps: int, seconds: int | None) -> Report:
     key, _ = services.keys.create("main", "admin")
     services.refresh()
     failures: dict[str, str] = {}

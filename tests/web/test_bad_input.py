@@ -23,7 +23,7 @@ from bandit_service.policy.settings import SiteSettings
 from bandit_service.services import Services
 from bandit_service.serving.intake import FUTURE_MS
 from bandit_service.serving.requests import MAX_BODY
-from bandit_service.web.hot import MAX_DRAINED
+from bandit_service.web.bodies import MAX_DRAINED
 from tests.conftest import START_MS, Api, Clock, body_of, error_of, logged
 
 Harmless = Callable[..., TestResponse]

@@ -52,7 +52,7 @@ BOUNDS: dict[str, set[str]] = {
 }
 REQUESTS = (
     *("DecideRequest", "PageRequest", "SlotRequest", "InlineVariant", "EventRequest"),
-    *("PlacementSpec", "VariantSpec", "PersonasSpec", "Persona", "Rule"),
+    *("PlacementSpec", "VariantSpec", "Finish", "Revert", "PersonasSpec", "Persona", "Rule"),
 )
 UNBOUNDED = {
     "EventRequest.at/0",

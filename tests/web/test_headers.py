@@ -86,7 +86,7 @@ SECURITY: Final = {
 def test_every_answer_tells_browsers_to_run_frame_and_guess_nothing(
     client: FlaskClient, auth: Headers, route: Any, holder: str
 ) -> None:
-    path = route.path.format(placement="film", variant="kiss")
+    path = route.path.format(placement="film", variant="kiss", picture="none.jpg")
 
     for body in (None, {}, {"placement": "film", "slots": [], "events": []}):
         headers = auth.get(holder, {})
@@ -213,7 +213,7 @@ def test_management_is_not_for_pages(client: FlaskClient, services: Services, sh
 
     for route in ROUTES:
         if route.path not in HOT:
-            path = route.path.format(placement="film", variant="kiss")
+            path = route.path.format(placement="film", variant="kiss", picture="none.jpg")
             assert cors(preflight(client, SHOP, path)) == {}
             for key in (shop, f"Bearer {editor}"):
                 headers = {"Authorization": key, "Origin": SHOP}

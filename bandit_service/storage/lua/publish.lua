@@ -5,6 +5,7 @@
 --       3 order of snapshots (list, newest first)            4 settings (hash: id -> bytes)
 --       5 checkpoint (string)                                6 report of the site (string)
 --       7 summaries, 8 sums, 9 series of placements (hashes: placement -> bytes)
+--       10 generations (hash: generation -> name of its first snapshot)
 -- ARGV  1 generation that is replaced (0: none)   2 generation   3 name   4 ms   5 seq
 --       6 snapshot   7 settings id   8 settings   9 report of the site, or '' for none at all
 --       10 checkpoint, or ''   11 how many snapshots to keep
@@ -31,6 +32,7 @@ while redis.call('LLEN', KEYS[3]) > tonumber(ARGV[11]) do
   redis.call('HDEL', KEYS[2], redis.call('RPOP', KEYS[3]))
 end
 redis.call('HSET', KEYS[4], ARGV[7], ARGV[8])
+redis.call('HSETNX', KEYS[10], ARGV[2], ARGV[3])
 if ARGV[9] ~= '' then
   redis.call('SET', KEYS[6], ARGV[9])
   local at = 13

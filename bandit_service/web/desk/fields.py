@@ -1,0 +1,151 @@
+"""What somebody typed into a form, and what is wrong with it.
+
+A form that is refused is shown again with every field as it was typed and each problem beside the
+field that it is about. So what was typed stays text until it is turned into the catalog's own
+records, and the catalog's errors, which name fields, are laid beside the inputs by their names.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from typing import Final, NamedTuple
+
+from bandit_service.catalog.model import Scalar
+from bandit_service.errors import BanditError
+from bandit_service.web.desk.writing import Writer
+
+GENERAL: Final = "form"
+"""Where a problem stands that is about no field of the form."""
+_MAX_TYPED: Final = 20_000
+"""Characters that are taken of one field; the catalog's own limits are far below."""
+_NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE]-?[0-9]+)?")
+
+
+LABELS: Final = {
+    "id": "the name",
+    "name": "the name",
+    "headline": "the headline",
+    "image_url": "the address of the picture",
+    "alt": "the text of the picture",
+    "target_url": "the link",
+    "tags": "the list of tags",
+    "attributes": "the list of facts",
+    "min_share": "the least share",
+    "max_share": "the largest share",
+    "live_from": "the time to show it from",
+    "live_until": "the time to show it until",
+    "at": "the date",
+    "winner": "the winner",
+}
+"""What an error says in place of a field's own name, by the input's name."""
+
+
+class Problem(NamedTuple):
+    """What is wrong with a field, and the remedy."""
+
+    words: str
+    hint: str = ""
+
+
+Problems = dict[str, Problem]
+
+
+class Wrong(Exception):
+    """Raised when a field cannot be understood at all; ``field`` is the input's name."""
+
+    def __init__(self, field: str, words: str, hint: str = "") -> None:
+        super().__init__(words)
+        self.field = field
+        self.problem = Problem(words, hint)
+
+
+def typed(form: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
+    """The fields of a form as they were typed; one that is missing is empty."""
+    return {name: form.get(name, "").replace("\r\n", "\n")[:_MAX_TYPED] for name in names}
+
+
+def problem_of(error: BanditError, fields: Iterable[str]) -> tuple[str, Problem]:
+    """Beside which of the inputs an error of the catalog belongs, and in which words."""
+    known = {**{name: name for name in fields}, "placement": "id", "variant": "id"}
+    named = [known[part] for part in (error.field or "").split(".") if part in known]
+    said = error.message
+    if error.field and named:
+        said = said.replace(error.field, LABELS.get(named[-1], named[-1]))
+    words = said[:1].upper() + said[1:]
+    hint = error.hint or ""
+    return (named[-1] if named else GENERAL), Problem(
+        f"{words}.", hint[:1].upper() + hint[1:] + "." if hint else ""
+    )
+
+
+def text(value: str) -> str | None:
+    """A text without blanks around it; None for an empty one."""
+    return value.strip() or None
+
+
+def tags(chosen: Iterable[str], more: str) -> list[str]:
+    """Tags that were ticked and those that were typed with commas between, each once."""
+    written = (tag.strip() for tag in more.split(","))
+    return list(dict.fromkeys(tag for tag in (*chosen, *written) if tag))
+
+
+def share(value: str, field: str, empty: float, write: Writer) -> float:
+    """A percentage as a share in [0, 1].
+
+    Raises:
+        Wrong: if it is no number.
+    """
+    plain = value.strip().removesuffix("%").strip()
+    if not plain:
+        return empty
+    number = write.parsed(plain)
+    if number is None:
+        raise Wrong(field, f"“{value.strip()[:40]}” is not a number.", "Give a percentage, as 12.5")
+    return number / 100.0
+
+
+def attributes(lines: str) -> dict[str, Scalar]:
+    """Facts written as ``name = value``, one a line.
+
+    Raises:
+        Wrong: if a line has no name or no ``=``.
+    """
+    found: dict[str, Scalar] = {}
+    for number, line in enumerate(lines.splitlines(), 1):
+        if not line.strip():
+            continue
+        name, sign, value = (part.strip() for part in line.partition("="))
+        if not sign or not name:
+            raise Wrong("attributes", f"Line {number} is not “name = value”.", "Such as: faces = 2")
+        found[name] = _scalar(value)
+    return found
+
+
+def _scalar(value: str) -> Scalar:
+    if value in ("true", "false"):
+        return value == "true"
+    if not _NUMBER.fullmatch(value):
+        return value
+    number = float(value)
+    return int(number) if number.is_integer() and "." not in value else number
+
+
+def written_attributes(values: Mapping[str, Scalar]) -> str:
+    """The lines that ``attributes`` reads."""
+    return "\n".join(
+        f"{name} = {str(value).lower() if isinstance(value, bool) else value}"
+        for name, value in values.items()
+    )
+
+
+def slug(words: str, taken: Iterable[str] = (), *, otherwise: str = "variant") -> str:
+    """An id made of words, unlike those that are taken."""
+    plain = unicodedata.normalize("NFKD", words).encode("ascii", "ignore").decode().lower()
+    parts = re.findall(r"[a-z0-9]+", plain)
+    base = "-".join(parts)[:48].strip("-") or otherwise
+    known, found, number = set(taken), base, 2
+    while found in known:
+        found, number = f"{base}-{number}", number + 1
+    return found
