@@ -72,7 +72,7 @@ BEYOND: Final = {
         r"variant .* cannot become a draft again",
         r"persona .* is reserved or listed twice",
         r"a rule needs exactly one condition",
-        r"this is |the picture has very many pixels",
+        r"this is |the picture (has|is|moves)",
         r"live_until .* is not after live_from",
         r"finish (says neither|has been over since|names a winner, and waits)",
         r"(canonical|winner) .* is no variant of this placement",
