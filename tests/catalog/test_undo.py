@@ -284,6 +284,22 @@ def test_content_that_was_never_settled_gets_a_number_of_its_own(desk: Desk) -> 
     assert (desk.variant("a").headline, desk.variant("a").arm) == ("Sketch", "a@2")
 
 
+def test_content_that_was_scheduled_and_never_came_out_gets_a_number_of_its_own(
+    desk: Desk,
+) -> None:
+    # given content that was to come out, and gave way to other content before it did
+    begin = moment_of(NOW + HOUR)
+    desk.put("a", "Planned", "live", live_from=begin)
+    assert desk.put("a", "Final", "live", live_from=begin).arm == "a@1"
+    desk.now += 2 * HOUR
+
+    # when going back to the plan after the other was out
+    desk.revert(1, shown="a")
+
+    # then version 1 still means what visitors saw
+    assert (desk.variant("a").headline, desk.variant("a").arm) == ("Planned", "a@2")
+
+
 def test_all_else_of_the_placement_comes_back_too(desk: Desk) -> None:
     # given
     desk.put("a", "One", "live")

@@ -13,9 +13,11 @@ from bandit_service.catalog.model import Finish, Placement, PlacementSpec
 from bandit_service.catalog.moments import moment_of
 from bandit_service.errors import StorageError
 from bandit_service.events.entries import PlacementChanged
+from bandit_service.services import Services
 from bandit_service.serving.finishing import Finisher, Finishing, Standing, ended
+from bandit_service.settings import ServiceSettings
 from bandit_service.storage.memory import MemorySite
-from tests.world import START_MS, World
+from tests.world import QUICK, START_MS, World
 
 LATER = moment_of(START_MS + 60_000)
 
@@ -203,9 +205,15 @@ def test_whoever_learns_finishes_too() -> None:
     # given
     world = World()
     put(world, Finish(when_clear=True))
-    world.services._standing_of = lambda site, placement: Standing(clear="d")
+    services = Services(
+        ServiceSettings(),
+        world.store,
+        clock=lambda: world.now,
+        site_settings=QUICK,
+        standing_of=lambda site, placement: Standing(clear="d"),
+    )
     stop = threading.Event()
-    learning = threading.Thread(target=world.services.learn, args=(stop,))
+    learning = threading.Thread(target=services.learn, args=(stop,))
 
     # when
     learning.start()
