@@ -79,18 +79,18 @@ def bound_command(
     plan = Plan(names_of(worlds), names_of(policies), range(1, 1 + seeds), quick, upworthy)
     words = described(plan) if seeds else []
     console = wide_console()
-    found = _sheets(
-        _mixes(console, upworthy, quick=quick), sheets.QUICK if quick else sheets.FULL, processes
-    )
+    mixes = _mixes(console, upworthy, quick=quick)
+    # First, though told last: a policy that cannot play there says so now.
+    parts = tasks(plan)
+    races = run(parts, processes=min(processes, max(len(parts), 1)))
+    played = list(shown(races, "Playing", len(parts)))
+    found = _sheets(mixes, sheets.QUICK if quick else sheets.FULL, processes)
     for sheet in found:
         console.print(f"{sheet.title}\n{sheet.words}", soft_wrap=True)
         console.print(in_terminal(sheet))
     console.print(sheets.LEGEND, soft_wrap=True)
     text = f"{markdown(found)}\n{sheets.LEGEND}\n"
     if seeds:
-        parts = tasks(plan)
-        races = run(parts, processes=min(processes, len(parts)))
-        played = list(shown(races, "Playing", len(parts)))
         against = AGAINST if AGAINST in plan.policies else ""
         text += "\n" + _told(console, estimates.tables(study(plan, words, played), against=against))
     if out is not None:
@@ -141,7 +141,7 @@ def _sheets(mixes: Sequence[newsroom.Mix], effort: sheets.Effort, processes: int
     told = [sheets.games_sheet(first, found), sheets.solved_sheet(second, found)]
     if grid is None:
         return told
-    replays = [newsroom.Replay(mix, effort.times, SEED) for mix in mixes]
+    replays = [newsroom.Replay(mix, effort.impressions, SEED) for mix in mixes]
     again = each(replays, newsroom.reached, processes=min(processes, len(replays)))
     reached = dict(shown(again, "Playing", len(replays)))
     rows = [

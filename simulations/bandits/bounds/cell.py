@@ -9,7 +9,7 @@ import numpy as np
 from simulations.bandits.bounds.beliefs import Beliefs
 from simulations.bandits.bounds.exact import optimum
 from simulations.bandits.bounds.game import Game
-from simulations.bandits.bounds.index import Share, captured
+from simulations.bandits.bounds.index import Pace, Share, captured
 from simulations.bandits.bounds.informed import informed
 from simulations.bandits.bounds.relaxed import relaxed
 
@@ -22,8 +22,8 @@ class Cell(NamedTuple):
     """Simulated for the bound of ``informed``."""
     exact: bool = False
     """Whether to compute the optimum."""
-    batch: int = 100
-    """Impressions between two news to the index policy."""
+    pace: Pace = Pace(100)
+    """Of the index policy."""
     games: int = 0
     """That it plays; 0: none."""
     seed: int = 1
@@ -57,5 +57,5 @@ def bounds(cell: Cell) -> tuple[Cell, Bounds]:
         relaxed=game.captured(loose.clicks),
         informed=Share(game.captured(close.clicks), close.error / game.headroom),
         optimum=game.captured(optimum(game)) if cell.exact else None,
-        gittins=captured(game, batch=cell.batch, games=cell.games, rng=rng) if cell.games else None,
+        gittins=captured(game, cell.pace, games=cell.games, rng=rng) if cell.games else None,
     )

@@ -122,17 +122,26 @@ class Gains(NamedTuple):
     best: Floats
 
 
-def played(sizes: Sizes, arms: int, shape: float, *, batch: int, rng: np.random.Generator) -> Gains:
-    """Play games of ``arms`` variants to their ends, in batches of ``batch`` impressions."""
+class Pace(NamedTuple):
+    """When news come."""
+
+    batch: int
+    """Impressions between two news."""
+    parts: int = PARTS
+    """Of a batch."""
+
+
+def played(sizes: Sizes, arms: int, shape: float, pace: Pace, *, rng: np.random.Generator) -> Gains:
+    """Play games of ``arms`` variants to their ends."""
     a, b = pseudo_counts(sizes.rates[:, None], shape)
     games = (len(sizes.rates), arms)
     rates = rng.beta(a, b, games)
     clicks, shown = np.broadcast_to(a, games).copy(), np.broadcast_to(a + b, games).copy()
     tie = 1e-9 * rng.random(games)
     earned = np.zeros(len(rates))
-    for start in range(0, int(sizes.impressions.max()), batch):
+    for start in range(0, int(sizes.impressions.max()), pace.batch):
         left = np.maximum(sizes.impressions - start, 0)
-        given = divided(clicks, shown, left.astype(np.float64), _parts(left, batch), tie)
+        given = divided(clicks, shown, left.astype(np.float64), _parts(left, pace), tie)
         earned += (rates * given).sum(axis=1)
         clicks += rng.binomial(given.astype(np.int64), rates)
         shown += given
@@ -140,9 +149,9 @@ def played(sizes: Sizes, arms: int, shape: float, *, batch: int, rng: np.random.
     return Gains(earned - uniform, rates.max(axis=1) * sizes.impressions - uniform)
 
 
-def _parts(left: Whole, batch: int) -> Floats:
+def _parts(left: Whole, pace: Pace) -> Floats:
     """P x G: the impressions of a batch in whole parts, as equal as may be."""
-    ends = np.minimum(left, batch) * np.arange(PARTS + 1)[:, None] // PARTS
+    ends = np.minimum(left, pace.batch) * np.arange(pace.parts + 1)[:, None] // pace.parts
     return np.diff(ends, axis=0).astype(np.float64)
 
 
@@ -154,10 +163,10 @@ class Share(NamedTuple):
     """Standard error."""
 
 
-def captured(game: Game, *, batch: int, games: int, rng: np.random.Generator) -> Share:
+def captured(game: Game, pace: Pace, *, games: int, rng: np.random.Generator) -> Share:
     """What the index captures of a game's headroom."""
     sizes = Sizes(np.full(games, game.rate), np.full(games, game.impressions))
-    gains = played(sizes, game.arms, game.shape, batch=batch, rng=rng)
+    gains = played(sizes, game.arms, game.shape, pace, rng=rng)
     return steadied(gains.policy, gains.best, game.headroom)
 
 

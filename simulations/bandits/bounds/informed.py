@@ -55,14 +55,14 @@ def informed(
     """The bound with the values at ``prices`` (N, see ``relaxed``) as what knowing costs."""
     found = np.concatenate(
         [
-            _bounds(game, beliefs, prices, _clicks(game, beliefs, min(TOGETHER, left), rng))
+            _bounds(game, beliefs, prices, clicks_of(game, beliefs, min(TOGETHER, left), rng))
             for left in range(futures, 0, -TOGETHER)
         ]
     )
     return Informed(float(found.mean()), float(found.std(ddof=1) / np.sqrt(futures)))
 
 
-def _clicks(game: Game, beliefs: Beliefs, futures: int, rng: np.random.Generator) -> Whole:
+def clicks_of(game: Game, beliefs: Beliefs, futures: int, rng: np.random.Generator) -> Whole:
     """F x K x (N + 1): clicks of each variant after it was shown in so many steps."""
     rates = rng.beta(*game.prior, (futures, game.arms, 1))
     each = rng.binomial(game.unit, rates, (futures, game.arms, game.steps))

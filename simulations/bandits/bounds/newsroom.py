@@ -24,7 +24,7 @@ from bandit_service.errors import InvalidInput
 from simulations.bandits.base import Floats, Whole
 from simulations.bandits.bounds.cell import Bounds, Cell
 from simulations.bandits.bounds.game import Game
-from simulations.bandits.bounds.index import Share, Sizes, expected_gain, played, steadied
+from simulations.bandits.bounds.index import Pace, Share, Sizes, expected_gain, played, steadied
 from simulations.bandits.told import Told
 from simulations.bandits.worlds.archive import WHERE
 
@@ -33,8 +33,10 @@ RATIO: Final = 2.0
 """Of two neighbouring numbers of clicks on the grid, at most."""
 EACH: Final = 6
 """Up to so many variants the grid has every number that tests have; beyond, only the largest."""
-BATCH: Final = 100
-"""Impressions between two news, in the newsroom."""
+PACE: Final = Pace(100)
+"""Of the newsroom."""
+_OFTEN: Final = 20
+"""Times a mix is played at least."""
 _FEWEST: Final = 1.0
 """Clicks of the smallest game on the grid."""
 
@@ -169,14 +171,19 @@ class Replay(NamedTuple):
     """A mix that the index is to play, as a task for the pool."""
 
     mix: Mix
-    times: int
-    """How often, each time with rates drawn anew."""
+    impressions: int
+    """Of a test in all: the mix is played over and over, each time with rates drawn anew."""
     seed: int
 
     @property
     def name(self) -> str:
         """For people."""
         return f"the index on {self.mix.words}"
+
+    @property
+    def times(self) -> int:
+        """How often it is played."""
+        return max(_OFTEN, self.impressions // int(self.mix.sizes.impressions.mean()))
 
 
 class Reached(NamedTuple):
@@ -195,7 +202,7 @@ def reached(replay: Replay) -> tuple[str, Reached]:
     for arms, mine, sizes in mix.alike():
         rates, impressions = sizes
         often = Sizes(np.tile(rates, replay.times), np.tile(impressions, replay.times))
-        gains = played(often, arms, mix.shape, batch=BATCH, rng=rng)
+        gains = played(often, arms, mix.shape, PACE, rng=rng)
         policy[:, mine] = gains.policy.reshape(replay.times, -1)
         best[:, mine] = gains.best.reshape(replay.times, -1)
     earned, there = policy.sum(axis=1), best.sum(axis=1)

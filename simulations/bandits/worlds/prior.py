@@ -30,7 +30,7 @@ WAVE: Final = 25
 """Placements that run at once."""
 BATCH: Final = 100
 STEP_MS: Final = 60_000
-"""From the start of one batch to that of the next."""
+"""From the start of one batch to that of the next, at least."""
 SPAN_MS: Final = 10_000
 """How long a batch takes."""
 WINDOW_MS: Final = 600_000
@@ -79,12 +79,12 @@ class Prior:
             wave = [
                 self._place(number) for number in range(first, min(first + WAVE, self._placements))
             ]
+            step = max(STEP_MS, (WINDOW_MS + SPAN_MS) // len(wave) + 1)
             for done in range(0, self._told.impressions, BATCH):
                 n = min(BATCH, self._told.impressions - done)
                 for spot, rates, rng in wave:
                     yield _batch(spot, rates, rng, n, start)
-                    start += STEP_MS
-            start += max(0, WINDOW_MS - len(wave) * STEP_MS)
+                    start += step
 
     def _place(self, number: int) -> tuple[Spot, Floats, np.random.Generator]:
         rng = np.random.default_rng([self._seed, 8, number])
