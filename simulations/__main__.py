@@ -16,6 +16,7 @@ from bandit_service.evaluation.results import Coverage
 from simulations import logged
 from simulations import watching as watched
 from simulations.bandits.adapting import adapts_command
+from simulations.bandits.bounding import bound_command
 from simulations.bandits.command import run_command, show_command
 from simulations.coverage import CONFIDENCE, merged, rows_of, run, tasks
 from simulations.obd_offline import CAMPAIGNS, lines, table
@@ -174,6 +175,7 @@ def obd(*, campaigns: tuple[str, ...], learned: Path) -> None:
 
 main.add_command(run_command)
 main.add_command(adapts_command)
+main.add_command(bound_command)
 main.add_command(show_command)
 
 

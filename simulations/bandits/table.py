@@ -100,14 +100,15 @@ def _document(table: WorldTable) -> Iterator[str]:
     yield ""
     yield f"{_escaped(table.words)}. {size(table)}."
     yield ""
-    yield _row(heads)
-    yield _row(["---", *["---:"] * (len(heads) - 1)])
+    yield row(heads)
+    yield row(["---", *["---:"] * (len(heads) - 1)])
     for line in table.lines:
-        yield _row(cells(line, table))
+        yield row(cells(line, table))
     yield ""
 
 
-def _row(texts: Sequence[str]) -> str:
+def row(texts: Sequence[str]) -> str:
+    """A line of a Markdown table."""
     return "| " + " | ".join(_escaped(text) for text in texts) + " |"
 
 

@@ -9,11 +9,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from simulations.bandits.rivals import beta, contextual, gittins, mab, rollout, simple, vowpal
+from simulations.bandits.rivals import (
+    beta,
+    contextual,
+    gittins,
+    index,
+    mab,
+    rollout,
+    simple,
+    vowpal,
+)
 from simulations.bandits.rivals.entry import Rival
 
 RIVALS: Final[Mapping[str, Rival]] = {
     **simple.RIVALS,
+    **index.RIVALS,
     **rollout.RIVALS,
     **beta.RIVALS,
     **vowpal.RIVALS,

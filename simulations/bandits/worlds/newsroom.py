@@ -21,6 +21,7 @@ a site's model has learned before.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from itertools import groupby
 from typing import Final, NamedTuple, Protocol
 from zlib import crc32
@@ -28,7 +29,9 @@ from zlib import crc32
 import numpy as np
 
 from simulations.bandits.base import Arm, Batch, Floats, Spot, Whole
+from simulations.bandits.told import Told
 from simulations.bandits.worlds.archive import LAST_TUNED, Archive, Trial
+from simulations.bandits.worlds.spread import shape_of_tests
 
 START_MS: Final = 1_767_571_200_000
 """2026-01-05 00:00 UTC, a Monday, in ms since the Unix epoch: when the first week starts."""
@@ -99,6 +102,7 @@ class Newsroom:
         self.personas = audience.personas
         self._audience = audience
         self._seed = seed
+        self._archive = archive
         self._k = archive.k
         self._horizon = plan.horizon
         rng = np.random.default_rng([seed, 1])
@@ -118,6 +122,25 @@ class Newsroom:
                 yield from _week(shown, start)
                 start += WEEK_MS
 
+    @cached_property
+    def shape(self) -> float:
+        """See ``Telling``: of the weeks that settings are tuned on."""
+        return shape_of_tests(self._archive.tuning(), self._k)
+
+    @property
+    def truths(self) -> list[tuple[Floats, Told]]:
+        """Of each test that is reported on: K true click rates of everyone, what may be told."""
+        return [(test.rates(self._k), self.told(test.id)) for test in self._reported]
+
+    def told(self, placement: str) -> Told:
+        """See ``Telling``: the mean of the test's true rates."""
+        test = self._tests[placement]
+        return Told(float(test.rates(self._k).mean()), self._length(test))
+
+    @cached_property
+    def _tests(self) -> dict[str, Trial]:
+        return {test.id: test for test in (*self._history, *self._reported)}
+
     def _shown(self, test: Trial, *, reported: bool) -> _Shown:
         number = crc32(test.id.encode())
         rng, tastes = (np.random.default_rng([self._seed, use, number]) for use in (3, 6))
@@ -127,10 +150,13 @@ class Newsroom:
             for place, row in enumerate(order)
         )
         rates = self._audience.rates(test.rates(self._k)[order], tastes)
-        length = int(test.impressions.sum())
-        length = length if self._horizon is None else min(length, self._horizon)
         spot = Spot(test.id, arms, reported=reported)
-        return _Shown(spot, np.minimum(rates, 1.0), self._audience.shares, length, rng)
+        shares = self._audience.shares
+        return _Shown(spot, np.minimum(rates, 1.0), shares, self._length(test), rng)
+
+    def _length(self, test: Trial) -> int:
+        length = int(test.impressions.sum())
+        return length if self._horizon is None else min(length, self._horizon)
 
 
 class _Shown(NamedTuple):
