@@ -1,15 +1,16 @@
 """The headers of every answer: what a browser may do with it, and which pages may read it.
 
-Nothing that is answered is a page, so browsers are told to run, frame, guess and refer nothing:
-``SECURITY`` is on every answer. Answers to a key are never stored: ``KEYED``.
+Browsers are told to run, frame, guess and refer nothing: ``SECURITY`` is on every answer that does
+not say otherwise, as the desk's pages do (``desk.headers``). Answers to a key are never stored:
+``KEYED``.
 
 Pages may read what the website's calls answer (CORS) by one rule: the key that was used names the
 page's origin. Where no key was let in, an error may be read by pages of an origin that some valid
 key names, so that they can see why; the same holds for the *preflight* with which a browser asks
 whether it may send the call at all. It is answered ahead of everything else, without a key, since
-browsers send none with it: it tells that some site names an origin, and not which. There are no
-cookies, so credentials are never allowed, and neither is the wildcard. The management calls are not
-for pages: they have no CORS headers.
+browsers send none with it: it tells that some site names an origin, and not which. No call here
+takes a cookie (the desk's opens the desk alone), so credentials are never allowed, and neither is
+the wildcard. The management calls are not for pages: they have no CORS headers.
 """
 
 from __future__ import annotations

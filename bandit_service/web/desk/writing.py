@@ -100,7 +100,8 @@ class Writer:
         """The number that somebody typed, in their locale or with a point; None if it is none."""
         for locale in (self.locale, ENGLISH):
             with suppress(NumberFormatError):
-                return float(parse_decimal(text, locale=locale, strict=True))
+                number = float(parse_decimal(text, locale=locale, strict=True))
+                return number if math.isfinite(number) else None
         return None
 
     def ms(self, moment: datetime) -> int:
