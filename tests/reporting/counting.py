@@ -67,7 +67,7 @@ class Counting:
         if revision is None:
             revision = latest.revision if latest is not None else 0
         asked = self.history.placement(name, revision)
-        arms = fields.pop("arms", None) or [v.arm for v in (asked.live() if asked else ())]
+        arms = fields.pop("arms", None) or [v.arm for v in (asked.live(self.now) if asked else ())]
         arms = arms or [f"{arm}@1"]
         self._units += 1
         unit = {
