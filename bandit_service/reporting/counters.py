@@ -15,7 +15,8 @@ from typing import Final
 
 import msgspec
 
-from bandit_service.outcomes.join import JoinCounts, Outcome
+from bandit_service.outcomes.join import Outcome
+from bandit_service.outcomes.units import JoinCounts
 
 MAX_CELLS: Final = 100_000
 """Cells of one site: whoever holds a website's key can name placements and variants at will."""

@@ -12,7 +12,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 from bandit_service.access import KeyRecord, Role
 from bandit_service.catalog.model import PersonasSpec, PlacementSpec, VariantSpec
 from bandit_service.errors import NotFound, StorageError
-from bandit_service.outcomes.join import JoinCounts
+from bandit_service.outcomes.units import JoinCounts
 from bandit_service.reporting import counters
 from bandit_service.services import Services
 from bandit_service.serving.editing import CatalogEditor, Condition, etag

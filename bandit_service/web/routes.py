@@ -20,16 +20,16 @@ from bandit_service.catalog.model import (
     Variant,
     VariantSpec,
 )
-from bandit_service.outcomes.join import JoinCounts
+from bandit_service.outcomes.units import JoinCounts
 from bandit_service.reporting.counters import Row
+from bandit_service.serving.page import PageAnswer, PageRequest
 from bandit_service.serving.requests import (
     MAX_EVENTS,
     DecideAnswer,
     DecideRequest,
     EventRequest,
     EventsAnswer,
-    PageAnswer,
-    PageRequest,
+    SentKey,
 )
 
 
@@ -70,6 +70,8 @@ class EventsBody(msgspec.Struct, frozen=True, kw_only=True):
             },
         ),
     ]
+    key: SentKey | None = None
+    """The key, where the request has no ``Authorization``, as of a page's beacons."""
 
 
 class PlacementList(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,168 @@
+"""Deciding for a whole page: one request and one answer for all of its slots.
+
+A page is answered whole or not at all, unless it asks for what there is (``partial``): then a slot
+whose placement is misspelt or has nothing to show is refused by itself, and the others are
+answered. A website's tag asks so: one wrong attribute must not leave a page without all the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Final, Literal, TypeVar
+
+import msgspec
+
+from bandit_service.catalog.limits import Count, said
+from bandit_service.errors import (
+    BanditError,
+    InvalidInput,
+    NotFound,
+    NothingToShow,
+    PayloadTooLarge,
+)
+from bandit_service.serving.canonical import canonical
+from bandit_service.serving.decide import Made, logged, made_for
+from bandit_service.serving.requests import (
+    Candidates,
+    Context,
+    DecideAnswer,
+    DecideRequest,
+    Exclude,
+    Name,
+    SentKey,
+    Traits,
+    VisitorId,
+)
+from bandit_service.serving.view import SiteView
+
+Found = TypeVar("Found")
+
+MAX_SLOTS: Final = 50
+_OF_A_SLOT: Final = (InvalidInput, NotFound, NothingToShow)
+"""What may be wrong with one slot while others can be answered."""
+
+
+class SlotRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One slot of a page; ``persona``, ``traits`` and ``context`` are the page's unless given."""
+
+    placement: Name
+    persona: Name | None = None
+    traits: Traits | None = None
+    context: Context | None = None
+    exclude: Exclude = []
+    candidates: Candidates | None = None
+
+
+class PageRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Ask for a variant of each of several placements, for one visitor."""
+
+    slots: Annotated[list[SlotRequest], said(maxItems=MAX_SLOTS)]
+    key: SentKey | None = None
+    """The key, where the request has no ``Authorization``."""
+    visitor: VisitorId | None = None
+    persona: Name | None = None
+    traits: Traits = {}
+    context: Context = {}
+    counts: Literal["seen"] | None = None
+    """See ``DecideRequest``; for all slots."""
+    partial: bool = False
+    """Answer the slots that can be, and say in ``refused`` what is wrong with the others."""
+
+    def requests(self) -> list[DecideRequest]:
+        """The page as one request a slot."""
+        return [
+            DecideRequest(
+                placement=slot.placement,
+                visitor=self.visitor,
+                persona=slot.persona if slot.persona is not None else self.persona,
+                traits=self.traits if slot.traits is None else slot.traits,
+                context=self.context if slot.context is None else {**self.context, **slot.context},
+                exclude=slot.exclude,
+                candidates=slot.candidates,
+                counts=self.counts,
+            )
+            for slot in self.slots
+        ]
+
+
+class RefusedSlot(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Why one slot of a page was not answered."""
+
+    index: Count
+    placement: str
+    code: str
+    message: str
+    field: str | None = None
+    hint: str | None = None
+
+
+class PageAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One answer a slot, in the order of the request, without those that were refused."""
+
+    slots: list[DecideAnswer]
+    refused: list[RefusedSlot] = []
+    """Only where ``partial`` was asked for."""
+
+
+def decide_page(
+    view: SiteView, page: PageRequest, *, now: int, entropies: Sequence[bytes]
+) -> PageAnswer:
+    """Choose for every slot of a page, log all in one exchange, answer. See ``decide.decide``.
+
+    Raises:
+        PayloadTooLarge: if the page has more than MAX_SLOTS slots.
+        InvalidInput, NotFound, NothingToShow: as ``decide``, unless the page is ``partial``.
+    """
+    requests = _slots(page)
+    if not requests:
+        return PageAnswer(slots=[])
+    if not page.partial:
+        return PageAnswer(slots=logged(view, made_for(view, requests, now, entropies)))
+
+    def choose(n: int) -> Made:
+        return made_for(view, [requests[n]], now, [entropies[n]])[0]
+
+    made, refused = _possible(requests, choose)
+    return PageAnswer(slots=logged(view, made) if made else [], refused=refused)
+
+
+def canonical_page(view: SiteView, page: PageRequest) -> PageAnswer:
+    """The canonical variant for every slot of a page; see ``canonical``, and ``decide_page``."""
+    requests = _slots(page)
+    if not page.partial:
+        return PageAnswer(slots=[canonical(view, request) for request in requests])
+    slots, refused = _possible(requests, lambda n: canonical(view, requests[n]))
+    return PageAnswer(slots=slots, refused=refused)
+
+
+def _slots(page: PageRequest) -> list[DecideRequest]:
+    if len(page.slots) > MAX_SLOTS:
+        raise PayloadTooLarge(
+            f"the page has {len(page.slots)} slots", field="slots", hint=f"at most {MAX_SLOTS}"
+        )
+    return page.requests()
+
+
+def _possible(
+    requests: Sequence[DecideRequest], answer: Callable[[int], Found]
+) -> tuple[list[Found], list[RefusedSlot]]:
+    """What ``answer`` gives for each request by its index, and what was wrong with the others."""
+    found: list[Found] = []
+    refused: list[RefusedSlot] = []
+    for n, request in enumerate(requests):
+        try:
+            found.append(answer(n))
+        except _OF_A_SLOT as exc:
+            refused.append(_refusal(n, request.placement, exc))
+    return found, refused
+
+
+def _refusal(index: int, placement: str, error: BanditError) -> RefusedSlot:
+    return RefusedSlot(
+        index=index,
+        placement=placement,
+        code=error.specific_code,
+        message=error.message,
+        field=error.field,
+        hint=error.hint,
+    )
