@@ -216,11 +216,11 @@ class Join:
             self._early.append(Early(event, self._clock))
             self._awaited[event.decision] += 1
             return []
+        if view is not None and self._known(view.unit, event):
+            self.counts.duplicate_events += 1
+            return []
         if view is None or view.unit.decision is None:
             self.counts.late_events += 1
-            return []
-        if self._known(view.unit, event):
-            self.counts.duplicate_events += 1
             return []
         return self._tell(view, view.unit.decision, position, event)
 
@@ -287,7 +287,6 @@ class Join:
 
     def _close(self, unit: Unit, decision: Decision, position: Position) -> Outcome:
         unit.decision = None
-        unit.event_ids = []
         views = unit.views - unit.void
         if unit.rewards:
             self.counts.rewarded += 1

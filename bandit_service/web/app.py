@@ -21,6 +21,7 @@ from bandit_service.web.limits import Limits
 from bandit_service.web.metrics import Metrics
 from bandit_service.web.openapi import document
 from bandit_service.web.routes import Health
+from bandit_service.web.tag.views import tag
 
 log = structlog.get_logger(__name__)
 
@@ -38,6 +39,7 @@ def create_app(services: Services) -> Flask:
     services.pressure.report_to(metrics.pressure)
     app.register_blueprint(management(services, limits.management))
     app.register_blueprint(_operations(services, metrics))
+    app.register_blueprint(tag())
     _answer_errors(app, metrics)
     secure(app)
     app.wsgi_app = HotPath(services, metrics, limits.events, app.wsgi_app)  # type: ignore[method-assign]

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-PARAMETERS: Final = {"placement": "the-long-summer", "variant": "kiss-at-dusk"}
+PARAMETERS: Final = {
+    "placement": "the-long-summer",
+    "variant": "kiss-at-dusk",
+    "version": "0123456789abcdef",
+}
 
 _VARIANT: Final = {
     "headline": "One summer, one secret",

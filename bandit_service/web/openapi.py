@@ -122,7 +122,7 @@ def _responses(route: Route, schema_of: dict[Any, Any]) -> dict[str, Any]:
     if route.gives:
         success["content"] = {"application/json": {"schema": schema_of[route.gives]}}
     elif route.status != HTTPStatus.NO_CONTENT:
-        success["content"] = {"text/plain": {"schema": {"type": "string"}}}
+        success["content"] = {route.media: {"schema": {"type": "string"}}}
     if route.gives in TAGGED:
         success["headers"] = _headers(_ETAG)
     if links := LINKS.get(f"{route.method} {route.path}"):

@@ -132,9 +132,11 @@ class Route(NamedTuple):
     errors: tuple[int, ...] = ()
     conditional: bool = False
     """Whether If-Match and If-None-Match are honoured."""
+    media: str = "text/plain"
+    """What a body is that is not JSON."""
 
 
-PARAMETERS: Final = {"placement": Id, "variant": Id}
+PARAMETERS: Final = {"placement": Id, "variant": Id, "version": str}
 """The type of what stands in the braces of paths."""
 TAGGED: Final = (Placement, Variant, Personas)
 """Types of answers that carry an ETag."""
@@ -184,6 +186,10 @@ ROUTES: Final = (
           None, PlacementReport, (*_KEYED, 404, 503)),
     Route("GET", "/v1/reports/learning", "editor", "What learning has met", 200,
           None, LearningReport, (*_KEYED, 503)),
+    Route("GET", "/tag.js", None, "The script that shows decisions in web pages", 200,
+          media="text/javascript"),
+    Route("GET", "/tag-{version}.js", None, "The same by its version, cached for ever", 200,
+          media="text/javascript"),
     Route("GET", "/openapi.json", None, "This API, described in OpenAPI 3.1", 200, None, dict),
     Route("GET", "/healthz", None, "Whether this process runs", 200, None, Health),
     Route("GET", "/readyz", None, "Whether this process can decide", 200,

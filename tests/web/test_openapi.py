@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 
 from bandit_service.services import Services
 from bandit_service.web.routes import ROUTES
-from tests.conftest import Api, Clock, body_of
+from tests.conftest import PATH, Api, Clock, body_of
 
 
 @pytest.fixture
@@ -197,7 +197,7 @@ def analyst(api: Api) -> Iterator[TestResponse]:
 def anyone(api: Api) -> Iterator[TestResponse]:
     """Sends too much, without a key, or with one that does not reach."""
     for route in ROUTES:
-        path = route.path.format(placement="film", variant="kiss")
+        path = route.path.format(**PATH)
         yield api.client.open(path, method=route.method)
         if route.role == "editor":
             yield api.client.open(path, method=route.method, headers=api.auth["site"])

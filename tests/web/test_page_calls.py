@@ -18,7 +18,7 @@ SHOP: Final = "https://shop.example"
 BROWSER: Final = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 CRAWLER: Final = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
 FILM: Final = {"slots": [{"placement": "film"}]}
-CALLS: Final = {"/v1/decide/page": FILM, "/v1/events": {"events": []}}
+CALLS: Final[dict[str, Any]] = {"/v1/decide/page": FILM, "/v1/events": {"events": []}}
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from bandit_service.access import ROLES, Role, digest_of
 from bandit_service.services import Services
 from bandit_service.web.hot import HotPath
 from bandit_service.web.routes import ROUTES, Route
-from tests.conftest import Clock, Headers, body_of, error_of
+from tests.conftest import PATH, Clock, Headers, body_of, error_of
 
 SHOP: Final = "https://shop.example"
 STATES: Final = ("valid", "wrong", "revoked", "expired", "rotated", "other site's")
@@ -68,7 +68,7 @@ def called(route: Route) -> str:
 
 
 def ask(client: FlaskClient, route: Route, headers: dict[str, str]) -> TestResponse:
-    path = route.path.format(placement="film", variant="kiss")
+    path = route.path.format(**PATH)
     body = BODIES.get(called(route))
     return client.open(path, method=route.method, json=body, headers=headers)
 
@@ -204,7 +204,10 @@ def test_every_route_that_takes_a_body_is_tried_with_one() -> None:
     assert set(BODIES) == {called(route) for route in ROUTES if route.takes}
 
 
-OPEN: Final = {"/openapi.json", "/healthz", "/readyz", "/metrics"}
+OPEN: Final = {
+    *("/openapi.json", "/healthz", "/readyz", "/metrics"),
+    *("/tag.js", "/tag-{version}.js"),
+}
 """What anybody may ask, beside preflights; a route that is added here is added on purpose."""
 
 
@@ -213,5 +216,5 @@ def test_a_route_that_needs_a_key_says_how_it_refuses(route: Route) -> None:
     assert ({401, 403} <= set(route.errors)) == (route.role is not None)
     assert (route.role is None) == (route.path in OPEN or route.method == "OPTIONS")
     assert route.role in (None, *ROLES)
-    assert re.fullmatch(r"(/[a-z0-9.{}]+)+", route.path)
+    assert re.fullmatch(r"(/[a-z0-9.{}-]+)+", route.path)
     assert route.summary
