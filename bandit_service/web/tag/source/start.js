@@ -75,11 +75,13 @@ if (!said.key) {
     warn(`two tags for ${attribute}; give one of them data-attribute="data-other"`);
   }
 } else {
-  const early = window.bandit;
   tags.set(attribute, said.key);
   script.bandit = bandit;
-  if (!early || Array.isArray(early)) window.bandit = bandit;
-  if (Array.isArray(early)) bandit.push(...early);
+  if (!said.attribute) {
+    const early = window.bandit ?? [];
+    window.bandit = bandit;
+    bandit.push(...early);
+  }
   if (document.prerendering) document.addEventListener("prerenderingchange", start, { once: true });
   else start();
 }
