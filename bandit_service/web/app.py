@@ -18,6 +18,7 @@ from bandit_service.web.bodies import JSON, encoded, error_body, error_headers, 
 from bandit_service.web.headers import secure
 from bandit_service.web.hot import HotPath
 from bandit_service.web.limits import Limits
+from bandit_service.web.mail import mail
 from bandit_service.web.metrics import Metrics
 from bandit_service.web.openapi import document
 from bandit_service.web.routes import Health
@@ -40,6 +41,7 @@ def create_app(services: Services) -> Flask:
     app.register_blueprint(management(services, limits.management))
     app.register_blueprint(_operations(services, metrics))
     app.register_blueprint(tag())
+    app.register_blueprint(mail(services, metrics))
     _answer_errors(app, metrics)
     secure(app)
     app.wsgi_app = HotPath(services, metrics, limits.events, app.wsgi_app)  # type: ignore[method-assign]

@@ -8,6 +8,8 @@ PARAMETERS: Final = {
     "placement": "the-long-summer",
     "variant": "kiss-at-dusk",
     "version": "0123456789abcdef",
+    "token": "WyJtYWluIiwidGhlLWxvbmctc3VtbWVyIl0",
+    "reader": "8f14e45f",
 }
 
 _VARIANT: Final = {
@@ -52,6 +54,12 @@ BODIES: Final[dict[str, Any]] = {
         "variants": [{"id": "kiss-at-dusk", **_VARIANT}],
     },
     "PUT /v1/placements/{placement}/variants/{variant}": _VARIANT,
+    "POST /v1/placements/{placement}/links": {
+        "home": "https://shop.example",
+        "channel": "email",
+        "persona": "romantic",
+        "days": 90,
+    },
     "PUT /v1/personas": {
         "personas": [
             {

@@ -27,6 +27,7 @@ _HEADERS: Final[dict[int, dict[str, Any]]] = {
 }
 """By status, the headers that its answers always have."""
 _ETAG: Final = {"ETag": {"type": "string", "pattern": '^"[0-9a-f]{16}"$'}}
+_LOCATION: Final = {"Location": {"type": "string", "format": "uri"}}
 _WHEN: Final = {
     400: "The request cannot be read, or a field of it is wrong; `field` names it.",
     401: "No key came with the request, or one that is unknown or revoked.",
@@ -121,10 +122,12 @@ def _responses(route: Route, schema_of: dict[Any, Any]) -> dict[str, Any]:
     success = _response(route.status, HTTPStatus(route.status).phrase)
     if route.gives:
         success["content"] = {"application/json": {"schema": schema_of[route.gives]}}
-    elif route.status != HTTPStatus.NO_CONTENT:
+    elif route.status not in (HTTPStatus.NO_CONTENT, HTTPStatus.FOUND):
         success["content"] = {route.media: {"schema": {"type": "string"}}}
     if route.gives in TAGGED:
         success["headers"] = _headers(_ETAG)
+    if route.status == HTTPStatus.FOUND:
+        success["headers"] = _headers(_LOCATION)
     if links := LINKS.get(f"{route.method} {route.path}"):
         success["links"] = {link.name: _link(link) for link in links}
     errors = {

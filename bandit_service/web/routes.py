@@ -22,6 +22,7 @@ from bandit_service.catalog.model import (
 )
 from bandit_service.outcomes.units import JoinCounts
 from bandit_service.reporting.counters import Row
+from bandit_service.serving.links import Links, LinkSpec
 from bandit_service.serving.page import PageAnswer, PageRequest
 from bandit_service.serving.requests import (
     MAX_EVENTS,
@@ -136,7 +137,13 @@ class Route(NamedTuple):
     """What a body is that is not JSON."""
 
 
-PARAMETERS: Final = {"placement": Id, "variant": Id, "version": str}
+PARAMETERS: Final = {
+    "placement": Id,
+    "variant": Id,
+    "version": str,
+    "token": str,
+    "reader": str,
+}
 """The type of what stands in the braces of paths."""
 TAGGED: Final = (Placement, Variant, Personas)
 """Types of answers that carry an ETag."""
@@ -175,6 +182,9 @@ ROUTES: Final = (
           VariantSpec, Variant, (*_KEYED, *_DOCUMENT, 404, 412, 422, 503), conditional=True),
     Route("DELETE", _VARIANT, "editor", "Retire a variant; what was learned of it stays", 204,
           None, None, (*_KEYED, 404, 412, 503), conditional=True),
+    Route("POST", "/v1/placements/{placement}/links", "editor",
+          "Make addresses of a picture and a click for e-mails", 200,
+          LinkSpec, Links, (*_KEYED, *_DOCUMENT, 404, 503)),
     Route("GET", "/v1/personas", "editor", "Read the personas", 200,
           None, Personas, (*_KEYED, 503)),
     Route("PUT", "/v1/personas", "editor", "Replace the personas", 200,
@@ -186,6 +196,10 @@ ROUTES: Final = (
           None, PlacementReport, (*_KEYED, 404, 503)),
     Route("GET", "/v1/reports/learning", "editor", "What learning has met", 200,
           None, LearningReport, (*_KEYED, 503)),
+    Route("GET", "/i/{token}/{reader}", None, "Show the picture chosen for an e-mail's reader", 302,
+          errors=(404, 409, 503)),
+    Route("GET", "/c/{token}/{reader}", None, "Count a click in an e-mail, and lead on", 302,
+          errors=(404, 503)),
     Route("GET", "/tag.js", None, "The script that shows decisions in web pages", 200,
           media="text/javascript"),
     Route("GET", "/tag-{version}.js", None, "The same by its version, cached for ever", 200,

@@ -50,7 +50,7 @@ from bandit_service.web.app import create_app
 ROOT: Final = Path(__file__).parents[2]
 PHASES: Final = ("examples", "coverage", "fuzzing", "stateful")
 
-ACCEPTED: Final = ["2xx", "400", "401", "404", "409", "412", "422"]
+ACCEPTED: Final = ["2xx", "302", "400", "401", "404", "409", "412", "422"]
 """Statuses of a well-formed request. 400 and 422 only as BEYOND has them: see ``beyond_schema``."""
 REFUSED: Final = ["400", "401", "404", "405", "409", "412", "413", "415", "422"]
 """Statuses of a malformed one. Never 5xx, which schemathesis would let pass."""
@@ -60,6 +60,8 @@ BEYOND: Final = {
         r"there is no persona",
         r"the body names .*, the path",
         r"two candidates have the same id",
+        r".* is a placement of headlines",
+        r".* is retired",
     ),
     422: (
         r"a (headline|card|thumbnail) needs",
@@ -69,6 +71,7 @@ BEYOND: Final = {
         r"variant .* cannot become a draft again",
         r"persona .* is reserved or listed twice",
         r"a rule needs exactly one condition",
+        r"canonical .* is no variant",
     ),
 }
 """By status, the messages of rules that hold between fields, or with what is stored."""

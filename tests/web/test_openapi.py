@@ -188,6 +188,30 @@ def careless_editor(api: Api) -> Iterator[TestResponse]:
         yield api.delete(path, If_Match='"stale"')
 
 
+def marketer(api: Api) -> Iterator[TestResponse]:
+    """Makes addresses for an e-mail, whose readers come while there is something to show."""
+    path, poster = "/v1/placements/poster", body_of(api.get("/v1/placements/poster"))
+    home = {"home": "https://shop.example"}
+    made = api.client.post(f"{path}/links", json=home, headers=api.auth["editor"])
+    yield made
+    for spoilt, headers in (
+        ({"home": "/"}, {}),
+        (home, {"Content-Type": "text/plain"}),
+    ):
+        yield api.client.post(
+            f"{path}/links", json=spoilt, headers={**api.auth["editor"], **headers}
+        )
+    yield api.client.post("/v1/placements/x/links", json=home, headers=api.auth["editor"])
+    addresses = [body_of(made)[name].format(reader="ann") for name in ("picture", "click")]
+    for address in addresses:
+        yield api.client.get(address)
+    (variant,) = poster["variants"]
+    content = {name: variant[name] for name in ("headline", "image_url")}
+    api.put(f"{path}/variants/only", {**content, "status": "paused"})
+    yield api.client.get(addresses[0])
+    api.put(f"{path}/variants/only", {**content, "status": "live"})
+
+
 def analyst(api: Api) -> Iterator[TestResponse]:
     """Reads every report, and one that is not there."""
     for report in ("personas", "placements/film", "placements/x", "learning"):
@@ -211,7 +235,9 @@ def test_every_answer_of_a_session_is_as_described(
     api: Api, described: Any, services: Services, clock: Clock
 ) -> None:
     # when everybody does what they do, and analysts also look at what was learned
-    answers = [a for who in (analyst, website, editor, careless_editor, anyone) for a in who(api)]
+    answers = [
+        a for who in (analyst, website, marketer, editor, careless_editor, anyone) for a in who(api)
+    ]
     clock.advance(3600)
     learner = services.learner("main")
     while learner.step():
