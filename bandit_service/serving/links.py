@@ -28,7 +28,7 @@ from binascii import Error as Base64Error
 from collections.abc import Collection
 from hmac import compare_digest
 from typing import Annotated, Final
-from urllib.parse import urljoin
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -44,6 +44,7 @@ _MAC: Final = 9
 """Bytes of a signature."""
 _MAX_TOKEN: Final = 4_096
 """Longest token, in characters."""
+_ORIGIN: Final = re.compile(r"\w+://[^/?#]+")
 _READER: Final = re.compile(r"[A-Za-z0-9_.~=-]{1,128}")
 
 
@@ -152,16 +153,33 @@ def reader_id(text: str) -> str | None:
 
 
 def address(link: Link, url: str | None) -> str | None:
-    """A picture's or a target's address as an e-mail needs it: with a host."""
-    return urljoin(link.home, url) if url else None
+    """A picture's or a target's address as an e-mail needs it: with a host; None if there is none.
+
+    ``url`` is absolute or a path of the website's: see ``catalog.limits.WEB_ADDRESS``.
+    """
+    origin = _ORIGIN.match(link.home)
+    if not url or origin is None:
+        return None
+    whole = origin[0] + url if url.startswith("/") else url
+    return whole if _has_a_host(whole) else None
 
 
 def leads_to(link: Link, shown: Variant | None, canonical: Variant | None) -> str:
     """Where a click goes: on from what was shown, from the canonical variant, or home."""
     for variant in (shown, canonical):
-        if variant is not None and variant.target_url:
-            return urljoin(link.home, variant.target_url)
+        target = None if variant is None else address(link, variant.target_url)
+        if target is not None:
+            return target
     return link.home
+
+
+def _has_a_host(url: str) -> bool:
+    """Whether the host is one that there can be: a name in IDNA's bounds, or an IP address."""
+    try:
+        parts = urlsplit(url)
+        return parts.port != 0 and bool((parts.hostname or "").encode("idna"))
+    except ValueError:
+        return False
 
 
 def _token(secret: SiteSecret, link: Link) -> str:
@@ -171,7 +189,7 @@ def _token(secret: SiteSecret, link: Link) -> str:
 
 
 def _home(url: str) -> str:
-    if len(url) > MAX_URL or not WEBSITE.fullmatch(url):
+    if len(url) > MAX_URL or not WEBSITE.fullmatch(url) or not _has_a_host(url):
         raise InvalidInput(
             f"home {url[:200]!r} is not the address of a website",
             field="home",

@@ -3,6 +3,7 @@
 A page is answered whole or not at all, unless it asks for what there is (``partial``): then a slot
 whose placement is misspelt or has nothing to show is refused by itself, and the others are
 answered. A website's tag asks so: one wrong attribute must not leave a page without all the rest.
+What is malformed is refused whole in any case.
 """
 
 from __future__ import annotations
@@ -13,13 +14,7 @@ from typing import Annotated, Final, Literal, TypeVar
 import msgspec
 
 from bandit_service.catalog.limits import Count, said
-from bandit_service.errors import (
-    BanditError,
-    InvalidInput,
-    NotFound,
-    NothingToShow,
-    PayloadTooLarge,
-)
+from bandit_service.errors import BanditError, NotFound, NothingToShow, PayloadTooLarge
 from bandit_service.serving.canonical import canonical
 from bandit_service.serving.decide import Made, logged, made_for
 from bandit_service.serving.requests import (
@@ -38,7 +33,7 @@ from bandit_service.serving.view import SiteView
 Found = TypeVar("Found")
 
 MAX_SLOTS: Final = 50
-_OF_A_SLOT: Final = (InvalidInput, NotFound, NothingToShow)
+_OF_A_SLOT: Final = (NotFound, NothingToShow)
 """What may be wrong with one slot while others can be answered."""
 
 
@@ -111,7 +106,8 @@ def decide_page(
 
     Raises:
         PayloadTooLarge: if the page has more than MAX_SLOTS slots.
-        InvalidInput, NotFound, NothingToShow: as ``decide``, unless the page is ``partial``.
+        InvalidInput: as ``decide``.
+        NotFound, NothingToShow: as ``decide``, unless the page is ``partial``.
     """
     requests = _slots(page)
     if not requests:

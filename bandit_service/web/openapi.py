@@ -27,7 +27,7 @@ _HEADERS: Final[dict[int, dict[str, Any]]] = {
 }
 """By status, the headers that its answers always have."""
 _ETAG: Final = {"ETag": {"type": "string", "pattern": '^"[0-9a-f]{16}"$'}}
-_LOCATION: Final = {"Location": {"type": "string", "format": "uri"}}
+_LOCATION: Final = {"Location": {"type": "string", "pattern": "^https?://"}}
 _WHEN: Final = {
     400: "The request cannot be read, or a field of it is wrong; `field` names it.",
     401: "No key came with the request, or one that is unknown or revoked.",

@@ -62,6 +62,7 @@ BEYOND: Final = {
         r"two candidates have the same id",
         r".* is a placement of headlines",
         r".* is retired",
+        r"home .* is not the address of a website",  # its host cannot be
     ),
     422: (
         r"a (headline|card|thumbnail) needs",

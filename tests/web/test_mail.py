@@ -53,7 +53,7 @@ class Mail:
         made = body_of(
             client.post(
                 f"/v1/placements/{spec.pop('placement', 'promo')}/links",
-                json={"home": HOME, **spec},
+                json={"home": HOME, **spec},  # which may name another
                 headers=api.auth["editor"],
             )
         )
@@ -310,6 +310,12 @@ def test_nor_is_one_that_a_readers_id_makes(mail: Mail, reader: str) -> None:
         ("/", "https://shop.example/"),
         ("https://other.example/x", "https://other.example/x"),
         ("/ü", "https://shop.example/%C3%BC"),
+        ("https://[F0]/x", HOME),
+        ("https://[::1]/x", "https://[::1]/x"),
+        (f"https://{'x' * 64}.example/", HOME),
+        ("https://a..example/", HOME),
+        ("https://bücher.example/ü", "https://xn--bcher-kva.example/%C3%BC"),
+        ("https://shop.example:8443?x", "https://shop.example:8443?x"),
     ],
 )
 def test_paths_begin_at_home_and_what_leads_nowhere_leads_home(
@@ -321,6 +327,26 @@ def test_paths_begin_at_home_and_what_leads_nowhere_leads_home(
     mail = Mail(client, api, mailed, placement="paths")
 
     assert mail.picture().headers["Location"] == "https://shop.example/p/a.png"
+    assert mail.click().headers["Location"] == leads
+
+
+@pytest.mark.parametrize(
+    ("home", "leads"),
+    [
+        ("https://shop.example", "https://shop.example/x"),
+        ("https://shop.example?a=/b", "https://shop.example/x"),
+        ("http://[::1]:81/a/b", "http://[::1]:81/x"),
+        ("HTTPS://Shop.Example#a/b", "https://shop.example/x"),
+    ],
+)
+def test_a_path_of_any_home_stays_on_its_host(
+    client: FlaskClient, api: Api, mailed: Services, home: str, leads: str
+) -> None:
+    variant = {"id": "a", "image_url": "/x", "target_url": "/x", "status": "live"}
+    body_of(api.put("/v1/placements/paths", {"kind": "thumbnail", "variants": [variant]}))
+    mail = Mail(client, api, mailed, placement="paths", home=home)
+
+    assert mail.picture().headers["Location"] == leads
     assert mail.click().headers["Location"] == leads
 
 
@@ -449,6 +475,9 @@ def test_addresses_end_with_the_last_key_of_their_site(
         ({"home": "javascript:alert(1)"}, "home"),
         ({"home": "https://me@evil.example"}, "home"),
         ({"home": f"https://shop.example/{'x' * 3000}"}, "home"),
+        ({"home": "https://[F0]"}, "home"),
+        ({"home": "https://a..example"}, "home"),
+        ({"home": f"https://{'x' * 64}.example"}, "home"),
         ({"home": HOME, "persona": "pirate"}, "persona"),
         ({"home": HOME, "days": 0}, "days"),
         ({"home": HOME, "days": 4000}, "days"),

@@ -95,7 +95,6 @@ MIXED: Final = [
     {"placement": "nowhere"},
     {"placement": "dark"},
     {"placement": "poster"},
-    {"placement": "film", "persona": "nobody"},
 ]
 
 
@@ -107,7 +106,6 @@ def test_a_partial_page_is_answered_where_it_can_be(api: Api, services: Services
     assert refused == [
         (1, "nowhere", "not_found"),
         (2, "dark", "nothing_to_show"),
-        (4, "film", "invalid_input"),
     ]
     assert all(r["message"] and r["hint"] for r in answer["refused"])
     decided = [entry.id for entry in logged(services) if isinstance(entry, Decision)]
@@ -134,8 +132,24 @@ def test_a_crawler_gets_what_there_is_of_a_partial_page(client: FlaskClient, key
 
     answer = body_of(beacon(client, "/v1/decide/page", body, agent=CRAWLER))
 
-    assert [slot["decision"] for slot in answer["slots"]] == ["canonical"] * 3
+    assert [slot["decision"] for slot in answer["slots"]] == ["canonical"] * 2
     assert [r["placement"] for r in answer["refused"]] == ["nowhere", "dark"]
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"persona": "nobody"},
+        {"context": {"hour": 25}},
+        {"exclude": ["x" * 300]},
+        {"candidates": []},
+        {"placement": ""},
+    ],
+)
+def test_a_slot_that_is_malformed_refuses_a_partial_page_too(api: Api, spoilt: Any) -> None:
+    slots = [{"placement": "film"}, {"placement": "poster", **spoilt}]
+
+    error_of(api.page(slots=slots, partial=True), 400)
 
 
 def test_a_slot_is_decided_alike_in_a_partial_page(api: Api) -> None:
