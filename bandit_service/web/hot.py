@@ -30,7 +30,7 @@ from bandit_service.serving.requests import (
     Keyed,
 )
 from bandit_service.web.bodies import JSON, decoded, encoded, error_body, error_headers, too_large
-from bandit_service.web.headers import HOT, answer_preflight, readable_by
+from bandit_service.web.headers import HOT, REPORTED, answer_preflight, readable_by
 from bandit_service.web.limits import Limiter
 from bandit_service.web.metrics import Metrics
 from bandit_service.web.screening import kind_of, kind_of_page
@@ -113,7 +113,8 @@ class HotPath:
         except Exception:
             log.exception("internal_error", path=environ["PATH_INFO"])
             status, body = self._error(BanditError("something went wrong inside the service"))
-        headers = [("Content-Type", JSON), ("Content-Length", str(len(body))), *HOT]
+        common = REPORTED if handler == self._events else HOT
+        headers = [("Content-Type", JSON), ("Content-Length", str(len(body))), *common]
         headers += readable_by(origin, key, self._services.admits)
         headers += more.items()
         start_response(status, [*headers, _ALLOW] if status.startswith("405") else headers)

@@ -222,6 +222,12 @@ class Visit:
         """What the tag told of itself, being debugged."""
         return self._said("info")
 
+    def complaints(self) -> list[str]:
+        """What the browser itself called an error, but for the icon that no page has."""
+        self.page.evaluate("0")
+        found = [text for said, text in self._console if said == "error"]
+        return [text for text in found if "404" not in text]
+
     def _said(self, kind: str) -> list[str]:
         self.page.evaluate("0")  # the browser's messages come with its answers
         return [text for said, text in self._console if said == kind and text.startswith("bandit:")]

@@ -85,6 +85,7 @@ def test_a_page_on_which_all_is_well_says_nothing(visit: Visit) -> None:
     visit.service.until(lambda: len(visit.service.events()) == 2)
 
     assert visit.warnings() == []
+    assert visit.complaints() == []
 
 
 @pytest.mark.parametrize("debug", ["", "1"])

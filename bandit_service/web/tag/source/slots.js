@@ -151,4 +151,5 @@ const showOn = (slot, element) => {
   plan?.picture?.addEventListener("error", slot.fail, { once: true });
   mark(element, plan ? "shown" : "default");
   look(element);
+  element.dispatchEvent(new CustomEvent("bandit", { bubbles: true, detail: slot.shown }));
 };
