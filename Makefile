@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test fuzz check bench chaos screenshots lock clean
+.PHONY: help install demo test fuzz check tag bench chaos screenshots lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -32,6 +32,9 @@ check: $(VENV)/.installed ## lint, formatting, types, layers, known holes in wha
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python .ci/audit.py
+
+tag: $(VENV)/.installed ## make the website's tag.js from its source
+	$(BIN)/python .ci/tag.py
 
 bench: $(VENV)/.installed ## measure throughput and latency
 	$(BIN)/python -m bench $(ARGS)

@@ -191,11 +191,13 @@ class KeyRing:
         self._clock = clock
         self._records: dict[bytes, tuple[bytes, KeyRecord]] = {}
         self._by_origin: dict[str, list[KeyRecord]] = {}
+        self._by_site: dict[str, list[KeyRecord]] = {}
         for digest, data in records.items():
             record = msgspec.json.decode(data, type=KeyRecord)
             if record.revoked is None:
                 raw = bytes.fromhex(digest)
                 self._records[raw[:_HALF]] = (raw[_HALF:], record)
+                self._by_site.setdefault(record.site, []).append(record)
                 for origin in record.origins:
                     self._by_origin.setdefault(origin, []).append(record)
 
@@ -242,8 +244,14 @@ class KeyRing:
 
     def names(self, origin: str) -> bool:
         """Whether any valid key may be used by pages of ``origin``."""
-        named = self._by_origin.get(origin)
-        return named is not None and any(record.valid(self._clock()) for record in named)
+        return self._any_valid(self._by_origin.get(origin))
+
+    def opens(self, site: str) -> bool:
+        """Whether any valid key is of ``site``."""
+        return self._any_valid(self._by_site.get(site))
+
+    def _any_valid(self, records: list[KeyRecord] | None) -> bool:
+        return records is not None and any(record.valid(self._clock()) for record in records)
 
     def _find(self, authorization: str | None) -> KeyRecord | None:
         if authorization is None or len(authorization) > _MAX_HEADER:

@@ -202,6 +202,10 @@ class Services:
         """Whether web pages of ``origin`` may ask at all: see ``KeyRing.names``."""
         return self._ring.names(origin)
 
+    def hosts(self, site: str) -> bool:
+        """Whether a site of this name is served, asking nobody: see ``KeyRing.opens``."""
+        return self._ring.opens(site)
+
     def refresh(self) -> None:
         """Look once for changed keys, catalogs and snapshots.
 

@@ -20,7 +20,8 @@ from bandit_service.catalog.model import Placement, Variant
 from bandit_service.events.catalog_history import CatalogHistory
 from bandit_service.events.entries import Decision, PlacementChanged, Position
 from bandit_service.opening import opened_store
-from bandit_service.outcomes.join import JoinCounts, Outcome
+from bandit_service.outcomes.join import Outcome
+from bandit_service.outcomes.units import JoinCounts
 from bandit_service.policy.settings import SiteSettings
 from bandit_service.policy.snapshot import Snapshot, genesis
 from bandit_service.reporting.counters import Counters

@@ -96,6 +96,15 @@ CATALOG: Final = {
 """The catalog of ``services``: placements with a choice, without one, and with nothing live."""
 
 
+PATH: Final = {
+    "placement": "film",
+    "variant": "kiss",
+    "version": "0123456789abcdef",
+    "token": "bm8gdG9rZW4h",
+    "reader": "ann",
+    "picture": "none.jpg",
+}
+"""What stands in the braces of paths."""
 Headers = dict[str, dict[str, str]]
 """Request headers, by the role of the key that they carry."""
 

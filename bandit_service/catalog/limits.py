@@ -50,9 +50,9 @@ _PORT: Final = (
     r"([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
 )
 _REST: Final = rf"[^{_BLANK}\\]*"
-WEB_ADDRESS: Final = re.compile(
-    rf"[Hh][Tt][Tt][Pp][Ss]?://{_HOST}(:{_PORT})?([/?#]{_REST})?|/([^{_BLANK}/\\]{_REST})?"
-)
+_ABSOLUTE: Final = rf"[Hh][Tt][Tt][Pp][Ss]?://{_HOST}(:{_PORT})?([/?#]{_REST})?"
+WEBSITE: Final = re.compile(_ABSOLUTE)
+WEB_ADDRESS: Final = re.compile(rf"{_ABSOLUTE}|/([^{_BLANK}/\\]{_REST})?")
 """Absolute, or a path on the same host, and the same to us as to every browser: browsers read a
 backslash as a slash, and show what stands before an ``@`` as if it were the host."""
 
@@ -84,6 +84,7 @@ Plain = Annotated[str, said(**{"maxLength": MAX_TEXT, "not": {"pattern": MARKUP.
 Moment = Annotated[datetime, msgspec.Meta(tz=True), said(pattern=whole(MOMENT))]
 """A moment; stored in UTC and whole milliseconds."""
 Url = Annotated[str, said(pattern=whole(WEB_ADDRESS), maxLength=MAX_URL)]
+Website = Annotated[str, said(pattern=whole(WEBSITE), maxLength=MAX_URL)]
 Tag = Annotated[str, said(pattern=VISIBLE.pattern, maxLength=MAX_TAG_LENGTH)]
 AttributeName = Annotated[str, said(minLength=1, maxLength=MAX_TAG_LENGTH)]
 TraitName = Annotated[str, said(minLength=1, maxLength=MAX_TAG_LENGTH)]

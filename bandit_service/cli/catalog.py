@@ -18,6 +18,7 @@ from bandit_service.errors import InvalidInput
 from bandit_service.printable import printable
 from bandit_service.services import Services, bytes_of, catalog_from
 from bandit_service.serving.importing import refusal
+from bandit_service.serving.links import LinkSpec, make_links
 
 MAX_SHOWN: Final = 100
 """Rows, and problems, that are printed."""
@@ -92,6 +93,47 @@ def export_catalog(kind: str, **options: Any) -> None:
         else:
             data = write_document(editor.personas(), placements)
         sys.stdout.buffer.write(data)
+
+
+@catalog.command("links")
+@click.argument("placement")
+@click.option("--home", required=True, help="The website's own address: https://shop.example.")
+@click.option("--channel", default="email", show_default=True, help="The context's channel.")
+@click.option("--persona", help="The persona of all readers, where the e-mail is for one.")
+@click.option("--days", type=float, default=365.0, show_default=True, help="How long they count.")
+@click.option("--service", default="", help="Where this service is: https://bandit.example.")
+@shared_options
+@site_option
+def make_mail_links(
+    placement: str,
+    home: str,
+    channel: str,
+    persona: str | None,
+    days: float,
+    service: str,
+    **options: Any,
+) -> None:
+    """Make the addresses of a picture and a click, for e-mails, where no script runs.
+
+    \b
+    Example: bandit-service catalog links the-long-summer --home https://shop.example
+    """
+    spec = LinkSpec(home=home, channel=channel, persona=persona, days=days)
+    with services_from(options) as services:
+        site, now = services.settings.site, services.clock()
+        editor = services.editor(site, by="cli")
+        secret = services.view(site).secret
+        links = make_links(
+            secret,
+            site,
+            editor.placement(placement),
+            spec,
+            personas={one.id for one in editor.personas().personas},
+            now=now,
+        )
+    base = service.rstrip("/")
+    click.echo(f'<a href="{base}{links.click}"><img src="{base}{links.picture}" alt=""></a>')
+    click.echo("Put the reader's opaque id in the place of {reader}, the same in both.", err=True)
 
 
 def _import_document(services: Services, file: Path, *, dry_run: bool) -> None:

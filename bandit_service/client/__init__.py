@@ -42,12 +42,12 @@ from bandit_service.client.default import DEFAULT, Default
 from bandit_service.client.event_queue import EventQueue
 from bandit_service.client.slot import Slot
 from bandit_service.client.visitor import Visitor
+from bandit_service.serving.page_requests import PageAnswer
 from bandit_service.serving.requests import (
     DecideAnswer,
     EventRequest,
     EventsAnswer,
     InlineVariant,
-    PageAnswer,
     Rejection,
     VariantAnswer,
 )

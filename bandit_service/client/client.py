@@ -34,11 +34,11 @@ from bandit_service.client.session import (
 from bandit_service.client.slot import Slot, slot_of
 from bandit_service.client.visitor import NOBODY, Visitor
 from bandit_service.errors import BanditError, InvalidInput, NoAnswer
+from bandit_service.serving.page_requests import PageAnswer
 from bandit_service.serving.requests import (
     DecideAnswer,
     EventRequest,
     EventsAnswer,
-    PageAnswer,
     Rejection,
 )
 

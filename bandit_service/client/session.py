@@ -49,11 +49,11 @@ from bandit_service.errors import (
     StorageError,
     TooManyRequests,
 )
+from bandit_service.serving.page_requests import PageAnswer
 from bandit_service.serving.requests import (
     MAX_BODY,
     DecideAnswer,
     EventsAnswer,
-    PageAnswer,
 )
 
 Answer = TypeVar("Answer")

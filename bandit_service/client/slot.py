@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from bandit_service.client.default import NOTHING, Default
-from bandit_service.serving.requests import ContextValue, InlineVariant, SlotRequest
+from bandit_service.serving.page_requests import SlotRequest
+from bandit_service.serving.requests import ContextValue, InlineVariant
 
 
 class Slot(msgspec.Struct, frozen=True):

@@ -9,7 +9,8 @@ import msgspec
 
 from bandit_service.catalog.model import TraitValue
 from bandit_service.client.slot import Slot
-from bandit_service.serving.requests import ContextValue, DecideRequest, PageRequest
+from bandit_service.serving.page_requests import PageRequest
+from bandit_service.serving.requests import ContextValue, DecideRequest
 
 
 class Visitor(msgspec.Struct, frozen=True):

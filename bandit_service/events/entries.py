@@ -30,6 +30,15 @@ from bandit_service.errors import LogError
 
 Reason = Literal["learned", "explored", "sticky", "holdout", "fallback", "only"]
 
+IF_SEEN: Final = "if_seen"
+"""Flag of a decision that counts only if an event shows that it was seen: the page that asked for
+it says what comes into view, and most of a page never does."""
+PREFETCHED: Final = "prefetched"
+"""Flag of a decision that a mail proxy fetched before anybody looked: whatever follows, it teaches
+nothing. Who looked later is only known of those who clicked."""
+DEFAULT_SHOWN: Final = "default_shown"
+"""Type of the event that says: the page kept its own content, and nobody saw the variant."""
+
 
 class Decision(
     msgspec.Struct,
@@ -72,7 +81,7 @@ class Decision(
     inline: list[Variant] | None = None
     """The candidates that came with the request, where they did."""
     flags: list[str] = []
-    """Oddities that were accepted and marked, such as ``clock_went_back``."""
+    """What is special about it: IF_SEEN, PREFETCHED."""
     waited: int = 0
     """How long it was kept on disk before the log could take it, in ms."""
 
@@ -113,6 +122,7 @@ class Event(
     id: str | None = None
     """The sender's idempotency id: the same id for the same decision counts once."""
     flags: list[str] = []
+    """Oddities that were accepted and marked, such as ``clock_went_back``."""
     waited: int = 0
     """See ``Decision.waited``."""
 

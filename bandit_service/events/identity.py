@@ -37,6 +37,7 @@ class SiteSecret:
         first = blake2b(b"decision id", key=secret, digest_size=32).digest()
         self._macs = [(mac.since, first if mac.key is None else mac.key) for mac in reversed(ring)]
         self._visitor = blake2b(b"visitor pseudonym", key=secret, digest_size=32).digest()
+        self._link = blake2b(b"link", key=secret, digest_size=32).digest()
         self.salt = blake2b(b"draw", key=secret, digest_size=32).digest()
         """Keys the draws; see ``policy.sampling``."""
         self.sign_in = blake2b(b"desk sign-in", key=secret, digest_size=32).digest()
@@ -61,6 +62,10 @@ class SiteSecret:
             if may_have and hmac.compare_digest(tag, _tag(body, mac)):
                 return at
         return None
+
+    def link_tag(self, body: bytes) -> bytes:
+        """What signs an address in an e-mail: 9 bytes. E-mails stay, so its key never changes."""
+        return _tag(body, self._link)
 
     def pseudonym(self, visitor: str) -> str:
         """The name under which a visitor appears in the log: 16 characters."""

@@ -36,17 +36,19 @@ class Visit(msgspec.Struct, frozen=True, array_like=True):
     """How many slots before ``slot`` had a view."""
     earlier_at: int = 0
     """When the newest view before ``slot`` was; meaningless if there was none."""
+    decision: str = ""
+    """Id of the decision that made the newest view; empty where an older version remembered it."""
 
 
-def advance(visit: Visit | None, slot: int, at: int, arm: str) -> Visit:
-    """The memory after a view of ``arm`` in ``slot`` at ``at``."""
+def advance(visit: Visit | None, slot: int, at: int, arm: str, decision: str = "") -> Visit:
+    """The memory after a view of ``arm`` in ``slot`` at ``at``, which ``decision`` made."""
     if visit is None:
-        return Visit(slot, at, arm)
+        return Visit(slot, at, arm, decision=decision)
     if slot < visit.slot or (slot == visit.slot and at < visit.at):
         return visit
     if slot == visit.slot:
-        return Visit(slot, at, arm, visit.earlier, visit.earlier_at)
-    return Visit(slot, at, arm, visit.earlier + 1, visit.at)
+        return Visit(slot, at, arm, visit.earlier, visit.earlier_at, decision)
+    return Visit(slot, at, arm, visit.earlier + 1, visit.at, decision)
 
 
 def seen_in(visit: Visit | None, slot: int, arm: str) -> bool:

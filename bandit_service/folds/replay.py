@@ -32,7 +32,7 @@ from bandit_service.events.entries import START, Position, decode
 from bandit_service.folds.learner import BATCH, KEEP_SNAPSHOTS, stored_settings
 from bandit_service.folds.rebuild import Progress
 from bandit_service.folds.site import FoldState, SiteFold
-from bandit_service.outcomes.join import JoinCounts
+from bandit_service.outcomes.units import JoinCounts
 from bandit_service.policy.snapshot import Checkpoint, SnapshotName, load_checkpoint
 from bandit_service.reporting.counters import Parts
 from bandit_service.reporting.stored import StoredSeries, StoredSite, StoredSums

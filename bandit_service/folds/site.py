@@ -18,7 +18,8 @@ import msgspec
 from bandit_service.events.catalog_history import CatalogHistory, Kept
 from bandit_service.events.entries import START, Entry, PlacementChanged, Position, came
 from bandit_service.learning.trainer import Trainer
-from bandit_service.outcomes.join import Join, JoinState, Outcome
+from bandit_service.outcomes.join import Join, Outcome
+from bandit_service.outcomes.units import JoinState
 from bandit_service.policy.settings import SiteSettings, canonical
 from bandit_service.policy.snapshot import (
     Checkpoint,

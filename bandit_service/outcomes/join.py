@@ -10,7 +10,16 @@ given the first view is not the logged one. A unit closes
 - ``rewarded``, as soon as a reward reaches the log where the aggregation is ``earliest``, else at
   its end with the aggregate of the rewards that came;
 - ``defaulted`` at its end, if none came;
-- ``censored`` at its end, if decisions count when seen and nothing showed that it was.
+- ``censored`` at its end, if none of its views counts: where decisions count when seen (all of a
+  site's, or those flagged ``IF_SEEN``) and nothing showed that it was, or where its views are void.
+
+A view is *void* if nobody can have seen the variant, or only some of those who did are known: the
+page says that it kept its own content (``DEFAULT_SHOWN``: the answer came too late, the picture
+did not load), or a mail proxy fetched it ahead of time (``PREFETCHED``). What follows from a void
+view teaches nothing. Every view that was answered too late is void, also where the variant happened
+to be what the page shows anyhow: whether an answer is late does not depend on what was drawn, so
+leaving out all of them keeps the logged propensities true, and keeping some would not. For the same
+reason clicks on what was prefetched are left out with the views that were not clicked.
 
 The end is one window after the last view, measured by the log's own clock (the positions), which
 never runs backwards: which events are in time does not depend on any server's clock, nor on when
@@ -25,15 +34,22 @@ of one slot.
 
 from __future__ import annotations
 
-import math
 from collections import Counter, deque
 from typing import Final, Literal, NamedTuple
 
-import msgspec
-
-from bandit_service.events.entries import Decision, Entry, Event, Position, came
+from bandit_service.events.entries import (
+    DEFAULT_SHOWN,
+    IF_SEEN,
+    PREFETCHED,
+    Decision,
+    Entry,
+    Event,
+    Position,
+    came,
+)
 from bandit_service.events.identity import claimed_time
 from bandit_service.outcomes.rewards import RewardSettings, RewardSum
+from bandit_service.outcomes.units import Aging, Early, JoinCounts, JoinState, Unit, View
 
 OutcomeKind = Literal["rewarded", "defaulted", "censored"]
 
@@ -48,105 +64,16 @@ at the very end of a slot is logged when the slot is over, and a slow store make
 
 
 class Outcome(NamedTuple):
-    """How a unit closed. ``reward`` is the default where nothing came, 0 where censored."""
+    """How a unit closed. ``reward`` is the default where nothing came, 0 where censored.
+
+    ``views`` are those that are not void.
+    """
 
     decision: Decision
     kind: OutcomeKind
     reward: float
     views: int
     closed: Position
-
-
-class JoinCounts(msgspec.Struct):
-    """How many of each thing the join has met since the log began."""
-
-    decisions: int = 0
-    repeated_views: int = 0
-    switched_views: int = 0
-    duplicate_decisions: int = 0
-    events: int = 0
-    duplicate_events: int = 0
-    late_events: int = 0
-    rewarded: int = 0
-    defaulted: int = 0
-    censored: int = 0
-
-
-class Unit(msgspec.Struct, gc=False):
-    """An open unit, or one that has closed and is remembered. Closed ones drop their decision."""
-
-    decision: Decision | None
-    arm: str
-    latest: str
-    """The decision id of the newest view; its end is the unit's end."""
-    views: int = 1
-    seen: bool = False
-    rewards: int = 0
-    value: float = 0.0
-    event_ids: list[str] = []
-
-
-class View(msgspec.Struct, gc=False):
-    """One decision id, waiting for its window to end."""
-
-    unit: Unit
-    arrived: int
-
-
-class _Aging(dict[str, View]):
-    """Views by key, in the order in which they came; only the oldest are ever taken out.
-
-    The keys stand in a queue besides: to find the first item of a dictionary takes a look at every
-    place that was emptied before it.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._order: deque[str] = deque()
-        self.oldest: float = math.inf
-        """When the oldest came, ms of the log's clock."""
-
-    def add(self, key: str, view: View) -> None:
-        """Take in a view that is not older than the others, under a key that is new."""
-        if not self._order:
-            self.oldest = view.arrived
-        self[key] = view
-        self._order.append(key)
-
-    def take_older(self, before: int) -> list[tuple[str, View]]:
-        """Remove and return the views that arrived before ``before`` (ms); oldest are first."""
-        taken: list[tuple[str, View]] = []
-        order = self._order
-        while self.oldest < before:
-            key = order.popleft()
-            taken.append((key, self.pop(key)))
-            self.oldest = self[order[0]].arrived if order else math.inf
-        return taken
-
-
-class Early(msgspec.Struct, frozen=True, gc=False):
-    """An event whose decision has not come yet."""
-
-    event: Event
-    arrived: int
-
-
-class JoinState(msgspec.Struct, frozen=True):
-    """The state of a join as plain data; units are shared by index."""
-
-    units: list[Unit]
-    views: list[tuple[str, int, int]]
-    """(decision id, index of its unit, arrival in ms of the log's clock), oldest first."""
-    remembered: list[tuple[str, int, int]]
-    """(unit, index of it, arrival of its first view), oldest first."""
-    memory: int
-    """How long units are remembered, in ms: the longest slot that was met and LATEST_MS, or a
-    window."""
-    counts: JoinCounts
-    early: list[Early] = []
-    """Oldest first."""
-    clock: int = 0
-    """How late it is, in ms."""
 
 
 class Join:
@@ -157,8 +84,8 @@ class Join:
         self._rewards = rewards
         self._window = rewards.window_ms
         self._memory = rewards.window_ms
-        self._views = _Aging()
-        self._remembered = _Aging()
+        self._views = Aging()
+        self._remembered = Aging()
         self._early: deque[Early] = deque()
         self._awaited: Counter[str] = Counter()
         """How many early events wait for each decision."""
@@ -211,14 +138,20 @@ class Join:
             counts=self.counts,
             early=list(self._early),
             clock=self._clock,
+            silent=[key for key, view in self._views.items() if view.silent],
+            void=[key for key, view in self._views.items() if view.void],
         )
 
     def restore(self, state: JoinState) -> None:
         """Continue from what ``dump`` gave."""
-        self._views, self._remembered = _Aging(), _Aging()
+        self._views, self._remembered = Aging(), Aging()
         for views, kept in ((self._views, state.views), (self._remembered, state.remembered)):
             for key, n, at in kept:
                 views.add(key, View(state.units[n], at))
+        for key in state.silent:
+            self._views[key].silent = True
+        for key in state.void:
+            self._views[key].void = True
         self._memory = state.memory
         self.counts = state.counts
         self._clock = state.clock
@@ -250,7 +183,24 @@ class Join:
             unit.latest = decision.id
             unit.views += 1
             self.counts.repeated_views += 1
-        self._views.add(decision.id, View(unit, self._clock))
+        view = View(unit, self._clock)
+        self._views.add(decision.id, view)
+        if PREFETCHED in decision.flags:
+            self.counts.prefetched_views += 1
+            self._void(view)
+        elif IF_SEEN in decision.flags:
+            self._silence(view)
+
+    def _void(self, view: View) -> None:
+        """Let nothing that follows from a view teach anything."""
+        self._silence(view)
+        view.void = True
+        view.unit.void += 1
+
+    def _silence(self, view: View) -> None:
+        """Let a view count no more by itself."""
+        view.unit.silent += not view.silent
+        view.silent = True
 
     def _meet(self, position: Position, decision: Decision) -> list[Outcome]:
         """What the events make of a decision that came after them."""
@@ -266,18 +216,37 @@ class Join:
             self._early.append(Early(event, self._clock))
             self._awaited[event.decision] += 1
             return []
-        decision = None if view is None else view.unit.decision
-        if view is None or decision is None:
+        if view is not None and self._known(view.unit, event):
+            self.counts.duplicate_events += 1
+            return []
+        if view is None or view.unit.decision is None:
             self.counts.late_events += 1
             return []
+        return self._tell(view, view.unit.decision, position, event)
+
+    def _known(self, unit: Unit, event: Event) -> bool:
+        """Whether this event has come before; remembers it."""
+        if event.id is None:
+            return False
+        name = f"{event.decision} {event.id}"
+        if name in unit.event_ids:
+            return True
+        if len(unit.event_ids) < MAX_EVENT_IDS:
+            unit.event_ids.append(name)
+        return False
+
+    def _tell(
+        self, view: View, decision: Decision, position: Position, event: Event
+    ) -> list[Outcome]:
+        """What an event makes of a view whose unit is open."""
         unit = view.unit
-        if event.id is not None:
-            known = f"{event.decision} {event.id}"
-            if known in unit.event_ids:
-                self.counts.duplicate_events += 1
-                return []
-            if len(unit.event_ids) < MAX_EVENT_IDS:
-                unit.event_ids.append(known)
+        if view.void:
+            self.counts.void_events += 1
+            return []
+        if event.type == DEFAULT_SHOWN:
+            self.counts.defaults_shown += 1
+            self._void(view)
+            return []
         unit.seen = True
         reward = self._rewards.of(event.type, event.value)
         if reward is None:
@@ -318,13 +287,18 @@ class Join:
 
     def _close(self, unit: Unit, decision: Decision, position: Position) -> Outcome:
         unit.decision = None
-        unit.event_ids = []
+        views = unit.views - unit.void
         if unit.rewards:
             self.counts.rewarded += 1
             reward = self._rewards.clipped(unit.value)
-            return Outcome(decision, "rewarded", reward, unit.views, position)
-        if self._rewards.counts == "seen" and not unit.seen:
+            return Outcome(decision, "rewarded", reward, views, position)
+        if not self._counts(unit):
             self.counts.censored += 1
-            return Outcome(decision, "censored", 0.0, unit.views, position)
+            return Outcome(decision, "censored", 0.0, views, position)
         self.counts.defaulted += 1
-        return Outcome(decision, "defaulted", self._rewards.default_reward, unit.views, position)
+        return Outcome(decision, "defaulted", self._rewards.default_reward, views, position)
+
+    def _counts(self, unit: Unit) -> bool:
+        """Whether a unit without rewards is one that was shown and earned nothing."""
+        from_answers = self._rewards.counts == "answered"
+        return unit.seen or (from_answers and unit.views > unit.silent)

@@ -7,6 +7,7 @@ from typing import Final, Literal
 import msgspec
 
 from bandit_service.errors import SettingsError
+from bandit_service.events.entries import DEFAULT_SHOWN
 
 Aggregation = Literal["earliest", "latest", "sum", "max", "min", "mean"]
 
@@ -80,6 +81,12 @@ def check_rewards(rewards: RewardSettings) -> RewardSettings:
             f"rewards.max_reward is {rewards.max_reward:g}",
             field="rewards.max_reward",
             hint=f"use a positive number up to {MAX_WORTH:g}",
+        )
+    if DEFAULT_SHOWN in rewards.worth:
+        raise SettingsError(
+            f"{DEFAULT_SHOWN!r} says that a variant was not shown: it is worth nothing",
+            field="rewards.worth",
+            hint="give events of your own another name",
         )
     for name, worth in (*rewards.worth.items(), ("default_reward", rewards.default_reward)):
         if not abs(worth) <= MAX_WORTH:

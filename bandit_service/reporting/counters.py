@@ -23,7 +23,8 @@ from bandit_service.catalog.model import Placement
 from bandit_service.errors import SnapshotError
 from bandit_service.events.catalog_history import CatalogHistory
 from bandit_service.events.entries import Decision
-from bandit_service.outcomes.join import JoinCounts, Outcome
+from bandit_service.outcomes.join import Outcome
+from bandit_service.outcomes.units import JoinCounts
 from bandit_service.reporting.placement_sums import Candidates, PlacementSums, Unit
 from bandit_service.reporting.series import DAY_MS, DAYS
 from bandit_service.reporting.stored import (

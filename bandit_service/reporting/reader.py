@@ -13,7 +13,7 @@ import msgspec
 
 from bandit_service.catalog.model import Placement
 from bandit_service.errors import NotFound
-from bandit_service.outcomes.join import JoinCounts
+from bandit_service.outcomes.units import JoinCounts
 from bandit_service.reporting.gaps import Gap, gaps
 from bandit_service.reporting.overview import Overview, overview
 from bandit_service.reporting.personas_report import PersonaReport, personas_report

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bandit_service.errors import SnapshotError
-from bandit_service.outcomes.join import JoinCounts
+from bandit_service.outcomes.units import JoinCounts
 from bandit_service.reporting.columns import WIDTH
 from bandit_service.reporting.lineups import Lineup
 from bandit_service.reporting.sequences import Floats

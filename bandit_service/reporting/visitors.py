@@ -37,7 +37,9 @@ class VisitorMemory:
         known = {pair: visits.decode_visit(row) for pair, row in zip(pairs, rows, strict=True)}
         for decision in self._noted:
             pair = (decision.visitor or "", decision.placement)
-            known[pair] = visits.advance(known[pair], decision.slot or 0, decision.at, decision.arm)
+            known[pair] = visits.advance(
+                known[pair], decision.slot or 0, decision.at, decision.arm, decision.id
+            )
         self._store.remember_visits(
             {pair: visits.encode_visit(v) for pair, v in known.items() if v is not None},
             expire_seconds=visits.EXPIRE_SECONDS,

@@ -17,14 +17,12 @@ from typing import Final
 from bandit_service.catalog.personas import UNKNOWN
 from bandit_service.events.identity import CANONICAL
 from bandit_service.serving.crawlers import Kind
-from bandit_service.serving.decide import NO_SNAPSHOT, Offer, check_slots, offer_for, shown
+from bandit_service.serving.decide import NO_SNAPSHOT, Offer, offer_for, shown
 from bandit_service.serving.requests import (
     DecideAnswer,
     DecideRequest,
     EventsAnswer,
     EventsRequest,
-    PageAnswer,
-    PageRequest,
     Rejection,
     check_request,
 )
@@ -65,16 +63,6 @@ def canonical(view: SiteView, request: DecideRequest, *, now: int) -> DecideAnsw
         reason=CANONICAL,
         logged=False,
     )
-
-
-def canonical_page(view: SiteView, page: PageRequest, *, now: int) -> PageAnswer:
-    """The canonical variant for every slot of a page; see ``canonical``.
-
-    Raises:
-        PayloadTooLarge: if the page has more than MAX_SLOTS slots.
-    """
-    check_slots(page)
-    return PageAnswer(slots=[canonical(view, request, now=now) for request in page.requests()])
 
 
 def turned_away(request: EventsRequest, kind: Kind) -> EventsAnswer:

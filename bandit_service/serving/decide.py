@@ -17,15 +17,9 @@ from msgspec.structs import replace
 from bandit_service.catalog.checks import check_variant
 from bandit_service.catalog.limits import MAX_INLINE_ID
 from bandit_service.catalog.model import Kind, Variant
-from bandit_service.errors import (
-    InvalidInput,
-    NotFound,
-    NothingToShow,
-    PayloadTooLarge,
-    StorageError,
-)
+from bandit_service.errors import InvalidInput, NotFound, NothingToShow, StorageError
 from bandit_service.events import visits
-from bandit_service.events.entries import Decision, Reason, encode, unit_of
+from bandit_service.events.entries import IF_SEEN, Decision, Reason, encode, unit_of
 from bandit_service.events.identity import slot_of
 from bandit_service.policy.chooser import (
     Candidates,
@@ -36,12 +30,9 @@ from bandit_service.policy.chooser import (
     without_knowledge,
 )
 from bandit_service.serving.requests import (
-    MAX_SLOTS,
     DecideAnswer,
     DecideRequest,
     InlineVariant,
-    PageAnswer,
-    PageRequest,
     VariantAnswer,
     check_request,
     check_text,
@@ -70,40 +61,35 @@ class _Guest(NamedTuple):
     visit: visits.Visit | None
 
 
-class _Made(NamedTuple):
+class Made(NamedTuple):
     """A decision, ready to be logged and answered."""
 
     entry: Decision
     answer: DecideAnswer
 
 
-def decide(view: SiteView, request: DecideRequest, *, now: int, entropy: bytes) -> DecideAnswer:
+def decide(
+    view: SiteView,
+    request: DecideRequest,
+    *,
+    now: int,
+    entropy: bytes,
+    flags: Sequence[str] = (),
+) -> DecideAnswer:
     """Choose, log, answer. ``now`` is in ms since the Unix epoch; ``entropy`` is 9 random bytes.
+
+    ``flags`` are those of the logged decision, beside what the request says itself.
 
     Raises:
         InvalidInput: if the request breaks a limit or names an unknown persona.
         NotFound: if there is no such placement.
         NothingToShow: if no live variant is left.
     """
-    (answer,) = _logged(view, _make(view, [request], now, [entropy]))
+    (answer,) = logged(view, made_for(view, [request], now, [entropy], flags))
     return answer
 
 
-def decide_page(
-    view: SiteView, page: PageRequest, *, now: int, entropies: Sequence[bytes]
-) -> PageAnswer:
-    """Choose for every slot of a page, log all in one exchange, answer. See ``decide``.
-
-    Raises:
-        PayloadTooLarge: if the page has more than MAX_SLOTS slots.
-    """
-    check_slots(page)
-    if not page.slots:
-        return PageAnswer(slots=[])
-    return PageAnswer(slots=_logged(view, _make(view, page.requests(), now, entropies)))
-
-
-def _logged(view: SiteView, made: Sequence[_Made]) -> list[DecideAnswer]:
+def logged(view: SiteView, made: Sequence[Made]) -> list[DecideAnswer]:
     """The answers of decisions that are logged now, or marked where they could not be."""
     try:
         view.append([encode(one.entry) for one in made])
@@ -115,22 +101,19 @@ def _logged(view: SiteView, made: Sequence[_Made]) -> list[DecideAnswer]:
     return [one.answer for one in made]
 
 
-def check_slots(page: PageRequest) -> None:
-    """Raise PayloadTooLarge if a page has more than MAX_SLOTS slots."""
-    if len(page.slots) > MAX_SLOTS:
-        raise PayloadTooLarge(
-            f"the page has {len(page.slots)} slots", field="slots", hint=f"at most {MAX_SLOTS}"
-        )
-
-
-def _make(
-    view: SiteView, requests: Sequence[DecideRequest], now: int, entropies: Sequence[bytes]
-) -> list[_Made]:
+def made_for(
+    view: SiteView,
+    requests: Sequence[DecideRequest],
+    now: int,
+    entropies: Sequence[bytes],
+    flags: Sequence[str] = (),
+) -> list[Made]:
+    """A decision for each of some requests of one visitor, not logged yet; see ``decide``."""
     for request in requests:
         check_request(request)
     guests = _guests(view, requests, now)
     return [
-        _choose(view, request, guest, now, entropy)
+        _choose(view, request, guest, now, entropy, flags)
         for request, guest, entropy in zip(requests, guests, entropies, strict=True)
     ]
 
@@ -146,8 +129,13 @@ def _guests(view: SiteView, requests: Sequence[DecideRequest], now: int) -> list
 
 
 def _choose(
-    view: SiteView, request: DecideRequest, guest: _Guest | None, now: int, entropy: bytes
-) -> _Made:
+    view: SiteView,
+    request: DecideRequest,
+    guest: _Guest | None,
+    now: int,
+    entropy: bytes,
+    flags: Sequence[str],
+) -> Made:
     offer = offer_for(view, request, now)
     chooser = view.chooser  # read once: a snapshot may be swapped in at any moment
     policy = view.defaults.policy if chooser is None else chooser.policy
@@ -186,8 +174,9 @@ def _choose(
         traits=described.traits,
         exclude=request.exclude,
         inline=list(offer.candidates.variants) if request.candidates is not None else None,
+        flags=[*flags, IF_SEEN] if request.counts == "seen" else list(flags),
     )
-    return _Made(entry, _answer(entry, offer, given))
+    return Made(entry, _answer(entry, offer, given))
 
 
 def offer_for(view: SiteView, request: DecideRequest, now: int) -> Offer:

@@ -15,10 +15,11 @@ from typing import Final
 import msgspec
 
 from bandit_service.errors import InvalidInput, PayloadTooLarge
-from bandit_service.events.entries import Event, encode
+from bandit_service.events.entries import DEFAULT_SHOWN, Event, encode
 from bandit_service.events.identity import CANONICAL
 from bandit_service.serving.requests import (
     EVENT_TYPE,
+    MAX_AGE,
     MAX_EVENT_ID,
     MAX_EVENT_VALUE,
     MAX_EVENTS,
@@ -97,13 +98,7 @@ def _check(view: SiteView, raw: msgspec.Raw, now: int) -> Event:
             f"a watch of {event.value:g} is outside 0 to 1", hint="send the share that was watched"
         )
     decided = _decided(view, event.decision)
-    at = now if event.at is None else _time(event.at)
-    if at < 0:
-        raise InvalidInput("at lies before 1970", hint="send seconds since then, or RFC 3339")
-    if at > now + FUTURE_MS:
-        raise InvalidInput(
-            "at lies in the future", code="future_event", hint="send UTC, or leave it out"
-        )
+    at = _happened(event, now)
     return Event(
         decision=event.decision,
         type=event.type,
@@ -139,9 +134,30 @@ def _flags(view: SiteView, event_type: str, at: int, decided: int, now: int) -> 
         flags.append("clock_went_back")
     elif at < decided:
         flags.append("before_decision")
-    if event_type not in view.settings.rewards.worth:
+    if event_type not in (*view.settings.rewards.worth, DEFAULT_SHOWN):
         flags.append("unknown_type")
     return flags
+
+
+def _happened(event: EventRequest, now: int) -> int:
+    """When an event happened, in ms."""
+    if event.age is not None:
+        if event.at is not None:
+            raise InvalidInput("both at and age say when it was", hint="send one of them")
+        if not 0.0 <= event.age <= MAX_AGE:
+            raise InvalidInput(
+                f"an age of {event.age:g} is out of bounds",
+                hint=f"send seconds: 0 to {MAX_AGE} ({MAX_AGE // 86_400} days)",
+            )
+        return now - round(event.age * 1000)
+    at = now if event.at is None else _time(event.at)
+    if at < 0:
+        raise InvalidInput("at lies before 1970", hint="send seconds since then, or RFC 3339")
+    if at > now + FUTURE_MS:
+        raise InvalidInput(
+            "at lies in the future", code="future_event", hint="send UTC, or leave it out"
+        )
+    return at
 
 
 def _time(at: str | int | float) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, get_args
+from typing import Annotated, Any, Final, Literal, get_args
 
 import msgspec
 
@@ -42,14 +42,16 @@ MAX_NAME: Final = 64
 MAX_VALUE: Final = 256
 """Longest name (of a placement too) and value of a trait or context feature, in characters."""
 MAX_VISITOR: Final = 256
+MAX_SENT_KEY: Final = 512
 MAX_CANDIDATES: Final = 100
 MAX_EXCLUDE: Final = 500
 MAX_EXCLUDED_ID: Final = 256
-MAX_SLOTS: Final = 50
 MAX_EVENTS: Final = 1_000
 MAX_EVENT_VALUE: Final = 1_000_000.0
 """Largest value of an event, of either sign: one event must not drown all that was learned."""
 
+MAX_AGE: Final = 30 * 86_400
+"""Longest that an event may lie back by its ``age``, in seconds."""
 MAX_EVENT_ID: Final = 128
 EVENT_TYPE: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
@@ -60,12 +62,15 @@ ContextValue = Scalar | None
 
 Name = Annotated[str, said(minLength=1, maxLength=MAX_NAME)]
 """Of a placement, a persona, a trait or a context feature."""
+SentKey = Annotated[str, msgspec.Meta(max_length=MAX_SENT_KEY)]
+"""A key in the body of a web page's call, instead of the header: a beacon can set none, and other
+requests of pages wait for leave to (a preflight), which takes as long as the request itself."""
 Short = Annotated[str, said(maxLength=MAX_VALUE)]
-_Visitor = Annotated[str, said(minLength=1, maxLength=MAX_VISITOR)]
+VisitorId = Annotated[str, said(minLength=1, maxLength=MAX_VISITOR)]
 _Value = Short | bool | Whole | Number
 _Values = Annotated[list[_Value], said(maxItems=MAX_VALUES)]
-_Traits = Annotated[dict[Name, _Value | _Values | None], said(maxProperties=MAX_KEYS)]
-_Context = Annotated[
+Traits = Annotated[dict[Name, _Value | _Values | None], said(maxProperties=MAX_KEYS)]
+Context = Annotated[
     dict[Name, _Value | None],
     said(
         maxProperties=MAX_KEYS,
@@ -80,7 +85,7 @@ _Context = Annotated[
         },
     ),
 ]
-_Exclude = Annotated[
+Exclude = Annotated[
     list[Annotated[str, said(minLength=1, maxLength=MAX_EXCLUDED_ID)]],
     said(maxItems=MAX_EXCLUDE),
 ]
@@ -92,7 +97,7 @@ class InlineVariant(Creative, frozen=True, kw_only=True):
     id: Annotated[str, said(minLength=1, maxLength=MAX_INLINE_ID)] | None = None
 
 
-_Candidates = Annotated[
+Candidates = Annotated[
     list[Annotated[InlineVariant, NAMED]], said(minItems=1, maxItems=MAX_CANDIDATES)
 ]
 
@@ -105,54 +110,21 @@ class DecideRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Ask for a variant of one placement."""
 
     placement: Name
-    visitor: _Visitor | None = None
+    visitor: VisitorId | None = None
     """The site's own id of the visitor; makes the choice stable within a time slot."""
     persona: Name | None = None
     """The persona, if the site knows it; otherwise it is resolved from the traits."""
-    traits: _Traits = {}
+    traits: Traits = {}
     """What the site knows of the visitor: favourites, genres, country, role, …"""
-    context: _Context = {}
+    context: Context = {}
     """The situation: device, country, hour (0 to 23) or timezone, weekday, channel, …"""
-    exclude: _Exclude = []
+    exclude: Exclude = []
     """Ids of variants that must not be shown."""
-    candidates: _Candidates | None = None
+    candidates: Candidates | None = None
     """The variants to choose among, instead of the placement's own."""
-
-
-class SlotRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """One slot of a page; ``visitor``, ``traits`` and ``context`` are the page's unless given."""
-
-    placement: Name
-    persona: Name | None = None
-    traits: _Traits | None = None
-    context: _Context | None = None
-    exclude: _Exclude = []
-    candidates: _Candidates | None = None
-
-
-class PageRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """Ask for a variant of each of several placements, for one visitor."""
-
-    slots: Annotated[list[SlotRequest], said(maxItems=MAX_SLOTS)]
-    visitor: _Visitor | None = None
-    persona: Name | None = None
-    traits: _Traits = {}
-    context: _Context = {}
-
-    def requests(self) -> list[DecideRequest]:
-        """The page as one request a slot."""
-        return [
-            DecideRequest(
-                placement=slot.placement,
-                visitor=self.visitor,
-                persona=slot.persona if slot.persona is not None else self.persona,
-                traits=self.traits if slot.traits is None else slot.traits,
-                context=self.context if slot.context is None else {**self.context, **slot.context},
-                exclude=slot.exclude,
-                candidates=slot.candidates,
-            )
-            for slot in self.slots
-        ]
+    counts: Literal["seen"] | None = None
+    """``seen``: it counts only if an event shows that it was seen, whatever the site's settings
+    say; for whoever reports impressions, as pages do."""
 
 
 class EventRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -165,6 +137,8 @@ class EventRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Multiplies what the type is worth: the share watched, say."""
     at: str | int | float | None = None
     """When it happened: RFC 3339 or seconds since the Unix epoch; left out: now."""
+    age: Annotated[float, said(minimum=0, maximum=MAX_AGE)] | None = None
+    """How long ago it happened, in seconds: instead of ``at``, where the clock may be wrong."""
     id: Annotated[str, said(minLength=1, maxLength=MAX_EVENT_ID)] | None = None
     """Idempotency id: the same id for the same decision counts once."""
 
@@ -173,6 +147,13 @@ class EventsRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Several events; each is accepted or rejected by itself."""
 
     events: list[msgspec.Raw]
+    key: SentKey | None = None
+
+
+class Keyed(msgspec.Struct, frozen=True):
+    """A body of which nothing but the key is looked at."""
+
+    key: SentKey | None = None
 
 
 class VariantAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -207,12 +188,6 @@ class DecideAnswer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     reason: Annotated[str, said(enum=[*get_args(Reason), CANONICAL])]
     logged: bool = True
     """False for crawlers, and where neither Redis nor this machine's disk took the decision."""
-
-
-class PageAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """One answer a slot, in the order of the request."""
-
-    slots: list[DecideAnswer]
 
 
 class Rejection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

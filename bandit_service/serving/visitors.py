@@ -58,4 +58,17 @@ class Visitors:
         if kept is not None and decision.slot is not None:
             visits = kept[1]
             before = visits.get(decision.placement)
-            visits[decision.placement] = advance(before, decision.slot, decision.at, decision.arm)
+            visits[decision.placement] = advance(
+                before, decision.slot, decision.at, decision.arm, decision.id
+            )
+
+    def latest(self, pseudonym: str, placement: str) -> Visit | None:
+        """The newest visit of one placement, be it this process's own or the store's.
+
+        Raises:
+            StorageError: if the store does not answer.
+        """
+        own = self._kept.get(pseudonym, (0, {}))[1].get(placement)
+        (row,) = self._store.visits_of([(pseudonym, placement)])
+        found = [visit for visit in (own, decode_visit(row)) if visit is not None]
+        return max(found, key=lambda visit: visit.at, default=None)

@@ -17,6 +17,7 @@ from bandit_service.errors import InvalidInput, NotFound, StorageError
 from bandit_service.reporting.reader import Reports
 from bandit_service.services import Services
 from bandit_service.serving.editing import CatalogEditor, Condition, etag
+from bandit_service.serving.links import LinkSpec, make_links
 from bandit_service.serving.revisions import MAX_CHANGES, history
 from bandit_service.web.bodies import JSON, decoded, encoded
 from bandit_service.web.limits import Limiter
@@ -49,6 +50,7 @@ def management(services: Services, limiter: Limiter) -> Blueprint:
         ("GET", variant, views.get_variant),
         ("PUT", variant, views.put_variant),
         ("DELETE", variant, views.delete_variant),
+        ("POST", f"{one}/links", views.make_links),
         ("GET", "/v1/personas", views.get_personas),
         ("PUT", "/v1/personas", views.put_personas),
         ("GET", "/v1/reports/overview", views.report_overview),
@@ -117,6 +119,18 @@ class _Views:
     def delete_variant(self, placement: str, variant: str) -> Response:
         self._editor().retire(placement, variant, _condition())
         return self._changed(Response(status=204))
+
+    def make_links(self, placement: str) -> Response:
+        editor, key = self._editor(), self.key("editor")
+        links = make_links(
+            self._services.view(key.site).secret,
+            key.site,
+            editor.placement(placement),
+            _body(LinkSpec),
+            personas={persona.id for persona in editor.personas().personas},
+            now=self._services.clock(),
+        )
+        return _answer(links)
 
     # -- personas
 

@@ -19,10 +19,12 @@ from bandit_service.web.desk.blueprint import Desk, is_desk, nothing_there
 from bandit_service.web.headers import secure
 from bandit_service.web.hot import HotPath
 from bandit_service.web.limits import Limits
+from bandit_service.web.mail import mail
 from bandit_service.web.media import media
 from bandit_service.web.metrics import Metrics
 from bandit_service.web.openapi import document
 from bandit_service.web.routes import Health
+from bandit_service.web.tag.views import tag
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +43,8 @@ def create_app(services: Services) -> Flask:
     app.register_blueprint(management(services, limits.management))
     app.register_blueprint(media(services, limits))
     app.register_blueprint(_operations(services, metrics))
+    app.register_blueprint(tag())
+    app.register_blueprint(mail(services, metrics))
     desk = Desk(services, limits)
     app.register_blueprint(desk.blueprint())
     _answer_errors(app, metrics, desk)

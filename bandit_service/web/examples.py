@@ -8,6 +8,9 @@ PARAMETERS: Final = {
     "placement": "the-long-summer",
     "variant": "kiss-at-dusk",
     "picture": "5d41402abc4b2a76b9719d911017c5920c4f1a2b.jpg",
+    "version": "0123456789abcdef",
+    "token": "WyJtYWluIiwidGhlLWxvbmctc3VtbWVyIl0",
+    "reader": "8f14e45f",
 }
 
 _VARIANT: Final = {
@@ -58,6 +61,12 @@ BODIES: Final[dict[str, Any]] = {
     },
     "PUT /v1/placements/{placement}/finish": {"when_clear": True, "at": "2030-06-01T00:00:00Z"},
     "POST /v1/placements/{placement}/revert": {"revision": 1},
+    "POST /v1/placements/{placement}/links": {
+        "home": "https://shop.example",
+        "channel": "email",
+        "persona": "romantic",
+        "days": 90,
+    },
     "PUT /v1/personas": {
         "personas": [
             {

@@ -43,6 +43,12 @@ KEYED: Final[Header] = ("Cache-Control", "no-store")
 _VARY: Final[Header] = ("Vary", "Origin")
 HOT: Final[tuple[Header, ...]] = (KEYED, _VARY, *SECURITY)
 """On every answer of the website's calls."""
+REPORTED: Final[tuple[Header, ...]] = tuple(
+    (name, "cross-origin" if name == "Cross-Origin-Resource-Policy" else value)
+    for name, value in HOT
+)
+"""On every answer to events: beacons are not under CORS, and browsers would report each as blocked.
+The answer says nothing that its page did not send, and pages cannot read it."""
 PREFLIGHT_SECONDS: Final = 7_200
 """How long a browser may remember a preflight, in seconds; Chromium takes no more."""
 _PREFLIGHT: Final[tuple[Header, ...]] = (

@@ -18,15 +18,17 @@ from bandit_service.access import KeyRecord
 from bandit_service.errors import BanditError, MethodNotAllowed
 from bandit_service.events.identity import DECISION_ENTROPY
 from bandit_service.services import Services
-from bandit_service.serving.canonical import canonical, canonical_page, turned_away
-from bandit_service.serving.decide import decide, decide_page
+from bandit_service.serving.canonical import canonical, turned_away
+from bandit_service.serving.decide import decide
 from bandit_service.serving.intake import check_count, take_events
+from bandit_service.serving.page import canonical_page, decide_page
+from bandit_service.serving.page_requests import PageRequest
 from bandit_service.serving.requests import (
     MAX_BODY,
     DecideAnswer,
     DecideRequest,
     EventsRequest,
-    PageRequest,
+    Keyed,
 )
 from bandit_service.web.bodies import (
     JSON,
@@ -36,7 +38,7 @@ from bandit_service.web.bodies import (
     error_headers,
     read_body,
 )
-from bandit_service.web.headers import HOT, answer_preflight, readable_by
+from bandit_service.web.headers import HOT, REPORTED, answer_preflight, readable_by
 from bandit_service.web.limits import Limiter
 from bandit_service.web.metrics import Metrics
 from bandit_service.web.screening import kind_of, kind_of_page
@@ -86,6 +88,7 @@ class HotPath:
         self._decide_body = msgspec.json.Decoder(DecideRequest)
         self._page_body = msgspec.json.Decoder(PageRequest)
         self._events_body = msgspec.json.Decoder(EventsRequest)
+        self._keyed = msgspec.json.Decoder(Keyed)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request, and add up the time it took."""
@@ -106,7 +109,8 @@ class HotPath:
         try:
             data = read_body(environ, MAX_BODY)
             _require_post(environ)
-            key = self._services.authenticate(environ.get("HTTP_AUTHORIZATION"), "site", origin)
+            authorization = environ.get("HTTP_AUTHORIZATION") or self._sent_along(handler, data)
+            key = self._services.authenticate(authorization, "site", origin)
             status, body = handler(key, data, environ)
         except BanditError as exc:
             status, body = self._error(exc)
@@ -114,11 +118,22 @@ class HotPath:
         except Exception:
             log.exception("internal_error", path=environ["PATH_INFO"])
             status, body = self._error(BanditError("something went wrong inside the service"))
-        headers = [("Content-Type", JSON), ("Content-Length", str(len(body))), *HOT]
+        common = REPORTED if handler == self._events else HOT
+        headers = [("Content-Type", JSON), ("Content-Length", str(len(body))), *common]
         headers += readable_by(origin, key, self._services.admits)
         headers += more.items()
         start_response(status, [*headers, _ALLOW] if status.startswith("405") else headers)
         return [body]
+
+    def _sent_along(self, handler: Handler, data: bytes) -> str | None:
+        """The key in the body, as the header would have it; None: there is none."""
+        if handler == self._decide:
+            return None
+        try:
+            key = self._keyed.decode(data).key
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return None
+        return None if key is None else f"Bearer {key}"
 
     def _decide(self, key: KeyRecord, data: bytes, environ: dict[str, Any]) -> tuple[str, bytes]:
         started = time.perf_counter()

@@ -16,6 +16,7 @@ _REPORT: Final = "/v1/reports/placements/{placement}"
 _SAME_PLACEMENT: Final = {"path.placement": "$request.path.placement"}
 _SAME_VARIANT: Final = {**_SAME_PLACEMENT, "path.variant": "$request.path.variant"}
 _AS_READ: Final = {"header.If-Match": "$response.header.ETag"}
+_MAILED: Final = {"path.token": "$response.body#/token", "path.reader": "ann"}
 _NEW: Final = {"header.If-None-Match": "*"}
 
 
@@ -63,6 +64,10 @@ LINKS: Final[dict[str, tuple[Link, ...]]] = {
         Link("read", f"GET {_VARIANT}", _SAME_VARIANT),
         Link("change", f"PUT {_VARIANT}", {**_SAME_VARIANT, **_AS_READ}),
         Link("retire", f"DELETE {_VARIANT}", {**_SAME_VARIANT, **_AS_READ}),
+    ),
+    f"POST {_PLACEMENT}/links": (
+        Link("show", "GET /i/{token}/{reader}", _MAILED),
+        Link("follow", "GET /c/{token}/{reader}", _MAILED),
     ),
     f"DELETE {_VARIANT}": (Link("read", f"GET {_VARIANT}", _SAME_VARIANT),),
     "POST /v1/media": (

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from bandit_service.serving.crawlers import KINDS
+from bandit_service.serving.mail import WHATS
 
 _BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.0)
 """Upper bounds in seconds."""
@@ -36,6 +37,10 @@ class Metrics:
             "bandit_crawlers_total", "Answers of the canonical variant, by who asked", ["kind"]
         )
         self.crawlers = {kind: crawlers.labels(kind) for kind in KINDS}
+        mail = counter(
+            "bandit_mail_total", "Pictures and clicks of e-mails, by what they were", ["kind"]
+        )
+        self.mail = {what: mail.labels(what) for what in WHATS}
         reasons = ("learned", "explored", "sticky", "holdout", "fallback", "only")
         self.decisions = {reason: decisions.labels(reason) for reason in reasons}
         self.events = counter(

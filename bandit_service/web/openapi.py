@@ -27,6 +27,7 @@ _HEADERS: Final[dict[int, dict[str, Any]]] = {
 }
 """By status, the headers that its answers always have."""
 _ETAG: Final = {"ETag": {"type": "string", "pattern": '^"[0-9a-f]{16}"$'}}
+_LOCATION: Final = {"Location": {"type": "string", "pattern": "^https?://"}}
 _WHEN: Final = {
     400: "The request cannot be read, or a field of it is wrong; `field` names it.",
     401: "No key came with the request, or one that is unknown or revoked.",
@@ -134,6 +135,8 @@ def _responses(route: Route, schema_of: dict[Any, Any]) -> dict[str, Any]:
         success["content"] = {t: text if t.startswith("text/") else {} for t in route.shows}
     if route.gives in TAGGED:
         success["headers"] = _headers(_ETAG)
+    if route.status == HTTPStatus.FOUND:
+        success["headers"] = _headers(_LOCATION)
     if links := LINKS.get(f"{route.method} {route.path}"):
         success["links"] = {link.name: _link(link) for link in links}
     errors = {

@@ -25,19 +25,20 @@ from bandit_service.catalog.model import (
     VariantSpec,
 )
 from bandit_service.media.store import NAME, TYPES
-from bandit_service.outcomes.join import JoinCounts
+from bandit_service.outcomes.units import JoinCounts
 from bandit_service.reporting.overview import Overview
 from bandit_service.reporting.personas_report import PersonaReport
 from bandit_service.reporting.placement_report import PlacementReport
 from bandit_service.reporting.reader import TagReport
+from bandit_service.serving.links import Links, LinkSpec
+from bandit_service.serving.page_requests import PageAnswer, PageRequest
 from bandit_service.serving.requests import (
     MAX_EVENTS,
     DecideAnswer,
     DecideRequest,
     EventRequest,
     EventsAnswer,
-    PageAnswer,
-    PageRequest,
+    SentKey,
 )
 from bandit_service.serving.revisions import MAX_CHANGES
 
@@ -79,6 +80,8 @@ class EventsBody(msgspec.Struct, frozen=True, kw_only=True):
             },
         ),
     ]
+    key: SentKey | None = None
+    """The key, where the request has no ``Authorization``, as of a page's beacons."""
 
 
 class PlacementList(msgspec.Struct, frozen=True, kw_only=True):
@@ -166,6 +169,9 @@ PARAMETERS: Final = {
     "placement": Id,
     "variant": Id,
     "picture": Annotated[str, said(pattern=whole(NAME))],
+    "version": str,
+    "token": str,
+    "reader": str,
 }
 """The type of what stands in the braces of paths."""
 TAGGED: Final = (Placement, Variant, Personas)
@@ -220,6 +226,9 @@ ROUTES: Final = (
           VariantSpec, Variant, (*_KEYED, *_DOCUMENT, 404, 412, 422, 503), conditional=True),
     Route("DELETE", _VARIANT, "editor", "Retire a variant; what was learned of it stays", 204,
           None, None, (*_KEYED, 404, 412, 503), conditional=True),
+    Route("POST", "/v1/placements/{placement}/links", "editor",
+          "Make addresses of a picture and a click for e-mails", 200,
+          LinkSpec, Links, (*_KEYED, *_DOCUMENT, 404, 503)),
     Route("GET", "/v1/personas", "editor", "Read the personas", 200,
           None, Personas, (*_KEYED, 503)),
     Route("PUT", "/v1/personas", "editor", "Replace the personas", 200,
@@ -242,6 +251,14 @@ ROUTES: Final = (
           None, PictureAnswer, (*_KEYED, *_BODY, 422, 503), uploads=_UPLOADS),
     Route("GET", "/media/{picture}", None, "Show a picture", 200, errors=(404, 503),
           shows=tuple(TYPES.values())),
+    Route("GET", "/i/{token}/{reader}", None, "Show the picture chosen for an e-mail's reader", 302,
+          errors=(404, 409, 503)),
+    Route("GET", "/c/{token}/{reader}", None, "Count a click in an e-mail, and lead on", 302,
+          errors=(404, 503)),
+    Route("GET", "/tag.js", None, "The script that shows decisions in web pages", 200,
+          shows=("text/javascript",)),
+    Route("GET", "/tag-{version}.js", None, "The same by its version, cached for ever", 200,
+          shows=("text/javascript",)),
     Route("GET", "/openapi.json", None, "This API, described in OpenAPI 3.1", 200, None, dict),
     Route("GET", "/healthz", None, "Whether this process runs", 200, None, Health),
     Route("GET", "/readyz", None, "Whether this process can decide", 200,

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bandit_service.serving.crawlers import Crawlers, Kind
-from bandit_service.serving.requests import PageRequest
+from bandit_service.serving.page_requests import PageRequest
 
 
 def kind_of(

@@ -23,7 +23,7 @@ from typing import Final
 from bandit_service.events.entries import START, Decision, Entry, Event, Position, decode
 from bandit_service.events.identity import SiteSecret
 from bandit_service.folds.site import SiteFold
-from bandit_service.outcomes.join import JoinCounts
+from bandit_service.outcomes.units import JoinCounts
 from bandit_service.policy.settings import SiteSettings
 from bandit_service.reporting.counters import Parts
 from bandit_service.storage.ports import Log, Resumed, SiteStore, entries_of

@@ -33,6 +33,7 @@ def test_the_demo_ends_by_itself_with_a_summary_and_leaves_nothing_running(
     assert lines[0].startswith("Redis ")
     assert any("http://127.0.0.1:" in line for line in lines)
     assert any("Site key" in line for line in lines)
+    assert any(line.startswith("Website    http://127.0.0.1:") for line in lines)
     assert "uniform holdout" in done.stdout
     assert "0 errors" in done.stdout
     until(lambda: not program.leftovers(), 10)
@@ -64,5 +65,5 @@ def test_the_demo_goes_on_from_the_last_one_only_when_asked(program: Program) ->
     kept = program.run("demo", "--keep", *where)
     fresh = program.run("demo", *where)
 
-    assert "was empty" not in kept.stdout
-    assert "was empty" in fresh.stdout
+    assert "(where it was)" in kept.stdout
+    assert "(where it was)" not in fresh.stdout

@@ -1,15 +1,26 @@
 from base64 import urlsafe_b64encode
 from collections import Counter
 from itertools import pairwise
+from random import Random
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bandit_service.events.entries import Decision, Entry, Event, Position, Tick
-from bandit_service.outcomes.join import LATEST_MS, Join, JoinState, Outcome
+from bandit_service.events.entries import (
+    DEFAULT_SHOWN,
+    IF_SEEN,
+    PREFETCHED,
+    Decision,
+    Entry,
+    Event,
+    Position,
+    Tick,
+)
+from bandit_service.outcomes.join import LATEST_MS, Join, Outcome
 from bandit_service.outcomes.rewards import RewardSettings
+from bandit_service.outcomes.units import JoinState
 from tests.world import a_decision
 
 WINDOW = 10_000
@@ -18,9 +29,16 @@ Log = list[tuple[Position, Entry]]
 
 
 def decision(
-    name: str, at: int = 0, *, visitor: str | None = None, slot: int = 0, chosen: int = 0
+    name: str,
+    at: int = 0,
+    *,
+    visitor: str | None = None,
+    slot: int = 0,
+    chosen: int = 0,
+    flag: str | None = None,
 ) -> Decision:
     return a_decision(
+        flags=[] if flag is None else [flag],
         id=name,
         at=at,
         arms=["a@1", "b@1"],
@@ -129,6 +147,155 @@ def test_where_decisions_count_when_seen_an_unseen_one_is_censored() -> None:
     )
 
     assert {o.decision.id: o.kind for o in outcomes} == {"unseen": "censored", "seen": "defaulted"}
+
+
+def kinds(outcomes: list[Outcome]) -> dict[str, str]:
+    return {outcome.decision.id: outcome.kind for outcome in outcomes}
+
+
+def test_a_page_that_reports_what_was_seen_has_its_unseen_decisions_censored() -> None:
+    fold = join(counts="answered")
+
+    outcomes = run(
+        fold,
+        (0, decision("below", flag=IF_SEEN)),
+        (0, decision("in view", flag=IF_SEEN)),
+        (0, decision("of a server")),
+        (1, event("in view", "impression")),
+        (WINDOW + 5, Tick(at=0)),
+    )
+
+    assert kinds(outcomes) == {
+        "below": "censored",
+        "in view": "defaulted",
+        "of a server": "defaulted",
+    }
+
+
+@pytest.mark.parametrize("counts", ["answered", "seen"])
+@pytest.mark.parametrize("flag", [None, IF_SEEN])
+def test_a_view_whose_page_kept_its_own_content_teaches_nothing(
+    counts: str, flag: str | None
+) -> None:
+    fold = join(counts=counts)
+
+    outcomes = run(
+        fold,
+        (0, decision("d", flag=flag)),
+        (400, event("d", DEFAULT_SHOWN)),
+        (900, event("d", "impression")),
+        (1_000, event("d", "click")),
+        (WINDOW + 5, Tick(at=0)),
+    )
+
+    assert [(o.kind, o.reward, o.views) for o in outcomes] == [("censored", 0.0, 0)]
+    assert (fold.counts.defaults_shown, fold.counts.void_events) == (1, 2)
+
+
+def test_that_a_default_was_shown_counts_once_however_often_it_is_told() -> None:
+    fold = join()
+
+    outcomes = run(
+        fold,
+        (0, decision("first", visitor="v")),
+        (1, decision("second", 1, visitor="v")),
+        (2, event("first", DEFAULT_SHOWN, key="x")),
+        (3, event("first", DEFAULT_SHOWN, key="x")),
+        (4, event("first", DEFAULT_SHOWN)),
+        (60_000, Tick(at=0)),
+    )
+
+    assert [(o.kind, o.views) for o in outcomes] == [("defaulted", 1)]
+    assert fold.counts.defaults_shown == 1
+
+
+def test_a_view_that_was_shown_counts_beside_one_that_came_too_late() -> None:
+    fold = join()
+
+    outcomes = run(
+        fold,
+        (0, decision("late", visitor="v", flag=IF_SEEN)),
+        (400, event("late", DEFAULT_SHOWN)),
+        (5_000, decision("in time", 5_000, visitor="v", flag=IF_SEEN)),
+        (6_000, event("in time", "click")),
+        (6_500, event("late", "click")),
+    )
+
+    assert [(o.kind, o.reward, o.views) for o in outcomes] == [("rewarded", 1.0, 1)]
+
+
+def test_what_was_told_before_a_default_stands() -> None:
+    fold = join(aggregation="sum")
+
+    outcomes = run(
+        fold,
+        (0, decision("d")),
+        (1, event("d", "click")),
+        (2, event("d", DEFAULT_SHOWN)),
+        (3, event("d", "click")),
+        (WINDOW + 5, Tick(at=0)),
+    )
+
+    assert [(o.kind, o.reward) for o in outcomes] == [("rewarded", 1.0)]
+
+
+def test_what_a_mail_proxy_fetched_teaches_nothing_even_if_it_is_clicked() -> None:
+    fold = join()
+
+    outcomes = run(
+        fold,
+        (0, decision("fetched", flag=PREFETCHED)),
+        (0, decision("clicked", flag=PREFETCHED)),
+        (1, event("clicked", "click")),
+        (WINDOW + 5, Tick(at=0)),
+    )
+
+    assert kinds(outcomes) == {"fetched": "censored", "clicked": "censored"}
+    assert (fold.counts.prefetched_views, fold.counts.void_events) == (2, 1)
+
+
+def test_a_person_who_opens_what_was_prefetched_counts() -> None:
+    fold = join()
+
+    outcomes = run(
+        fold,
+        (0, decision("fetched", visitor="v", flag=PREFETCHED)),
+        (3_000, decision("opened", 3_000, visitor="v")),
+        (4_000, event("opened")),
+    )
+
+    assert [(o.kind, o.decision.id, o.views) for o in outcomes] == [("rewarded", "fetched", 1)]
+
+
+def test_late_answers_leave_the_estimate_of_any_policy_unbiased() -> None:
+    # given two variants with rates 0.6 and 0.2, shown 0.8 and 0.2 of the time; every third answer
+    # is late, and the page then shows what is the same as the first variant
+    random, fold, seq = Random(3), join(), 0
+    outcomes: list[Outcome] = []
+    for n in range(6_000):
+        chosen = int(random.random() < 0.2)
+        name, late = f"d{n}", n % 3 == 0
+        told = msgspec.structs.replace(decision(name, chosen=chosen), probabilities=[0.8, 0.2])
+        entries: list[Entry] = [told, *([event(name, DEFAULT_SHOWN)] if late else [])]
+        if random.random() < (0.6 if late or chosen == 0 else 0.2):
+            entries.append(event(name, "click"))
+        for entry in entries:
+            seq += 1
+            outcomes += fold.apply(Position(n, seq), entry)
+    outcomes += fold.apply(Position(10**9, 0), Tick(at=0))
+
+    # when the value of each variant is estimated by inverse propensities, over what teaches
+    rows = [outcome for outcome in outcomes if outcome.kind != "censored"]
+    values = [
+        sum(r.reward / r.decision.propensity for r in rows if r.decision.chosen == arm) / len(rows)
+        for arm in (0, 1)
+    ]
+
+    # then it is right within five standard errors, and the weights are those of the draw
+    assert len(rows) == 4_000
+    assert values[0] == pytest.approx(0.6, abs=0.05)
+    assert values[1] == pytest.approx(0.2, abs=0.08)
+    assert sum(1 / r.decision.propensity for r in rows) / len(rows) == pytest.approx(2.0, abs=0.2)
 
 
 def test_repeated_views_of_one_slot_are_one_unit_that_any_of_them_can_reward() -> None:
@@ -400,16 +567,19 @@ def test_a_join_is_overdue_only_while_a_window_has_ended_unnoticed() -> None:
 
 names = st.sampled_from([f"d{n}" for n in range(6)])
 decisions = st.builds(
-    lambda name, visitor, slot, chosen: decision(name, visitor=visitor, slot=slot, chosen=chosen),
+    lambda name, visitor, slot, chosen, flag: decision(
+        name, visitor=visitor, slot=slot, chosen=chosen, flag=flag
+    ),
     names,
     st.sampled_from([None, "v", "w"]),
     st.integers(0, 1),
     st.integers(0, 1),
+    st.sampled_from([None, IF_SEEN, PREFETCHED]),
 )
 happenings = st.builds(
     lambda name, kind, key: event(name, kind, key=key),
     names,
-    st.sampled_from(["click", "impression", "like"]),
+    st.sampled_from(["click", "impression", "like", DEFAULT_SHOWN]),
     st.sampled_from([None, "x", "y"]),
 )
 

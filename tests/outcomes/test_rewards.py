@@ -58,3 +58,8 @@ def test_settings_that_cannot_be_used_are_refused_by_name(rewards: RewardSetting
         check_rewards(rewards)
 
     assert (refused.value.field or "").startswith("rewards.")
+
+
+def test_that_a_default_was_shown_can_earn_nothing() -> None:
+    with pytest.raises(SettingsError, match="worth nothing"):
+        check_rewards(RewardSettings(worth={"default_shown": 1.0}))

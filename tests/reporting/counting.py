@@ -10,7 +10,8 @@ import numpy as np
 from bandit_service.catalog.model import Placement, Status, Variant
 from bandit_service.events.catalog_history import CatalogHistory
 from bandit_service.events.entries import Decision, PlacementChanged, Position
-from bandit_service.outcomes.join import JoinCounts, Outcome, OutcomeKind
+from bandit_service.outcomes.join import Outcome, OutcomeKind
+from bandit_service.outcomes.units import JoinCounts
 from bandit_service.reporting.columns import (
     R2,
     SHOWN,

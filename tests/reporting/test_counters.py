@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from bandit_service.errors import SnapshotError
-from bandit_service.outcomes.join import JoinCounts
+from bandit_service.outcomes.units import JoinCounts
 from bandit_service.reporting import counters
 from bandit_service.reporting.counters import OTHERS, Counters, Parts, half_of
 from bandit_service.reporting.stored import Day, StoredSite, decode, encode

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bandit_service.catalog.model import Placement
-from bandit_service.outcomes.join import JoinCounts
+from bandit_service.outcomes.units import JoinCounts
 from bandit_service.reporting.overview import Overview, PlacementLine, overview
 from bandit_service.reporting.series import DAY_MS, HOUR_MS
 from bandit_service.reporting.stored import FORMAT, Day, StoredSite

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from bandit_service.errors import NotFound, SnapshotError
-from bandit_service.outcomes.join import JoinCounts
+from bandit_service.outcomes.units import JoinCounts
 from bandit_service.policy.settings import SiteSettings
 from bandit_service.reporting.estimates import NO_DIFFERENCE
 from bandit_service.reporting.reader import Reports

@@ -7,8 +7,8 @@ from scipy.stats import chisquare
 from bandit_service.errors import InvalidInput, NotFound, NothingToShow
 from bandit_service.events.entries import Decision
 from bandit_service.policy.settings import PolicySettings, SiteSettings
-from bandit_service.serving.decide import decide_page
-from bandit_service.serving.requests import PageRequest
+from bandit_service.serving.page import decide_page
+from bandit_service.serving.page_requests import PageRequest
 from tests.world import QUICK, World, busy_world
 
 

@@ -57,7 +57,7 @@ def test_what_was_shown_here_is_known_at_once(store: Counting) -> None:
 
     visitors.saw(decision(slot=8, at=2_000))
 
-    assert visitors.of("ann", 2_001)["film"] == Visit(8, 2_000, "a@1", 4, 1_000)
+    assert visitors.of("ann", 2_001)["film"] == Visit(8, 2_000, "a@1", 4, 1_000, "d")
     assert store.reads == 1
 
 

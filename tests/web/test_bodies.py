@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from bandit_service.services import Services
 from bandit_service.serving.requests import MAX_BODY
 from bandit_service.web.routes import ROUTES, Route
-from tests.conftest import Headers, error_of
+from tests.conftest import PATH, Headers, error_of
 from tests.web.test_roles import BODIES, called
 
 DEPTH: Final = 10_000
@@ -43,7 +43,7 @@ def length(services: Services) -> int:
 def send(
     client: FlaskClient, auth: Headers, route: Route, data: bytes, status: tuple[int, ...]
 ) -> dict[str, str]:
-    path = route.path.format(placement="film", variant="kiss")
+    path = route.path.format(**PATH)
     headers = {**auth["admin"], "Content-Type": "application/json"}
     response = client.open(path, method=route.method, data=data, headers=headers)
     assert response.status_code in status

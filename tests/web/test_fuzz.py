@@ -26,8 +26,9 @@ def test_no_answer_is_an_error_of_the_service(report: Report) -> None:
     assert [answer for answer in report.answers if re.search(r" 5\d\d$", answer)] == []
 
 
-# The fuzzer reads /openapi.json to begin with, and leaves it out of what it tries.
-TRIED = [route for route in ROUTES if route.path != "/openapi.json"]
+# The fuzzer reads /openapi.json to begin with, and leaves it out of what it tries. What a token
+# opens it can only walk to, along links, and a short walk may not get there.
+TRIED = [route for route in ROUTES if route.path != "/openapi.json" and "token" not in route.path]
 
 
 @pytest.mark.parametrize("route", TRIED, ids=lambda route: f"{route.method} {route.path}")

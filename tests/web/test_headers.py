@@ -13,12 +13,14 @@ from bandit_service.errors import InvalidInput
 from bandit_service.services import Services
 from bandit_service.web.app import create_app
 from bandit_service.web.routes import ROUTES
-from tests.conftest import Api, Clock, Headers, body_of, error_of
+from tests.conftest import PATH, Api, Clock, Headers, body_of, error_of
 
 SHOP: Final = "https://shop.example"
 NEWS: Final = "http://localhost:3000"
 EVIL: Final = "https://evil.example"
 HOT: Final = ("/v1/decide", "/v1/decide/page", "/v1/events")
+PUBLIC: Final = ("/tag.js", "/tag-{version}.js")
+"""What pages of any origin may fetch."""
 BODY: Final = {"placement": "film"}
 READABLE: Final = "Access-Control-Allow-Origin"
 
@@ -66,10 +68,14 @@ def read_by(origin: str) -> dict[str, str]:
 # -- every answer
 
 
-def hygienic(response: TestResponse) -> bool:
-    """Whether an answer forbids browsers all they could do with it, once."""
-    once = all(len(response.headers.getlist(name)) == 1 for name in SECURITY)
-    return once and all(response.headers[name] == value for name, value in SECURITY.items())
+def hygienic(response: TestResponse, *, public: bool = False) -> bool:
+    """Whether an answer forbids browsers all they could do with it, once.
+
+    Pages of other origins may fetch what is ``public``.
+    """
+    wanted = SECURITY | ({"Cross-Origin-Resource-Policy": "cross-origin"} if public else {})
+    once = all(len(response.headers.getlist(name)) == 1 for name in wanted)
+    return once and all(response.headers[name] == value for name, value in wanted.items())
 
 
 SECURITY: Final = {
@@ -86,13 +92,14 @@ SECURITY: Final = {
 def test_every_answer_tells_browsers_to_run_frame_and_guess_nothing(
     client: FlaskClient, auth: Headers, route: Any, holder: str
 ) -> None:
-    path = route.path.format(placement="film", variant="kiss", picture="none.jpg")
+    path = route.path.format(**PATH)
 
     for body in (None, {}, {"placement": "film", "slots": [], "events": []}):
         headers = auth.get(holder, {})
         response = client.open(path, method=route.method, json=body, headers=headers)
 
-        assert hygienic(response)
+        embedded = route.path in (*PUBLIC, "/v1/events") and route.method != "OPTIONS"
+        assert hygienic(response, public=embedded)
         assert "Set-Cookie" not in response.headers
         assert (route.role is None) or response.headers.getlist("Cache-Control") == ["no-store"]
 
@@ -212,8 +219,8 @@ def test_management_is_not_for_pages(client: FlaskClient, services: Services, sh
     services.refresh()
 
     for route in ROUTES:
-        if route.path not in HOT:
-            path = route.path.format(placement="film", variant="kiss", picture="none.jpg")
+        if route.path not in (*HOT, *PUBLIC):
+            path = route.path.format(**PATH)
             assert cors(preflight(client, SHOP, path)) == {}
             for key in (shop, f"Bearer {editor}"):
                 headers = {"Authorization": key, "Origin": SHOP}

@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 
 from bandit_service.services import Services
 from bandit_service.web.routes import ROUTES
-from tests.conftest import Api, Clock, body_of
+from tests.conftest import PATH, Api, Clock, body_of
 from tests.media.pictures import drawing, photo, saved
 
 
@@ -229,6 +229,30 @@ def careless_editor(api: Api) -> Iterator[TestResponse]:
         yield api.delete(path, If_Match='"stale"')
 
 
+def marketer(api: Api) -> Iterator[TestResponse]:
+    """Makes addresses for an e-mail, whose readers come while there is something to show."""
+    path, poster = "/v1/placements/poster", body_of(api.get("/v1/placements/poster"))
+    home = {"home": "https://shop.example"}
+    made = api.client.post(f"{path}/links", json=home, headers=api.auth["editor"])
+    yield made
+    for spoilt, headers in (
+        ({"home": "/"}, {}),
+        (home, {"Content-Type": "text/plain"}),
+    ):
+        yield api.client.post(
+            f"{path}/links", json=spoilt, headers={**api.auth["editor"], **headers}
+        )
+    yield api.client.post("/v1/placements/x/links", json=home, headers=api.auth["editor"])
+    addresses = [body_of(made)[name].format(reader="ann") for name in ("picture", "click")]
+    for address in addresses:
+        yield api.client.get(address)
+    (variant,) = poster["variants"]
+    content = {name: variant[name] for name in ("headline", "image_url")}
+    api.put(f"{path}/variants/only", {**content, "status": "paused"})
+    yield api.client.get(addresses[0])
+    api.put(f"{path}/variants/only", {**content, "status": "live"})
+
+
 def analyst(api: Api) -> Iterator[TestResponse]:
     """Reads every report, and one that is not there."""
     for report in ("overview", "personas", "placements/film", "placements/x", "tags", "learning"):
@@ -238,7 +262,7 @@ def analyst(api: Api) -> Iterator[TestResponse]:
 def anyone(api: Api) -> Iterator[TestResponse]:
     """Sends too much, without a key, or with one that does not reach."""
     for route in ROUTES:
-        path = route.path.format(placement="film", variant="kiss", picture="none.jpg")
+        path = route.path.format(**PATH)
         yield api.client.open(path, method=route.method)
         if route.role == "editor":
             yield api.client.open(path, method=route.method, headers=api.auth["site"])
@@ -251,7 +275,9 @@ def test_every_answer_of_a_session_is_as_described(
     api: Api, described: Any, services: Services, clock: Clock
 ) -> None:
     # when everybody does what they do, and analysts also look at what was learned
-    answers = [a for who in (analyst, website, editor, careless_editor, anyone) for a in who(api)]
+    answers = [
+        a for who in (analyst, website, marketer, editor, careless_editor, anyone) for a in who(api)
+    ]
     clock.advance(3600)
     learner = services.learner("main")
     while learner.step():

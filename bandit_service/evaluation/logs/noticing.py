@@ -18,7 +18,8 @@ from bandit_service.evaluation.batch import hash_of
 from bandit_service.evaluation.logs.base import Blame, Taken, Violation
 from bandit_service.events.entries import Decision, Entry, Event, Position, Tick, came
 from bandit_service.events.identity import claimed_time
-from bandit_service.outcomes.join import JoinCounts, Outcome
+from bandit_service.outcomes.join import Outcome
+from bandit_service.outcomes.units import JoinCounts
 from bandit_service.policy.settings import SiteSettings
 
 REMEMBERED: Final = 100_000

@@ -1,0 +1,72 @@
+// What visitors do: an impression is half of an element in view for half a second, a click is one
+// on the element or on the link that it is in.
+
+const DWELL = 500; // ms
+const dwelling = new Map();
+
+const sight = new IntersectionObserver(
+  (entries) => {
+    for (const { target, isIntersecting, intersectionRatio, intersectionRect } of entries) {
+      const slot = owner.get(target) ?? {};
+      const half = intersectionRatio >= 0.5 || intersectionRect.height >= innerHeight / 2;
+      clearTimeout(dwelling.get(target));
+      if (isIntersecting) slot.glimpsed = true;
+      if (half && slot.shown && !slot.seen) dwelling.set(target, setTimeout(see, DWELL, slot, target));
+    }
+  },
+  { threshold: [0, 0.25, 0.5] },
+);
+
+// Looks anew: the observer calls back even where nothing has moved.
+const look = (element) => {
+  sight.unobserve(element);
+  sight.observe(element);
+};
+
+const see = (slot, element) => {
+  const { picture } = partsOf(element);
+  if (!picture || loaded(picture)) seen(slot);
+  else picture.addEventListener("load", () => look(element), { once: true });
+};
+
+const seen = (slot) => {
+  if (!slot.seen && slot.shown.logged) report(slot.shown.decision, "impression");
+  slot.seen = true;
+};
+
+const click = ({ target, button }) => {
+  for (const slot of slots.values()) {
+    const hit = [...slot.elements].some((one) => (one.closest("a,button") ?? one).contains(target));
+    if (!hit || button > 1 || !slot.shown?.logged) continue;
+    seen(slot);
+    report(slot.shown.decision, "click");
+    kept((session) => session.setItem(PREFIX + slot.placement, slot.shown.decision), "sessionStorage");
+  }
+  leave();
+};
+
+// Also of a title that was clicked on the page before.
+const tell = (title, type, value, id) => {
+  const placement = title.replaceAll("/", ".");
+  const decision =
+    slots.get(placement)?.shown?.decision ??
+    kept((session) => session.getItem(PREFIX + placement), "sessionStorage");
+  if (decision) report(decision, type, value, id);
+  else note(type, placement, "was not decided in this tab");
+  leave();
+};
+
+// The share of a video or an audio that was played.
+const tellWatched = () => {
+  for (const media of document.querySelectorAll(`[${attribute}-watch]`)) {
+    let played = 0;
+    for (let n = 0; n < media.played.length; n++) played += media.played.end(n) - media.played.start(n);
+    const share = Math.min(1, played / media.duration);
+    if (share > 0) tell(media.getAttribute(`${attribute}-watch`), "watch", share);
+  }
+};
+
+const pause = () => {
+  for (const timer of dwelling.values()) clearTimeout(timer);
+  leave();
+};

@@ -1,0 +1,5 @@
+"""``python -m simulations.website``."""
+
+from simulations.website.server import main
+
+main()
