@@ -31,6 +31,8 @@ from tests.tag.website import Website
 CHROMIUM: Final = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
+NOTICED: Final = "new Promise((done) => new IntersectionObserver(done).observe(document.body))"
+"""Until observers of what is in view have had their turn."""
 PATIENCE_S: Final = 30.0
 """How long anything may take on a busy machine."""
 
@@ -221,6 +223,19 @@ class Visit:
     def notes(self) -> list[str]:
         """What the tag told of itself, being debugged."""
         return self._said("info")
+
+    def pass_time(self, ms: int) -> None:
+        """Move the clock on, once what came into view has been noticed; it must be installed."""
+        self.page.evaluate(NOTICED)
+        self.page.clock.run_for(ms)
+        self.page.evaluate(NOTICED)
+
+    def asks_again(self) -> None:
+        """Let the page ask for all of its slots again, and wait for what comes of it."""
+        with self.page.expect_request("**/v1/decide/page") as asked:
+            self.page.evaluate("bandit.refresh()")
+        asked.value.response()
+        self.page.evaluate(NOTICED)
 
     def complaints(self) -> list[str]:
         """What the browser itself called an error, but for the icon that no page has."""

@@ -13,8 +13,7 @@ QUIET = {"data_debug": None}
 def settled(visit: Visit) -> list[str]:
     """The warnings of a page that keeps its own content, asked twice."""
     visit.state("h2", "default")
-    visit.page.evaluate("window.bandit && bandit.refresh()")
-    visit.page.wait_for_timeout(500)
+    visit.asks_again()
     return visit.warnings()
 
 

@@ -8,7 +8,7 @@ from bandit_service.cli.processes import free_port
 from bandit_service.events.entries import DEFAULT_SHOWN
 from bandit_service.outcomes.join import Join
 from bandit_service.outcomes.rewards import RewardSettings
-from tests.tag.conftest import Visit
+from tests.tag.conftest import NOTICED, Visit
 
 HEADLINE = '<h2 data-bandit="title-1/headline">Default</h2>'
 BELOW = '<div style="height: 3000px"></div><h3 data-bandit="title-2">Default</h3>'
@@ -33,7 +33,6 @@ def test_after_the_deadline_the_pages_own_stays_and_is_logged_as_shown(visit: Vi
 
     # then it is not shown, nor seen, nor clicked, and the log says so
     visit.page.click("h2")
-    visit.page.wait_for_timeout(0)
     assert waited >= 300
     assert visit.text("h2") == "Default"
     assert visit.page.get_attribute("h2", "data-bandit-state") == "default"
@@ -61,7 +60,7 @@ def test_what_was_seen_in_passing_stays(visit: Visit) -> None:
     visit.service.hold(DECIDE)
     visit.open(HEADLINE + BELOW, tag=visit.tag(data_deadline="50"))
     visit.page.locator("h3").scroll_into_view_if_needed()
-    visit.page.evaluate("new Promise((done) => setTimeout(done, 200))")  # the observer has its turn
+    visit.page.evaluate(NOTICED)
     visit.page.evaluate("scrollTo(0, 0)")
 
     visit.service.let_go(DECIDE)
@@ -113,8 +112,7 @@ def test_without_a_service_the_page_keeps_its_own_and_the_console_says_why_once(
 
     visit.open(HEADLINE + BELOW, tag=visit.tag(data_endpoint=nobody, data_debug=None))
     visit.state("h2", "default")
-    visit.page.evaluate("bandit.refresh()")
-    visit.page.wait_for_timeout(300)
+    visit.asks_again()
 
     assert visit.text("h2") == "Default"
     assert visit.page.evaluate("document.querySelector('h2').style.visibility") == ""

@@ -17,7 +17,15 @@ from tests.tag.conftest import Visit
 LINE = "title-1.headline"
 HEADLINE = '<h2 data-bandit="title-1/headline">Default</h2>'
 EVENTS = "/v1/events"
+DECIDE = "/v1/decide/page"
 KEPT = "Object.keys(localStorage).filter((name) => name.startsWith('bandit:')).length"
+
+
+@pytest.fixture
+def visit(visit: Visit) -> Visit:
+    """A browser whose clock can be moved on."""
+    visit.context.clock.install()
+    return visit
 
 
 def counted(visit: Visit) -> Counter[tuple[str, str]]:
@@ -52,14 +60,14 @@ def test_an_impression_is_half_of_it_for_half_a_second(visit: Visit) -> None:
         'height: 180px">Default</a><div style="height: 2000px"></div>'
     )
     visit.state("a", "shown")
-    visit.page.wait_for_timeout(1500)
+    visit.pass_time(1500)
     assert visit.service.events() == []
 
     # when more of it comes into view, but not for long
     visit.page.evaluate("scrollTo(0, 60)")
-    visit.page.wait_for_timeout(150)
+    visit.pass_time(400)
     visit.page.evaluate("scrollTo(0, 0)")
-    visit.page.wait_for_timeout(1500)
+    visit.pass_time(1500)
     assert visit.service.events() == []
 
     # and then to stay
@@ -78,7 +86,7 @@ def test_what_is_larger_than_the_window_is_seen_when_it_fills_half_of_it(visit: 
 def test_what_was_below_is_reported_only_when_it_is_scrolled_to(visit: Visit) -> None:
     visit.open(HEADLINE + '<div style="height: 3000px"></div><h3 data-bandit="choice">D</h3>')
     visit.service.until(visit.service.events)
-    visit.page.wait_for_timeout(1500)
+    visit.pass_time(1500)
     assert visit.service.events() == [(LINE, "impression")]
 
     visit.page.locator("h3").scroll_into_view_if_needed()
@@ -97,7 +105,7 @@ def test_a_picture_counts_as_seen_only_once_it_is_there(visit: Visit) -> None:
         wait_until="commit",
     )
     visit.state("img", "shown")
-    visit.page.wait_for_timeout(1500)
+    visit.pass_time(1500)
     assert visit.service.events() == []
 
     picture.set()
@@ -192,7 +200,7 @@ def test_clicks_made_offline_arrive_once_when_the_network_is_back(visit: Visit) 
 
     # when the visitor clicks
     visit.page.click("h2")
-    visit.page.wait_for_timeout(1200)
+    visit.pass_time(1200)
     assert visit.service.events() == [(LINE, "impression")]
     assert visit.page.evaluate(KEPT) == 1
 
@@ -229,7 +237,7 @@ def test_a_click_that_a_dead_service_never_got_is_sent_again_and_learned_once(
     visit.service.until(visit.service.events)
     visit.context.route("**/v1/events", lambda route: route.abort("connectionrefused"))
     visit.page.click("h2")
-    visit.page.wait_for_timeout(300)
+    visit.pass_time(300)
 
     # when it is back, and two further pages are opened
     visit.context.unroute("**/v1/events")
@@ -251,7 +259,7 @@ def test_events_that_the_service_cannot_take_now_are_kept(visit: Visit, status: 
     visit.open(HEADLINE)
 
     visit.page.wait_for_function(f"{KEPT} === 1")
-    visit.page.wait_for_timeout(1500)
+    visit.pass_time(1500)
     assert visit.page.evaluate(KEPT) == 1
 
     visit.context.unroute("**/v1/events")
@@ -327,7 +335,7 @@ def test_an_event_of_what_was_never_decided_is_not_sent(visit: Visit) -> None:
 
     visit.page.evaluate("bandit.event('title-2', 'watch', 0.5)")
 
-    visit.page.wait_for_timeout(1200)
+    visit.pass_time(1200)
     assert visit.service.events() == [(LINE, "impression")]
 
 
@@ -338,12 +346,13 @@ def test_nothing_is_reported_of_an_answer_that_was_not_logged(visit: Visit) -> N
     # given a crawler, which gets the canonical variant
     agent = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
     context = visit.context.browser.new_context(user_agent=agent)  # type: ignore[union-attr]
+    context.clock.install()
     page = context.new_page()
     page.goto(visit.put(HEADLINE))
 
     page.wait_for_selector("h2[data-bandit-state=shown]")
     page.click("h2")
-    page.wait_for_timeout(1500)
+    page.clock.run_for(5_000)
     context.close()
 
     assert visit.service.calls(EVENTS) == []
@@ -358,12 +367,43 @@ def test_a_page_left_in_the_background_is_not_seen(visit: Visit) -> None:
     visit.open(HEADLINE)
     visit.state("h2", "shown")
     visit.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
-    visit.page.wait_for_timeout(1500)
+    visit.pass_time(1500)
     assert visit.service.events() == []
 
     visit.page.evaluate("away = false; document.dispatchEvent(new Event('visibilitychange'))")
 
     visit.service.until(visit.service.events)
+
+
+def test_what_nobody_has_seen_for_long_is_asked_for_again_when_the_visitor_comes_back(
+    visit: Visit,
+) -> None:
+    # given a page of which one slot was seen and another was not
+    visit.open(HEADLINE + '<div style="height: 3000px"></div><h3 data-bandit="choice">D</h3>')
+    visit.state("h3", "shown")
+    visit.service.until(visit.service.events)
+
+    # when the visitor looks at it again after a quarter of an hour
+    visit.pass_time(15 * 60_000)
+    visit.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+    # then the unseen one alone is decided anew, and what was seen never changes
+    visit.service.until(lambda: len(visit.service.decisions()) == 3)
+    asked = [[slot["placement"] for slot in body["slots"]] for body in visit.service.calls(DECIDE)]
+    assert asked == [[LINE, "choice"], ["choice"]]
+
+
+def test_a_click_arrives_from_a_page_that_tells_nobody_where_it_is(visit: Visit) -> None:
+    # given a policy under which beacons come from nowhere, so that the key's origin is not there
+    visit.open(HEADLINE, Referrer_Policy="no-referrer")
+    visit.state("h2", "shown")
+    visit.page.click("h2")
+
+    # when another page is opened
+    visit.open("<p>No slots here</p>", path="/later", Referrer_Policy="no-referrer")
+
+    # then the click is sent again, under CORS
+    visit.service.until(lambda: (LINE, "click") in visit.service.events())
 
 
 def test_decisions_of_a_page_count_only_if_they_are_seen(visit: Visit) -> None:
