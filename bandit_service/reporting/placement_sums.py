@@ -192,8 +192,9 @@ class PlacementSums:
         table[at + W2R2] += earned * earned
         table[at + TOP] = max(table[at + TOP], weight)
         for row, probability in zip(rows, unit.probabilities, strict=True):
-            table[row + half + ASKED] += 1.0
-            table[row + half + SPREAD] += 1.0 / probability
+            if probability > 0.0:  # else nobody could have been shown it
+                table[row + half + ASKED] += 1.0
+                table[row + half + SPREAD] += 1.0 / probability
         self._least, self._most = min(self._least, reward), max(self._most, reward)
         self._hours.settle(unit.at, unit.arm, reward)
         self._days.settle(unit.at, unit.arm, reward)

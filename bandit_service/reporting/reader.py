@@ -15,7 +15,7 @@ from bandit_service.catalog.model import Placement
 from bandit_service.errors import NotFound
 from bandit_service.outcomes.units import JoinCounts
 from bandit_service.reporting.gaps import Gap, gaps
-from bandit_service.reporting.overview import Overview, overview
+from bandit_service.reporting.overview import Overview, overview, standing
 from bandit_service.reporting.personas_report import PersonaReport, personas_report
 from bandit_service.reporting.placement_report import (
     NOTHING,
@@ -26,6 +26,7 @@ from bandit_service.reporting.placement_report import (
 from bandit_service.reporting.stored import StoredSeries, StoredSite, StoredSums, decode
 from bandit_service.reporting.summary import Summary
 from bandit_service.reporting.tag_effects import TagEffect, tag_effects
+from bandit_service.reporting.winners import Winner
 from bandit_service.storage.ports import SiteStore
 
 _AT_ONCE: Final = 50
@@ -73,6 +74,12 @@ class Reports:
             )
         return placement_report(name, placement, NOTHING, now=now)
 
+    def winner(self, name: str) -> Winner | None:
+        """The live variant of a placement that is clearly the best over everybody, if one is."""
+        summary = self._summaries([name]).get(name)
+        stands = standing(self._catalog.get(name), summary, self._as_of() or 0)
+        return next((winner for winner in stands.winners if winner.persona is None), None)
+
     def personas(self) -> PersonaReport:
         """Every persona, and whether it earns its keep."""
         return personas_report(self._as_of(), self._summaries())
@@ -103,8 +110,9 @@ class Reports:
         site = self._site()
         return None if site is None else site.clock
 
-    def _summaries(self) -> dict[str, Summary]:
-        return {name: decode(data, Summary) for name, data in self._store.summaries().items()}
+    def _summaries(self, names: Sequence[str] | None = None) -> dict[str, Summary]:
+        found = self._store.summaries(names)
+        return {name: decode(data, Summary) for name, data in found.items()}
 
     def _counted(self, names: Sequence[str]) -> Iterator[tuple[Placement, StoredSums]]:
         """What was counted of placements of the catalog, some at a time."""
@@ -118,9 +126,5 @@ class Reports:
         (sums,), series = self._store.sums([name]), self._store.series(name)
         if sums is None or series is None:
             return None
-        summary = self._store.summaries([name]).get(name)
-        return Found(
-            decode(sums, StoredSums),
-            decode(series, StoredSeries),
-            None if summary is None else decode(summary, Summary),
-        )
+        summary = self._summaries([name]).get(name)
+        return Found(decode(sums, StoredSums), decode(series, StoredSeries), summary)

@@ -215,6 +215,26 @@ def test_a_persona_that_came_between_two_reads_is_left_for_the_next(film: Counti
     assert {effect.persona for effect in found.effects} == {None, "romantic", "comedy"}
 
 
+def test_the_winner_over_everybody_is_told_alone(film: Counting) -> None:
+    split = Counting()
+    for n in range(400):
+        persona, arm = ("romantic", "comedy")[n // 2 % 2], "ab"[n % 2]
+        liked = (persona, arm) in {("romantic", "a"), ("comedy", "b")}
+        split.count(arm, float(liked), persona=persona)
+
+    found = reports(film).winner("film")
+
+    assert found is not None
+    assert (found.persona, found.arm) == (None, "a@1")
+    assert reports(film).winner("never") is None
+    assert reports(film).winner("nowhere") is None
+    assert reports(split).winner("film") is None
+    assert {one.persona for one in reports(split).placement("film").winners} == {
+        "romantic",
+        "comedy",
+    }
+
+
 def test_counts_of_learning_are_those_of_the_site(film: Counting) -> None:
     assert reports(film).counts().decisions == 7
     assert reports(film, MemoryStore().site("empty")).counts() == JoinCounts()

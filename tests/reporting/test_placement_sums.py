@@ -109,6 +109,17 @@ def test_a_unit_that_nobody_saw_is_taken_back_and_holds_up_no_other() -> None:
     assert totals(sums)["shown"] == totals(sums)["n"] == 1
 
 
+def test_a_candidate_that_could_not_be_drawn_was_not_asked() -> None:
+    site = Counting()
+    site.count("a", probabilities=[1.0, 0.0])
+    site.count("a", probabilities=[0.5, 0.5])
+
+    sums = site.sums()
+
+    assert weights_of(row_of(sums, "a"))[[ASKED, SPREAD]].tolist() == [2.0, 3.0]
+    assert weights_of(row_of(sums, "b"))[[ASKED, SPREAD]].tolist() == [1.0, 2.0]
+
+
 def test_views_of_a_unit_are_counted_and_so_are_rewards_of_both_signs() -> None:
     site = Counting()
     site.close(site.open(), -1.0, views=3)

@@ -24,6 +24,18 @@ def test_every_state_has_a_sentence(state: State) -> None:
     assert said[0].isupper()
 
 
+def test_a_persona_whose_winner_is_another_is_named_beside_that_of_everybody() -> None:
+    kids, fans = (
+        Winner(persona=p, arm=arm, rate=0.2, rival="c@1", rival_rate=0.1, lead=0.01)
+        for p, arm in (("kids", "b@1"), ("fans", "a@2"))
+    )
+
+    assert words.state("winner", winners=[WINNER, kids, fans]) == (
+        "Clear winner: a, but for kids (b)."
+    )
+    assert words.state("winner", winners=[kids, fans]) == "Clear winner for kids (b), fans (a)."
+
+
 def test_every_reason_to_hold_back_has_a_sentence() -> None:
     assert set(words.HELD_BACK) == set(get_args(HeldBack))
 
