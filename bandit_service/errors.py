@@ -16,6 +16,7 @@
     ├── StorageError                Redis refused, failed or cannot be reached (HTTP 503)
     │   ├── AppendInDoubt           an append was sent and not answered
     │   └── SpoolError              nor does this machine's disk take what Redis does not
+    ├── NoAnswer                    the service gave its client no answer that can be used
     ├── SnapshotError               a snapshot is missing, damaged or of another version
     ├── LogError                    an entry of the log cannot be read
     ├── MediaError                  pictures cannot be kept or read (HTTP 503)
@@ -185,6 +186,34 @@ class SpoolError(StorageError):
     """Raised when Redis is away and the spool on this machine's disk takes nothing more."""
 
     code = "spool_unavailable"
+
+
+class NoAnswer(BanditError):
+    """Raised when the service gave its client no answer that can be used, in time or at all.
+
+    ``specific_code`` is one of ``timeout``, ``unreachable`` (no connection), ``broken`` (a
+    connection that ended early), ``unavailable`` (a 5xx), ``unusable_answer``, ``resting`` (it was
+    not asked, since it failed so often just now) and ``closed`` (the client was). ``arrived`` says
+    whether the request may have been carried out all the same; ``retry_after``, in seconds, when to
+    come again, if that was said.
+    """
+
+    code = "no_answer"
+    status = 504
+    exit_code = 3
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str,
+        arrived: bool = False,
+        retry_after: float | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, code=code, hint=hint)
+        self.arrived = arrived
+        self.retry_after = retry_after
 
 
 class SnapshotError(BanditError):

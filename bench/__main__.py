@@ -18,7 +18,7 @@ from rich.console import Console
 
 from bandit_service.cli.processes import terminated_as_interrupt
 from bandit_service.logs import configure_logs
-from bench import decide, evaluate, fold, freshness, memory, outage, price, soak
+from bench import client, decide, evaluate, fold, freshness, memory, outage, price, soak
 from bench.measures import QUICK, Scale, Table
 
 SECTIONS: Final[Mapping[str, Callable[[Scale], Table]]] = MappingProxyType(
@@ -30,10 +30,11 @@ SECTIONS: Final[Mapping[str, Callable[[Scale], Table]]] = MappingProxyType(
         "memory": memory.measure,
         "price": price.measure,
         "outage": outage.measure,
+        "client": client.measure,
         "soak": soak.measure,
     }
 )
-COMPARISONS: Final = ("decide", "freshness", "fold", "evaluate", "memory", "price", "outage")
+COMPARISONS: Final = tuple(name for name in SECTIONS if name != "soak")
 """What is run unless told otherwise: a soak compares nothing, and takes long."""
 
 _WIDTH: Final = 160

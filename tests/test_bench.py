@@ -34,6 +34,7 @@ ROWS = {
     ),
     "memory": ("a tenth of the log", "the log"),
     "outage": ("Redis well", "Redis hangs"),
+    "client": ("client", "http.client", "httpx"),
     "price": (
         *("draw", "distribution, kept", "append, the store", "append, redis-py"),
         *("fold an outcome, thompson", "fold an outcome, squarecb"),

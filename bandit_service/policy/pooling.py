@@ -149,12 +149,14 @@ def posterior(seen: Seen, prior: Floats, arms: Floats, own: Floats) -> Posterior
     Source: Gelman et al. (2013), ch. 5.4; the sums over cells integrate ``own`` out.
     """
     arms2, own2 = (arms * arms)[:, None], (own * own)[:, None]
-    precision = 1.0 / arms2 + np.zeros_like(prior)
-    towards = np.zeros_like(prior)
+    n, noise = seen.n[:, None, :], seen.noise[:, None, None]
+    spread = n * own2 + noise  # Z x G x K, as are the next two
+    told_of_arm = n / spread
+    moved = (seen.relative[:, None, :] - n * prior) / spread
+    precision, towards = 1.0 / arms2 + np.zeros_like(prior), np.zeros_like(prior)
     for at in range(len(seen.noise)):
-        spread = seen.n[at] * own2 + seen.noise[at]
-        precision += seen.n[at] / spread
-        towards += (seen.relative[at] - seen.n[at] * prior) / spread
+        precision += told_of_arm[at]
+        towards += moved[at]
     arm = towards / precision
     told = seen.n[0] / seen.noise[0]
     within = 1.0 / (1.0 / own2 + told)
