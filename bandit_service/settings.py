@@ -41,8 +41,8 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     data_dir: Annotated[
         str,
         msgspec.Meta(
-            description="Folder of the embedded Redis and of the archive. Empty: the user's own "
-            "data folder for bandit-service."
+            description="Folder of the embedded Redis, the archive and uploaded pictures. Empty: "
+            "the user's own data folder for bandit-service."
         ),
     ] = ""
     fsync: Annotated[

@@ -7,9 +7,6 @@ at once; ``check_variant`` raises the first of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sized
-from typing import Final
-
-import msgspec
 
 from bandit_service.catalog.limits import (
     CATALOG_ID,
@@ -29,11 +26,9 @@ from bandit_service.catalog.limits import (
     WEB_ADDRESS,
     too_far,
 )
-from bandit_service.catalog.model import Finish, Kind, Personas, Placement, Rule, Scalar, Variant
+from bandit_service.catalog.model import Kind, Personas, Placement, Rule, Scalar, Variant
+from bandit_service.catalog.schedule_checks import check_finish, check_schedule, most_reserved
 from bandit_service.errors import InvalidCatalog, InvalidInput
-
-NEVER_MS: Final = -1
-"""Before every moment of a schedule, in ms since the Unix epoch."""
 
 
 def check_id(value: str, field: str) -> str:
@@ -80,7 +75,7 @@ def problems_of(variant: Variant, kind: Kind | None, field: str) -> Iterator[Inv
     yield from _caught(check_tags, variant.tags, f"{field}.tags")
     yield from _caught(check_attributes, variant.attributes, f"{field}.attributes")
     yield from _caught(_check_shares, variant, field)
-    yield from _caught(_check_schedule, variant, field)
+    yield from _caught(check_schedule, variant, field)
 
 
 def check_plain(text: str | None, field: str) -> str | None:
@@ -164,8 +159,8 @@ def check_placement(placement: Placement) -> Placement:
             hint="name one of its variants, or leave it out: then it is the first live one",
         )
     if placement.finish is not None:
-        _check_finish(placement.finish, ids)
-    reserved = _most_reserved(placement)
+        check_finish(placement.finish, ids)
+    reserved = most_reserved(placement)
     if reserved > 1.0:
         raise InvalidCatalog(
             f"the min_share of the live variants add up to {reserved:g}",
@@ -173,60 +168,6 @@ def check_placement(placement: Placement) -> Placement:
             hint="lower them until they add up to 1 at most, at any time",
         )
     return placement
-
-
-def check_winner(placement: Placement) -> Placement:
-    """Return ``placement`` if a winner that it names can be shown.
-
-    It is asked of a finish when it is made: what happens to the winner later is another matter.
-
-    Raises:
-        InvalidCatalog: if the winner is not live.
-    """
-    finish = placement.finish
-    winner = None if finish is None else placement.variant(finish.winner or "")
-    if winner is not None and winner.status != "live":
-        raise InvalidCatalog(
-            f"the winner {winner.id!r} is {winner.status}",
-            field="finish.winner",
-            hint="make it live, or name another one",
-        )
-    return placement
-
-
-def _check_finish(finish: Finish, ids: list[str]) -> None:
-    if finish.winner is None and finish.at is None and not finish.when_clear:
-        raise InvalidCatalog(
-            "finish says neither when nor with which winner",
-            field="finish",
-            hint="give winner, at or when_clear; or leave finish out, and the placement goes on",
-        )
-    if finish.winner is None and finish.since is not None:
-        raise InvalidCatalog(
-            "finish has been over since a moment, but names no winner",
-            field="finish.since",
-            hint="leave since out: the service notes it when it finds a winner",
-        )
-    if finish.when_clear and finish.winner is not None and not (finish.at or finish.since):
-        raise InvalidCatalog(
-            "finish names a winner, and waits for one to become clear",
-            field="finish.winner",
-            hint="leave one of the two out, or give at: then it ends there with that winner",
-        )
-    if finish.winner is not None and finish.winner not in ids:
-        raise InvalidCatalog(
-            f"winner {finish.winner[:80]!r} is no variant of this placement",
-            field="finish.winner",
-            hint="name one of its variants",
-        )
-
-
-def _most_reserved(placement: Placement) -> float:
-    """The largest sum of min_share of what is live together, at any time."""
-    live = [v for v in placement.variants if v.status == "live" and v.min_share]
-    reserving = msgspec.structs.replace(placement, variants=tuple(live), finish=None)
-    moments = (NEVER_MS, *reserving.turns())
-    return max(sum(v.min_share for v in reserving.live(now)) for now in moments)
 
 
 def check_personas(personas: Personas) -> Personas:
@@ -348,16 +289,6 @@ def _caught(check: Callable[..., object], *arguments: object) -> Iterator[Invali
         check(*arguments)
     except InvalidCatalog as problem:
         yield problem
-
-
-def _check_schedule(variant: Variant, field: str) -> None:
-    begin, end = variant.live_from, variant.live_until
-    if begin is not None and end is not None and begin >= end:
-        raise InvalidCatalog(
-            f"live_until {end.isoformat()} is not after live_from {begin.isoformat()}",
-            field=f"{field}.live_until",
-            hint="give a later moment, or leave it out",
-        )
 
 
 def _check_shares(variant: Variant, field: str) -> None:

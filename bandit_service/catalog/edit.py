@@ -26,7 +26,6 @@ from bandit_service.catalog.checks import (
     check_personas,
     check_placement,
     check_plain,
-    check_winner,
     require_id,
 )
 from bandit_service.catalog.model import (
@@ -40,6 +39,7 @@ from bandit_service.catalog.model import (
     VariantSpec,
 )
 from bandit_service.catalog.moments import LONG_AGO, moment_of, ms_of, normal
+from bandit_service.catalog.schedule_checks import check_winner
 from bandit_service.errors import InvalidCatalog, NotFound
 
 SKEW_MS: Final = 60_000
@@ -69,7 +69,7 @@ def put_placement(
         finish=_finish(base.finish, spec.finish),
         variants=variants,
     )
-    return next_revision(old, new, now)
+    return _with_winner(old, next_revision(old, new, now))
 
 
 def put_variant(
@@ -121,7 +121,7 @@ def put_finish(old: Placement, finish: Finish | None, *, now: int) -> Placement:
         InvalidCatalog: if the finish breaks a rule of the catalog.
     """
     new = msgspec.structs.replace(old, finish=_finish(old.finish, finish))
-    return next_revision(old, new, now)
+    return _with_winner(old, next_revision(old, new, now))
 
 
 def retire_variant(old: Placement, variant_id: str, *, now: int) -> Placement:
@@ -203,16 +203,22 @@ def next_revision(
         old,
     ):
         return old
-    checked = check_placement(
+    return check_placement(
         msgspec.structs.replace(
             new,
             revision=1 if old is None else old.revision + 1,
             aired=dict(_airings(old, new, now)) | dict(aired),
         )
     )
-    if old is None or old.finish != new.finish:
-        check_winner(checked)
-    return checked
+
+
+def _with_winner(old: Placement | None, new: Placement) -> Placement:
+    """``new``, if a winner that it newly names is live.
+
+    A placement that is made whole, as an import makes it, may be one whose winner was paused since.
+    """
+    changed = old is not None and old.finish != new.finish
+    return check_winner(new) if changed else new
 
 
 def _airings(old: Placement | None, new: Placement, now: int) -> Iterator[tuple[str, datetime]]:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from bandit_service.catalog.document import CatalogDocument, read_document, write_document
-from bandit_service.catalog.model import Personas, PlacementSpec
+from bandit_service.catalog.model import Finish, Personas, PlacementSpec, VariantSpec
 from bandit_service.errors import InvalidCatalog
 from bandit_service.serving.editing import CatalogEditor
 from bandit_service.storage.memory import MemorySite, MemoryStore
@@ -112,6 +112,58 @@ def test_the_canonical_variant_travels_with_its_placement() -> None:
     exported = read_document(write_document(Personas(), here.placements()), name="c.json")
 
     assert exported.placements[0].canonical == "joke"
+
+
+def test_a_placement_whose_winner_was_paused_since_is_the_same_elsewhere() -> None:
+    # given
+    here = editor()
+    here.put_document(document(film({"id": "a", "headline": "A", "status": "live"})))
+    here.put_finish("film", Finish(winner="a"))
+    here.put_variant("film", "a", VariantSpec(headline="A", status="paused"))
+
+    # when
+    exported = write_document(Personas(), here.placements())
+    there = editor()
+    there.put_document(read_document(exported, name="catalog.json"))
+
+    # then
+    assert write_document(Personas(), there.placements()) == exported
+    assert there.placement("film").finish == Finish(winner="a")
+
+
+def test_schedules_and_finishes_travel_with_their_placements() -> None:
+    # given times as TOML writes them
+    toml = b"""
+    [[placements]]
+    id = "film"
+    kind = "headline"
+    finish = { when_clear = true, at = 2030-06-01T00:00:00+02:00 }
+    [[placements.variants]]
+    id = "a"
+    headline = "A"
+    status = "live"
+    live_from = 2030-05-01T00:00:00Z
+    live_until = 2030-05-31T18:30:00.25-03:00
+    """
+    here, there = editor(), editor()
+    here.put_document(read_document(toml, name="catalog.toml"))
+
+    # when
+    exported = write_document(Personas(), here.placements())
+    there.put_document(read_document(exported, name="catalog.json"))
+
+    # then
+    assert b'"live_until": "2030-05-31T21:30:00.250000Z"' in exported
+    assert b'"at": "2030-05-31T22:00:00Z"' in exported
+    assert there.placement("film").variants == here.placement("film").variants
+    assert there.placement("film").finish == here.placement("film").finish
+
+
+def test_a_time_without_its_offset_is_refused() -> None:
+    with pytest.raises(InvalidCatalog, match="timezone"):
+        read_document(
+            b"[[placements]]\nid='a'\nkind='card'\nfinish={at=2030-06-01T00:00:00}", name="c.toml"
+        )
 
 
 def test_retired_placements_are_not_exported() -> None:
