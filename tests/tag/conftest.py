@@ -6,8 +6,6 @@ Redis. Answers can be held back and let go, so that no test waits for a clock th
 
 from __future__ import annotations
 
-import os
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -16,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page
 from werkzeug.serving import make_server
 
 from bandit_service.catalog.document import CatalogDocument
@@ -28,9 +26,6 @@ from bandit_service.storage.redis_store import RedisStore
 from bandit_service.web.app import create_app
 from tests.tag.website import Website
 
-CHROMIUM: Final = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
 NOTICED: Final = "new Promise((done) => new IntersectionObserver(done).observe(document.body))"
 """Until observers of what is in view have had their turn."""
 PATIENCE_S: Final = 30.0
@@ -249,23 +244,6 @@ class Visit:
 
     def close(self) -> None:
         self.context.close()
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """A Chromium that lives as long as the tests."""
-    if CHROMIUM is None:
-        if os.environ.get("CI"):
-            pytest.fail("there is no Chromium")
-        pytest.skip("there is no Chromium to open pages with")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox"],
-            ignore_default_args=["--disable-back-forward-cache"],
-        )
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
