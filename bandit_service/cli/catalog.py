@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from html import escape
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -123,16 +124,17 @@ def make_mail_links(
         site, now = services.settings.site, services.clock()
         editor = services.editor(site, by="cli")
         secret = services.view(site).secret
+        stored = editor.placement(placement)
         links = make_links(
             secret,
             site,
-            editor.placement(placement),
+            stored,
             spec,
             personas={one.id for one in editor.personas().personas},
             now=now,
         )
-    base = service.rstrip("/")
-    click.echo(f'<a href="{base}{links.click}"><img src="{base}{links.picture}" alt=""></a>')
+    base, alt = escape(service.rstrip("/")), escape(stored.name or stored.id)
+    click.echo(f'<a href="{base}{links.click}"><img src="{base}{links.picture}" alt="{alt}"></a>')
     click.echo("Put the reader's opaque id in the place of {reader}, the same in both.", err=True)
 
 

@@ -360,7 +360,7 @@ def test_what_teaches_nothing_is_left_out_and_counted_by_its_reason() -> None:
         "repeated_views": 1,
         "duplicate_decisions": 1,
         "switched_views": 1,
-        "late_events": 1,
+        "duplicate_events": 1,
         "open": 1,
     }
 

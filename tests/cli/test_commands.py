@@ -84,6 +84,43 @@ def test_a_catalog_with_a_mistake_changes_nothing_and_names_it(
     assert '"placements": []' in run("catalog", "export").output
 
 
+PICTURES = """
+[[placements]]
+id = "poster"
+kind = "thumbnail"
+name = "Tom & \\"Jerry\\""
+[[placements.variants]]
+id = "a"
+image_url = "/a.png"
+status = "live"
+"""
+
+
+def test_addresses_for_e_mails_come_as_the_html_to_put_in(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "catalog.toml"
+    file.write_text(CATALOG + PICTURES)
+    run("catalog", "import", str(file))
+    home = ("--home", "https://shop.example")
+
+    made = run("catalog", "links", "poster", *home, "--service", "https://bandit.example/")
+
+    assert made.exit_code == 0, made.output
+    pattern = (
+        r'<a href="https://bandit.example/c/([\w-]+)/{reader}">'
+        r'<img src="https://bandit.example/i/\1/{reader}" alt="Tom &amp; &quot;Jerry&quot;"></a>\n'
+    )
+    assert re.match(pattern, made.stdout)
+    for wrong, code, said in (
+        (("film", *home), 2, "headlines"),
+        (("nowhere", *home), 4, "nowhere"),
+        (("poster", "--home", "shop.example"), 2, "home"),
+        (("poster", *home, "--persona", "pirate"), 2, "pirate"),
+    ):
+        refused = run("catalog", "links", *wrong)
+        assert refused.exit_code == code
+        assert said in refused.output
+
+
 def test_an_unknown_setting_is_named_with_its_source(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
