@@ -19,7 +19,6 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from bandit_service.catalog.model import Placement
 from bandit_service.errors import SnapshotError
 from bandit_service.events.catalog_history import CatalogHistory
 from bandit_service.events.entries import Decision
@@ -162,28 +161,33 @@ class Counters:
 
     def _find(self, decision: Decision) -> tuple[str, Candidates]:
         """The placement that a unit counts towards, and its candidates there."""
-        asked = self._asked(decision)
+        live = self._live(decision)
         name, persona, arms = decision.placement, decision.persona, decision.arms
         if not self._admitted(name):
-            name, arms, asked = OTHERS, [OTHERS], None
-        room = MAX_SENT_ROWS - self._mixed if asked is None else MAX_ROWS - self._rows
+            name, arms, live = OTHERS, [OTHERS], None
+        room = MAX_SENT_ROWS - self._mixed if live is None else MAX_ROWS - self._rows
         known = self._places.get(name)
         if room < len(arms):
-            new = len(arms) if known is None else known.new_rows(persona, arms, asked)
+            new = len(arms) if known is None else known.new_rows(persona, arms, live)
             if new > max(room, 0):
-                name, arms, asked = OTHERS, [OTHERS], None
+                name, arms, live = OTHERS, [OTHERS], None
         place = self._place(name)
         rows, mixed = len(place), place.mixed
-        candidates = place.candidates(persona, arms, asked)
+        candidates = place.candidates(persona, arms, live)
         self._rows += len(place) - rows
         self._mixed += place.mixed - mixed
         return name, candidates
 
-    def _asked(self, decision: Decision) -> Placement | None:
-        """What the candidates of a decision are of; None if they came with the request."""
+    def _live(self, decision: Decision) -> tuple[str, ...] | None:
+        """What was live where a decision was made; None if its candidates came with the request."""
         if decision.inline is not None:
             return None
-        return self._history.placement(decision.placement, decision.revision)
+        placement = self._history.placement(decision.placement, decision.revision)
+        if placement is None:
+            return None
+        if not decision.exclude:
+            return tuple(decision.arms)
+        return tuple(variant.arm for variant in placement.live())
 
     def _admitted(self, name: str) -> bool:
         """Whether a placement has sums of its own, or may."""

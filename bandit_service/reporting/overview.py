@@ -173,10 +173,10 @@ def standing(placement: Placement | None, summary: Summary | None, now: int) -> 
     if len(live) == 1:
         rest = any(variant.status in ("paused", "retired") for variant in placement.variants)
         return Standing("finished" if rest else "single", [])
-    return _race(live, summary)
+    return raced(live, summary)
 
 
-def _race(live: set[str], summary: Summary) -> Standing:
+def raced(live: set[str], summary: Summary) -> Standing:
     """How the variants that are live stand to each other."""
     if live != set(summary.live):
         return Standing("learning", [])  # it was edited a moment ago

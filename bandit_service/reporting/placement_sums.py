@@ -23,7 +23,6 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from bandit_service.catalog.model import Placement
 from bandit_service.outcomes.join import Outcome
 from bandit_service.reporting.columns import (
     ASKED,
@@ -50,7 +49,7 @@ from bandit_service.reporting.series import DAY_MS, DAYS, HOUR_MS, HOURS, Series
 from bandit_service.reporting.stored import FORMAT, StoredSeries, StoredSums
 
 _KEPT: Final = 256
-"""Lists of candidates whose rows are kept at hand."""
+"""Lists of candidates whose rows, or line-up, are kept at hand."""
 
 
 class Candidates(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -96,8 +95,8 @@ class PlacementSums:
         self._personas: dict[str, int] = {}
         self._seen: list[int] = []
         self._lineups = Lineups()
-        self._lineup_of: dict[int, int] = {}
-        """By revision; only of line-ups that are kept."""
+        self._lineup_of: dict[tuple[str, ...], int] = {}
+        """By what was live, in any order; only of line-ups that are kept."""
         self._rows: dict[tuple[int, int, int], int] = {}
         self._free: list[int] = []
         self.mixed = 0
@@ -117,20 +116,20 @@ class PlacementSums:
 
     # -- units
 
-    def new_rows(self, persona: str, arms: Sequence[str], placement: Placement | None) -> int:
+    def new_rows(self, persona: str, arms: Sequence[str], live: tuple[str, ...] | None) -> int:
         """How many rows ``candidates`` would make."""
-        lineup, who = self._lineup(placement), self._personas.get(persona, -1)
+        lineup, who = self._lineup(live), self._personas.get(persona, -1)
         return sum((lineup, self._arms.get(arm, -1), who) not in self._rows for arm in arms)
 
     def candidates(
-        self, persona: str, arms: Sequence[str], placement: Placement | None
+        self, persona: str, arms: Sequence[str], live: tuple[str, ...] | None
     ) -> Candidates:
         """Number a persona and candidates, and make their rows.
 
-        ``placement`` is what the candidates are of, as of the decision's revision; None if they
-        came with the request, or nothing is known of it.
+        ``live`` is what was live together, in any order; None if the candidates came with the
+        request, or it is not known.
         """
-        lineup = self._lineup(placement)
+        lineup = self._lineup(live)
         who = self._personas.setdefault(persona, len(self._personas))
         if who == len(self._seen):
             self._seen.append(0)
@@ -147,7 +146,7 @@ class PlacementSums:
         persona = unit.candidates.persona
         self._seen[persona] = max(self._seen[persona], unit.at)
         self._queue.append(unit)
-        self._lineups.wait(unit.candidates.lineup, 1)
+        self._lineups.enter(unit.candidates.lineup, unit.at)
 
     def close(self, unit: Unit, outcome: Outcome) -> list[Unit]:
         """Count what became of a unit; those that are settled now, in order."""
@@ -162,7 +161,7 @@ class PlacementSums:
         settled = []
         while self._queue and self._queue[0].closed:
             first = self._queue.popleft()
-            self._lineups.wait(first.candidates.lineup, -1)
+            self._lineups.leave(first.candidates.lineup)
             if first.views:
                 self._settle(first)
                 settled.append(first)
@@ -199,23 +198,25 @@ class PlacementSums:
 
     # -- rows
 
-    def _lineup(self, placement: Placement | None) -> int:
+    def _lineup(self, live: tuple[str, ...] | None) -> int:
         """The number of what was live, which is kept apart if there is room."""
-        if placement is None:
+        if live is None:
             return MIXED
-        known = self._lineup_of.get(placement.revision)
+        known = self._lineup_of.get(live)
         if known is not None:
             return known
-        arms = tuple(sorted(variant.arm for variant in placement.live()))
-        found = self._lineups.find(arms, placement.revision)
+        arms = tuple(sorted(live))
+        found = self._lineups.find(arms)
         if found is None and self._lineups.full:
             oldest = self._lineups.oldest()
             if oldest is None:
                 return MIXED
             self._mix(oldest.number)
             self._lineups.remove(oldest)
-        found = found or self._lineups.add(arms, placement.revision)
-        self._lineup_of[placement.revision] = found.number
+        found = found or self._lineups.add(arms)
+        if len(self._lineup_of) >= _KEPT:
+            self._lineup_of.clear()
+        self._lineup_of[live] = found.number
         return found.number
 
     def _mix(self, lineup: int) -> None:
