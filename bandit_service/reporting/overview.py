@@ -144,8 +144,8 @@ def overview(
     """
     names = [*catalog, *(name for name in summaries if name and name not in catalog)]
     known = [_Known(name, catalog.get(name), summaries.get(name)) for name in names]
-    sums = [one.sums for one in known]
-    total, *each = experiments([together(sums), *sums])
+    whole = together([sums_of(summary, summary.scale) for summary in summaries.values()])
+    total, *each = experiments([whole, *(one.sums for one in known)])
     now = 0 if site is None else site.clock
     most = max((one.summary.shown for one in known if one.summary is not None), default=0)
     lines = [_line(one, numbers, now, most) for one, numbers in zip(known, each, strict=True)]

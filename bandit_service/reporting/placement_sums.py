@@ -117,8 +117,12 @@ class PlacementSums:
     # -- units
 
     def new_rows(self, persona: str, arms: Sequence[str], live: tuple[str, ...] | None) -> int:
-        """How many rows ``candidates`` would make."""
-        lineup, who = self._lineup(live), self._personas.get(persona, -1)
+        """How many rows ``candidates`` would make; nothing is made yet."""
+        lineup = MIXED if live is None else self._lineup_of.get(live)
+        if lineup is None:
+            known = self._lineups.find(tuple(sorted(live or ())))
+            lineup = -1 if known is None else known.number
+        who = self._personas.get(persona, -1)
         return sum((lineup, self._arms.get(arm, -1), who) not in self._rows for arm in arms)
 
     def candidates(
