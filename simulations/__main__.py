@@ -20,8 +20,9 @@ from simulations.bandits.command import run_command, show_command
 from simulations.coverage import CONFIDENCE, merged, rows_of, run, tasks
 from simulations.obd_offline import CAMPAIGNS, lines, table
 from simulations.options import processes_option, shown
-from simulations.watching import CLAIMS, LOOKS
-from simulations.watching import WORLDS as WATCHED
+from simulations.watched import LOOKS
+from simulations.watched import WORLDS as WATCHED
+from simulations.watching import CLAIMS
 
 ENOUGH = 0.93
 """A claimed interval of 95 % that holds less often than this is marked."""

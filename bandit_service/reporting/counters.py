@@ -23,7 +23,7 @@ from bandit_service.errors import SnapshotError
 from bandit_service.events.catalog_history import CatalogHistory
 from bandit_service.events.entries import Decision
 from bandit_service.outcomes.join import JoinCounts, Outcome
-from bandit_service.reporting.placement_sums import Candidates, PlacementSums, Unit
+from bandit_service.reporting.placement_sums import PlacementSums
 from bandit_service.reporting.series import DAY_MS, DAYS
 from bandit_service.reporting.stored import (
     FORMAT,
@@ -35,6 +35,7 @@ from bandit_service.reporting.stored import (
     encode,
 )
 from bandit_service.reporting.summary import summarised
+from bandit_service.reporting.units import Candidates, Unit
 from bandit_service.storage.ports import Report
 
 MAX_ROWS: Final = 400_000

@@ -26,8 +26,8 @@ from bandit_service.reporting.estimates import Estimates
 from bandit_service.reporting.sequences import Bounds
 from simulations import watching
 from simulations.__main__ import main
-from simulations.watched import Day, made
-from simulations.watching import CLAIMS, WORLDS, Tally, Task, run, tasks, together, watched
+from simulations.watched import WORLDS, Day, made
+from simulations.watching import CLAIMS, Tally, Task, run, tasks, together, watched
 
 
 def day_of(world: str, count: int = 3) -> Day:
