@@ -40,10 +40,9 @@ LEGEND = (
 ALWAYS = 0.995
 """Part of the looks from which a claim is said to have always stood."""
 WATCHED_LEGEND = (
-    "Of the places in which a claim was ever made (a variant with a persona, a placement, a site), "
-    "those in which it ever failed; (!): more than 5%. In brackets: at which part of all looks it "
-    "was made, where not at nearly all. never: it never was. Of winner, lift, earns and gap, that "
-    "is how often there was enough to say so."
+    "In which part of its places (a variant with a persona, a placement, a site) a claim ever "
+    "failed; (!): more than 5%. Of intervals, those places are counted in which one was ever "
+    "shown. In brackets: at which part of all looks a claim was made, where not at nearly all."
 )
 
 
@@ -195,7 +194,7 @@ def _claim(tally: watched.Tally) -> str:
     if not tally.places:
         return "never"
     failed, stood = tally.failed / tally.places, tally.made / tally.looks
-    text = f"{failed:.1%}" + ("" if stood > ALWAYS else f" ({stood:.0%})")
+    text = f"{failed:.1%}" + ("" if stood > ALWAYS else f" ({stood:.1%})")
     return text if failed <= 1.0 - CONFIDENCE else f"[red]{text} (!)[/red]"
 
 

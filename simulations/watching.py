@@ -48,18 +48,20 @@ where it does not. ``tag``: one tag's effect on one group; ``tags``: any of a si
 persona is said to lack a creative where it does not."""
 
 
+VERDICTS: Final = ("winner", "earns", "gap")
+"""Claims that are made only where there is something to say: they fail in 5 % of all places at
+most. Of intervals only those places are counted in which one was ever shown."""
+
+
 class Tally(NamedTuple):
     """Of one claim."""
 
     places: float = 0.0
-    """In which it was ever made."""
     failed: float = 0.0
     """In which it was ever wrong."""
     looks: float = 0.0
     made: float = 0.0
     """At how many of the looks it was made."""
-    right: float = 0.0
-    """Of verdicts: places in which it was made at last, and right."""
 
     def __add__(self, other: Tally) -> Tally:  # type: ignore[override]
         return Tally(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
@@ -115,26 +117,24 @@ def watched(part: Task) -> Tallies:
 class _Claim:
     """Whether a claim was made, and wrong, in each of its places."""
 
-    def __init__(self) -> None:
-        self._ever: Flags | None = None
-        self._wrong: Flags | None = None
-        self._last: Flags | None = None
+    def __init__(self, *, verdict: bool) -> None:
+        self._verdict = verdict
+        self._ever = self._wrong = np.zeros(0, np.bool_)
         self._looks = self._made = 0.0
 
     def note(self, claimed: Flags, wrong: Flags) -> None:
         """One look."""
-        if self._ever is None or self._wrong is None:
+        if not self._ever.size:
             self._ever, self._wrong = np.zeros_like(claimed), np.zeros_like(claimed)
         self._ever = self._ever | claimed
         self._wrong = self._wrong | (claimed & wrong)
-        self._last = claimed & ~wrong
         self._looks += claimed.size
         self._made += float(claimed.sum())
 
     def tally(self) -> Tally:
         """What came of it."""
-        sums = [0.0 if a is None else float(a.sum()) for a in (self._ever, self._wrong, self._last)]
-        return Tally(sums[0], sums[1], self._looks, self._made, sums[2])
+        places = self._ever.size if self._verdict else self._ever.sum()
+        return Tally(float(places), float(self._wrong.sum()), self._looks, self._made)
 
 
 class _Watcher:
@@ -143,7 +143,7 @@ class _Watcher:
     def __init__(self, site: Site, carried: Floats) -> None:
         self._site = site
         self._carried = carried
-        self._claims = {claim: _Claim() for claim in CLAIMS}
+        self._claims = {claim: _Claim(verdict=claim in VERDICTS) for claim in CLAIMS}
 
     def tallies(self) -> dict[str, Tally]:
         """What came of each claim."""
