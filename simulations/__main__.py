@@ -31,6 +31,8 @@ CONFIG = Path("config")
 """The configuration folder of a working copy, where studies are run."""
 WIDTH = 150
 """Least width of wide tables, in characters."""
+WIDEST = 220
+"""Least width of the widest."""
 KINDS = ("clopper-pearson", "normal", "bootstrap", "empirical-bernstein", "anytime")
 LEGEND = (
     f"On how many logs intervals of {CONFIDENCE:.0%} held. In brackets: held back there, on all "
@@ -104,7 +106,7 @@ def watching(
     done = shown(watched.run(parts, processes=processes), "Watching", len(parts))
     tallies = watched.together(done)
     console = Console(highlight=False)
-    console = Console(width=max(console.width, WIDTH), highlight=False)
+    console = Console(width=max(console.width, WIDEST), highlight=False)
     console.print(_claims(tallies))
     console.print(WATCHED_LEGEND, soft_wrap=True)
 

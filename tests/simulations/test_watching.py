@@ -127,11 +127,11 @@ def test_a_verdict_that_is_hardly_ever_given_is_judged_among_all_places() -> Non
 
 def test_the_command_prints_a_row_for_each_world() -> None:
     result = CliRunner().invoke(
-        main, ["watching", "--quick", "--world", "quiet", "--processes", "1"], terminal_width=250
+        main, ["watching", "--quick", "--world", "quiet", "--processes", "1"]
     )
 
     assert result.exit_code == 0, result.output
-    assert "ten visits" in result.output
+    assert "10%, ten visits a day" in result.output
     assert "a claim ever failed" in " ".join(result.output.split())
 
 
