@@ -18,7 +18,7 @@ from rich.console import Console
 
 from bandit_service.cli.processes import terminated_as_interrupt
 from bandit_service.logs import configure_logs
-from bench import decide, evaluate, fold, freshness, memory, outage, price, soak
+from bench import decide, evaluate, fold, freshness, memory, outage, price, reports, soak
 from bench.measures import QUICK, Scale, Table
 
 SECTIONS: Final[Mapping[str, Callable[[Scale], Table]]] = MappingProxyType(
@@ -29,11 +29,21 @@ SECTIONS: Final[Mapping[str, Callable[[Scale], Table]]] = MappingProxyType(
         "evaluate": evaluate.measure,
         "memory": memory.measure,
         "price": price.measure,
+        "reports": reports.measure,
         "outage": outage.measure,
         "soak": soak.measure,
     }
 )
-COMPARISONS: Final = ("decide", "freshness", "fold", "evaluate", "memory", "price", "outage")
+COMPARISONS: Final = (
+    "decide",
+    "freshness",
+    "fold",
+    "evaluate",
+    "memory",
+    "price",
+    "reports",
+    "outage",
+)
 """What is run unless told otherwise: a soak compares nothing, and takes long."""
 
 _WIDTH: Final = 160

@@ -31,6 +31,10 @@ class Scale(msgspec.Struct, frozen=True, kw_only=True):
     """Rows of the table that ``memory`` evaluates."""
     price_seconds: float = 0.05
     """Length of one round of one line of ``price``."""
+    placements: int = 500
+    """Of the sites that ``reports`` reads."""
+    report_units: int = 200
+    """Units of each of those placements."""
 
 
 QUICK: Final = Scale(
@@ -41,6 +45,8 @@ QUICK: Final = Scale(
     outcomes=1_500,
     rows=20_000,
     price_seconds=0.002,
+    placements=6,
+    report_units=10,
 )
 """Enough to see that everything runs; the figures mean nothing."""
 

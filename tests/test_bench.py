@@ -33,6 +33,11 @@ ROWS = {
         "table, 80 candidates, alone",
     ),
     "memory": ("a tenth of the log", "the log"),
+    "reports": (
+        *("publish all, 5 variants", "publish one that changed, 100 variants"),
+        *("overview, 100 variants", "placement, 5 variants"),
+        *("personas, 5 variants", "tags, 100 variants"),
+    ),
     "outage": ("Redis well", "Redis hangs"),
     "price": (
         *("draw", "distribution, kept", "append, the store", "append, redis-py"),

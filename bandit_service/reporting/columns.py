@@ -12,7 +12,7 @@ shown to one persona:
     Weighted, of each half of the visitors        2 x 8, policy and holdout together
         w, wr, w2, w2r, w2r2    sums over settled units, w = 1 / the logged propensity
         top        the largest w
-        asked      settled units in which the variant was a candidate, shown or not
+        asked      settled units in which the variant could have been shown, were it or not
         spread     the sum over those of 1 / its propensity
 
 The propensity is that of the whole draw, holdout included, so only both arms of the experiment

@@ -7,7 +7,7 @@ and ``as_of`` is that of the site. The catalog comes from whoever asks, as place
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -15,7 +15,7 @@ from bandit_service.catalog.model import Placement
 from bandit_service.errors import NotFound
 from bandit_service.outcomes.join import JoinCounts
 from bandit_service.reporting.gaps import Gap, gaps
-from bandit_service.reporting.overview import Overview, overview
+from bandit_service.reporting.overview import Overview, overview, raced
 from bandit_service.reporting.personas_report import PersonaReport, personas_report
 from bandit_service.reporting.placement_report import (
     NOTHING,
@@ -26,10 +26,20 @@ from bandit_service.reporting.placement_report import (
 from bandit_service.reporting.stored import StoredSeries, StoredSite, StoredSums, decode
 from bandit_service.reporting.summary import Summary
 from bandit_service.reporting.tag_effects import TagEffect, tag_effects
+from bandit_service.reporting.words import variant
 from bandit_service.storage.ports import SiteStore
 
 _AT_ONCE: Final = 50
 """Placements whose sums are held in memory at a time."""
+
+
+class Lead(NamedTuple):
+    """How the live variants of a placement stand, by id."""
+
+    clear: str | None
+    """The one that is clearly the best over everybody; None: none is yet."""
+    ahead: str | None
+    """The one that is best as far as is known; None before any was shown."""
 
 
 class TagReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +83,19 @@ class Reports:
             )
         return placement_report(name, placement, NOTHING, now=now)
 
+    def lead(self, name: str) -> Lead:
+        """Which of a placement's live variants is clearly the best, and which is ahead."""
+        placement, summary = self._catalog.get(name), self._summaries([name]).get(name)
+        if placement is None or summary is None:
+            return Lead(None, None)
+        live = {variant.arm for variant in placement.live(self._as_of() or 0)}
+        ahead = summary.leader if summary.leader in live else None
+        won = [one.arm for one in raced(live, summary).winners if one.persona is None]
+        return Lead(
+            clear=variant(won[0]) if won else None,
+            ahead=None if ahead is None else variant(ahead),
+        )
+
     def personas(self) -> PersonaReport:
         """Every persona, and whether it earns its keep."""
         return personas_report(self._as_of(), self._summaries())
@@ -103,8 +126,9 @@ class Reports:
         site = self._site()
         return None if site is None else site.clock
 
-    def _summaries(self) -> dict[str, Summary]:
-        return {name: decode(data, Summary) for name, data in self._store.summaries().items()}
+    def _summaries(self, names: Sequence[str] | None = None) -> dict[str, Summary]:
+        found = self._store.summaries(names)
+        return {name: decode(data, Summary) for name, data in found.items()}
 
     def _counted(self, names: Sequence[str]) -> Iterator[tuple[Placement, StoredSums]]:
         """What was counted of placements of the catalog, some at a time."""
@@ -118,9 +142,5 @@ class Reports:
         (sums,), series = self._store.sums([name]), self._store.series(name)
         if sums is None or series is None:
             return None
-        summary = self._store.summaries([name]).get(name)
-        return Found(
-            decode(sums, StoredSums),
-            decode(series, StoredSeries),
-            None if summary is None else decode(summary, Summary),
-        )
+        summary = self._summaries([name]).get(name)
+        return Found(decode(sums, StoredSums), decode(series, StoredSeries), summary)

@@ -47,6 +47,8 @@ _STEPS: Final = 60
 """Newton steps at most: they converge from the far side, and 10 are plenty."""
 _CLOSE: Final = 1e-9
 """Relative change of a bound's logarithm at which it is found."""
+_FEW: Final = 1e-9
+"""Hits that bound nothing, beyond the smallest numbers that there are."""
 _TINY: Final = 1e-300
 
 
@@ -102,7 +104,7 @@ def _edge(hits: Floats, misses: Floats, least: Floats) -> Floats:
     In x = log p the function falls short of ``least`` at x = least / s, as log(1 - p) <= 0, and is
     concave: Newton's steps from there never pass the root, so that stopping early is safe.
     """
-    there = hits > 0.0
+    there = hits > _FEW
     some, others = np.where(there, hits, 1.0), np.where(there, misses, 0.0)
     x = np.minimum(least / some, -_TINY)
     for _ in range(_STEPS):

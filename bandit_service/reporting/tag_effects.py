@@ -152,16 +152,18 @@ def tag_effects(
         return []
     groups: list[str | None] = [None, *personas]
     tag_number = {tag: index for index, tag in enumerate(tags)}
-    group_number = {persona: 1 + index for index, persona in enumerate(personas)}
+    group_number = {group: index for index, group in enumerate(groups)}
     sums = TagSums(len(groups), len(tags))
     for placement, stored in placements:
         carried = {variant.arm: variant.tags for variant in placement.variants}
+        came: list[str | None] = [None, *stored.personas]
+        asked = [index for index, group in enumerate(came) if group in group_number]
         told = [
-            tell(groups_of(table), _has(table.arms, carried, tag_number))
+            tell(groups_of(table)[asked], _has(table.arms, carried, tag_number))
             for table in lineups(stored)
         ]
         if told:
-            sums.add(told, [0, *(group_number[persona] for persona in stored.personas)])
+            sums.add(told, [group_number[came[index]] for index in asked])
     return sorted(_effects(tags, groups, sums), key=_surest)
 
 
@@ -173,8 +175,8 @@ def _has(
     for row, arm in enumerate(arms):
         if arm not in carried:
             found[row] = np.nan
-        for tag in carried.get(arm, ()):
-            found[row, number[tag]] = 1.0
+        known = [number[tag] for tag in carried.get(arm, ()) if tag in number]
+        found[row, known] = 1.0
     return found
 
 

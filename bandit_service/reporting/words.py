@@ -67,11 +67,17 @@ def state(name: State, *, winners: Sequence[Winner] = (), last_seen: int | None 
 
 
 def _winners(winners: Sequence[Winner]) -> str:
-    """Who has won: over everybody, else for whom."""
-    if winners[0].persona is None:
-        return f"Clear winner: {variant(winners[0].arm)}."
-    said = ", ".join(f"{winner.persona} ({variant(winner.arm)})" for winner in winners)
-    return f"Clear winner for {said}."
+    """Who has won: over everybody, and for whom it is another; else for whom."""
+    first = winners[0]
+    if first.persona is None:
+        others = [winner for winner in winners if winner.arm != first.arm]
+        but = f", but for {_listed(others)}" if others else ""
+        return f"Clear winner: {variant(first.arm)}{but}."
+    return f"Clear winner for {_listed(winners)}."
+
+
+def _listed(winners: Sequence[Winner]) -> str:
+    return ", ".join(f"{winner.persona} ({variant(winner.arm)})" for winner in winners)
 
 
 def losing(sentence: str) -> str:
