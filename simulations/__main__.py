@@ -21,8 +21,9 @@ from simulations.bandits.command import run_command, show_command
 from simulations.coverage import CONFIDENCE, merged, rows_of, run, tasks
 from simulations.obd_offline import CAMPAIGNS, lines, table
 from simulations.options import processes_option, shown
-from simulations.watching import CLAIMS, LOOKS
-from simulations.watching import WORLDS as WATCHED
+from simulations.watched import LOOKS
+from simulations.watched import WORLDS as WATCHED
+from simulations.watching import CLAIMS
 
 ENOUGH = 0.93
 """A claimed interval of 95 % that holds less often than this is marked."""
@@ -31,6 +32,8 @@ CONFIG = Path("config")
 """The configuration folder of a working copy, where studies are run."""
 WIDTH = 150
 """Least width of wide tables, in characters."""
+WIDEST = 220
+"""Least width of the widest."""
 KINDS = ("clopper-pearson", "normal", "bootstrap", "empirical-bernstein", "anytime")
 LEGEND = (
     f"On how many logs intervals of {CONFIDENCE:.0%} held. In brackets: held back there, on all "
@@ -40,10 +43,9 @@ LEGEND = (
 ALWAYS = 0.995
 """Part of the looks from which a claim is said to have always stood."""
 WATCHED_LEGEND = (
-    "Of the places in which a claim was ever made (a variant with a persona, a placement, a site), "
-    "those in which it ever failed; (!): more than 5%. In brackets: at which part of all looks it "
-    "was made, where not at nearly all. never: it never was. Of winner, lift, earns and gap, that "
-    "is how often there was enough to say so."
+    "In which part of its places (a variant with a persona, a placement, a site) a claim ever "
+    "failed; (!): more than 5%. Of intervals, those places are counted in which one was ever "
+    "shown. In brackets: at which part of all looks a claim was made, where not at nearly all."
 )
 
 
@@ -105,7 +107,7 @@ def watching(
     done = shown(watched.run(parts, processes=processes), "Watching", len(parts))
     tallies = watched.together(done)
     console = Console(highlight=False)
-    console = Console(width=max(console.width, WIDTH), highlight=False)
+    console = Console(width=max(console.width, WIDEST), highlight=False)
     console.print(_claims(tallies))
     console.print(WATCHED_LEGEND, soft_wrap=True)
 
@@ -196,7 +198,7 @@ def _claim(tally: watched.Tally) -> str:
     if not tally.places:
         return "never"
     failed, stood = tally.failed / tally.places, tally.made / tally.looks
-    text = f"{failed:.1%}" + ("" if stood > ALWAYS else f" ({stood:.0%})")
+    text = f"{failed:.1%}" + ("" if stood > ALWAYS else f" ({stood:.1%})")
     return text if failed <= 1.0 - CONFIDENCE else f"[red]{text} (!)[/red]"
 
 

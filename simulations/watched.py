@@ -10,7 +10,9 @@ together, and a day of hundreds of placements takes milliseconds. What is summed
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -37,6 +39,8 @@ from bandit_service.reporting.sequences import Floats
 from bandit_service.reporting.stored import Whole
 from bandit_service.reporting.tables import Scale
 
+LOOKS: Final = 60
+"""Days, and looks at the end of each."""
 PERSONAS: Final = 3
 SITUATIONS: Final = 2
 _PERSONA_SHARES: Final[Floats] = np.array([0.5, 0.3, 0.2])
@@ -79,6 +83,48 @@ class World(NamedTuple):
     def mean(self) -> float:
         """Of a reward, where there is one."""
         return {"clicks": 1.0, "watched": 0.5, "disliked": 0.2}[self.rewards]
+
+
+def _week(day: int) -> float:
+    return 1.0 + 0.4 * math.sin(2.0 * math.pi * day / 7.0)
+
+
+def _growth(day: int) -> float:
+    return 0.4 + 1.2 * day / LOOKS
+
+
+_BASES: Final = ((0.001, 3000.0), (0.01, 1000.0), (0.1, 150.0), (0.5, 40.0))
+"""Reward rates, and visits a day of a placement."""
+_TENTH: Final = (0.1, 150.0)
+
+
+def _worlds() -> Iterator[World]:
+    for base, visits in _BASES:
+        rate = f"{base:.1%}".replace(".0%", "%")
+        yield World(f"alike-{base:g}", f"{rate}, nothing differs", base, visits)
+        yield World(
+            f"differ-{base:g}", f"{rate}, variants, personas and situations differ", base, visits,
+            arms=0.3, own=0.2, situations=0.4,
+        )  # fmt: skip
+        yield World(
+            f"hidden-{base:g}", f"{rate}, the policy is blind to situations", base, visits,
+            arms=0.3, own=0.2, situations=0.4, aware=False,
+        )  # fmt: skip
+    yield World("week", "10%, with the days of the week", *_TENTH, arms=0.3, own=0.2, tide=_week)
+    yield World("growth", "10%, rates grow fourfold", *_TENTH, arms=0.3, own=0.2, tide=_growth)
+    yield World("two", "1%, two variants", 0.01, 3000.0, variants=2, arms=0.3, own=0.2)
+    yield World("many", "1%, twelve variants", 0.01, 3000.0, variants=12, arms=0.3, own=0.2)
+    yield World("busy", "1%, ten times the traffic", 0.01, 10_000.0, arms=0.3, own=0.2)
+    yield World("quiet", "10%, ten visits a day", 0.1, 10.0, arms=0.3, own=0.2)
+    yield World(
+        "watched", "10%, rewards from 0 to 1", *_TENTH, arms=0.3, own=0.2, rewards="watched"
+    )
+    yield World(
+        "disliked", "10%, rewards of both signs", *_TENTH, arms=0.3, own=0.2, rewards="disliked"
+    )
+
+
+WORLDS: Final[Mapping[str, World]] = MappingProxyType({world.name: world for world in _worlds()})
 
 
 class Day(NamedTuple):

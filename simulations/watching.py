@@ -12,10 +12,8 @@ been shown to them; of the policy, what it was to earn with those who came.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from types import MappingProxyType
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -31,57 +29,15 @@ from bandit_service.reporting.sequences import ALPHA, Bounds, Floats
 from bandit_service.reporting.tables import Table
 from bandit_service.reporting.tag_effects import TagSums, shared, tell
 from bandit_service.reporting.winners import race
-from simulations.watched import PERSONAS, Day, Site, World, made
+from simulations.watched import LOOKS, PERSONAS, WORLDS, Day, Site, made
 
 Flags = npt.NDArray[np.bool_]
 
-LOOKS: Final = 60
-"""Days, and looks at the end of each."""
 TAGS: Final = 8
 """Tags, none of which makes a difference; each is carried by a third of the variants."""
 _CARRIED: Final = 1 / 3
 
 
-def _week(day: int) -> float:
-    return 1.0 + 0.4 * math.sin(2.0 * math.pi * day / 7.0)
-
-
-def _growth(day: int) -> float:
-    return 0.4 + 1.2 * day / LOOKS
-
-
-_BASES: Final = ((0.001, 3000.0), (0.01, 1000.0), (0.1, 150.0), (0.5, 40.0))
-"""Reward rates, and visits a day of a placement."""
-_TENTH: Final = (0.1, 150.0)
-
-
-def _worlds() -> Iterator[World]:
-    for base, visits in _BASES:
-        rate = f"{base:.1%}".replace(".0%", "%")
-        yield World(f"alike-{base:g}", f"{rate}, nothing differs", base, visits)
-        yield World(
-            f"differ-{base:g}", f"{rate}, variants, personas and situations differ", base, visits,
-            arms=0.3, own=0.2, situations=0.4,
-        )  # fmt: skip
-        yield World(
-            f"hidden-{base:g}", f"{rate}, the policy is blind to situations", base, visits,
-            arms=0.3, own=0.2, situations=0.4, aware=False,
-        )  # fmt: skip
-    yield World("week", "10%, with the days of the week", *_TENTH, arms=0.3, own=0.2, tide=_week)
-    yield World("growth", "10%, rates grow fourfold", *_TENTH, arms=0.3, own=0.2, tide=_growth)
-    yield World("two", "1%, two variants", 0.01, 3000.0, variants=2, arms=0.3, own=0.2)
-    yield World("many", "1%, twelve variants", 0.01, 3000.0, variants=12, arms=0.3, own=0.2)
-    yield World("busy", "1%, ten times the traffic", 0.01, 10_000.0, arms=0.3, own=0.2)
-    yield World("quiet", "10%, ten visits a day", 0.1, 10.0, arms=0.3, own=0.2)
-    yield World(
-        "watched", "10%, rewards from 0 to 1", *_TENTH, arms=0.3, own=0.2, rewards="watched"
-    )
-    yield World(
-        "disliked", "10%, rewards of both signs", *_TENTH, arms=0.3, own=0.2, rewards="disliked"
-    )
-
-
-WORLDS: Final[Mapping[str, World]] = MappingProxyType({world.name: world for world in _worlds()})
 CLAIMS: Final = (
     "cell", "variant", "policy", "holdout", "gain", "pair", "winner", "lift", "earns",
     "tag", "tags", "gap",
@@ -92,18 +48,20 @@ where it does not. ``tag``: one tag's effect on one group; ``tags``: any of a si
 persona is said to lack a creative where it does not."""
 
 
+VERDICTS: Final = ("winner", "earns", "gap")
+"""Claims that are made only where there is something to say: they fail in 5 % of all places at
+most. Of intervals only those places are counted in which one was ever shown."""
+
+
 class Tally(NamedTuple):
     """Of one claim."""
 
     places: float = 0.0
-    """In which it was ever made."""
     failed: float = 0.0
     """In which it was ever wrong."""
     looks: float = 0.0
     made: float = 0.0
     """At how many of the looks it was made."""
-    right: float = 0.0
-    """Of verdicts: places in which it was made at last, and right."""
 
     def __add__(self, other: Tally) -> Tally:  # type: ignore[override]
         return Tally(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
@@ -159,26 +117,24 @@ def watched(part: Task) -> Tallies:
 class _Claim:
     """Whether a claim was made, and wrong, in each of its places."""
 
-    def __init__(self) -> None:
-        self._ever: Flags | None = None
-        self._wrong: Flags | None = None
-        self._last: Flags | None = None
+    def __init__(self, *, verdict: bool) -> None:
+        self._verdict = verdict
+        self._ever = self._wrong = np.zeros(0, np.bool_)
         self._looks = self._made = 0.0
 
     def note(self, claimed: Flags, wrong: Flags) -> None:
         """One look."""
-        if self._ever is None or self._wrong is None:
+        if not self._ever.size:
             self._ever, self._wrong = np.zeros_like(claimed), np.zeros_like(claimed)
         self._ever = self._ever | claimed
         self._wrong = self._wrong | (claimed & wrong)
-        self._last = claimed & ~wrong
         self._looks += claimed.size
         self._made += float(claimed.sum())
 
     def tally(self) -> Tally:
         """What came of it."""
-        sums = [0.0 if a is None else float(a.sum()) for a in (self._ever, self._wrong, self._last)]
-        return Tally(sums[0], sums[1], self._looks, self._made, sums[2])
+        places = self._ever.size if self._verdict else self._ever.sum()
+        return Tally(float(places), float(self._wrong.sum()), self._looks, self._made)
 
 
 class _Watcher:
@@ -187,7 +143,7 @@ class _Watcher:
     def __init__(self, site: Site, carried: Floats) -> None:
         self._site = site
         self._carried = carried
-        self._claims = {claim: _Claim() for claim in CLAIMS}
+        self._claims = {claim: _Claim(verdict=claim in VERDICTS) for claim in CLAIMS}
 
     def tallies(self) -> dict[str, Tally]:
         """What came of each claim."""

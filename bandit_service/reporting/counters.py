@@ -16,16 +16,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Final, NamedTuple
+from zlib import crc32
 
 import msgspec
 
-from bandit_service.catalog.model import Placement
 from bandit_service.errors import SnapshotError
 from bandit_service.events.catalog_history import CatalogHistory
 from bandit_service.events.entries import Decision
 from bandit_service.outcomes.join import Outcome
 from bandit_service.outcomes.units import JoinCounts
-from bandit_service.reporting.placement_sums import Candidates, PlacementSums, Unit
+from bandit_service.reporting.placement_sums import Asked, PlacementSums, Waiting
 from bandit_service.reporting.series import DAY_MS, DAYS
 from bandit_service.reporting.stored import (
     FORMAT,
@@ -37,6 +37,7 @@ from bandit_service.reporting.stored import (
     encode,
 )
 from bandit_service.reporting.summary import summarised
+from bandit_service.reporting.units import Unit
 from bandit_service.storage.ports import Report
 
 MAX_ROWS: Final = 400_000
@@ -75,7 +76,7 @@ class Counters:
         self._places: dict[str, PlacementSums] = {}
         self._sent: set[str] = set()
         """Those of the placements that are in no catalog."""
-        self._waiting: dict[str, tuple[str, Unit]] = {}
+        self._waiting: dict[str, tuple[str, Waiting]] = {}
         """Placement and unit, by decision."""
         self._rows = 0
         self._mixed = 0
@@ -84,6 +85,8 @@ class Counters:
         self._clock = 0
         self._digests: dict[str, bytes] = {}
         """Of what was not touched since."""
+        self._touched: set[str] = set()
+        """Placements whose sums are not those that were encoded last."""
         self._changed: set[str] = set()
         """Placements whose sums are not those of the last publication."""
         self._outdated: set[str] = set()
@@ -107,24 +110,30 @@ class Counters:
 
     def open(self, decision: Decision, at: int) -> None:
         """Count a unit that a decision opened ``at`` (ms)."""
-        name, candidates = self._find(decision)
+        name, asked = self._find(decision)
         probabilities, chosen = decision.probabilities, decision.chosen
         if name == OTHERS:
             probabilities, chosen = [decision.propensity], 0
-        half = half_of(decision.visitor or decision.id)
-        unit = Unit(decision.id, candidates, probabilities, chosen, decision.holdout, half, at)
-        self._places[name].open(unit)
-        self._waiting[unit.id] = (name, unit)
+        unit = Unit(
+            decision.id,
+            asked.candidates,
+            probabilities,
+            chosen,
+            decision.holdout,
+            half_of(decision.visitor or decision.id),
+            at,
+        )
+        self._waiting[unit.id] = (name, self._places[name].open(unit, asked.rows))
         self._touch(name)
         if (day := self._day(at)) is not None:
             day.shown += 1
 
     def close(self, outcome: Outcome) -> None:
         """Count how a unit closed."""
-        name, unit = self._waiting.pop(outcome.decision.id)
-        settled = self._places[name].close(unit, outcome)
+        name, waiting = self._waiting.pop(outcome.decision.id)
+        settled = self._places[name].close(waiting, outcome)
         self._touch(name)
-        if not unit.views and (day := self._day(unit.at)) is not None:
+        if not waiting.unit.views and (day := self._day(waiting.unit.at)) is not None:
             day.shown -= 1
         for one in settled:
             self._settle(one)
@@ -141,6 +150,9 @@ class Counters:
             day.policy_r += unit.reward
 
     def _touch(self, name: str) -> None:
+        if name in self._touched:
+            return
+        self._touched.add(name)
         self._changed.add(name)
         self._outdated.add(name)
         self._encoded.pop(name, None)
@@ -161,30 +173,35 @@ class Counters:
 
     # -- places
 
-    def _find(self, decision: Decision) -> tuple[str, Candidates]:
+    def _find(self, decision: Decision) -> tuple[str, Asked]:
         """The placement that a unit counts towards, and its candidates there."""
-        asked = self._asked(decision)
-        name, persona, arms = decision.placement, decision.persona, decision.arms
+        name, persona, arms = decision.placement, decision.persona, tuple(decision.arms)
+        live = self._live(decision, arms)
         if not self._admitted(name):
-            name, arms, asked = OTHERS, [OTHERS], None
-        room = MAX_SENT_ROWS - self._mixed if asked is None else MAX_ROWS - self._rows
+            name, arms, live = OTHERS, (OTHERS,), None
+        room = MAX_SENT_ROWS - self._mixed if live is None else MAX_ROWS - self._rows
         known = self._places.get(name)
         if room < len(arms):
-            new = len(arms) if known is None else known.new_rows(persona, arms, asked, decision.at)
+            new = len(arms) if known is None else known.new_rows(persona, arms, live)
             if new > max(room, 0):
-                name, arms, asked = OTHERS, [OTHERS], None
+                name, arms, live = OTHERS, (OTHERS,), None
         place = self._place(name)
         rows, mixed = len(place), place.mixed
-        candidates = place.candidates(persona, arms, asked, decision.at)
+        asked = place.asked(persona, arms, live)
         self._rows += len(place) - rows
         self._mixed += place.mixed - mixed
-        return name, candidates
+        return name, asked
 
-    def _asked(self, decision: Decision) -> Placement | None:
-        """What the candidates of a decision are of; None if they came with the request."""
+    def _live(self, decision: Decision, arms: tuple[str, ...]) -> tuple[str, ...] | None:
+        """What was live where a decision was made; None if its candidates came with the request."""
         if decision.inline is not None:
             return None
-        return self._history.placement(decision.placement, decision.revision)
+        placement = self._history.placement(decision.placement, decision.revision)
+        if placement is None:
+            return None
+        if not decision.exclude:
+            return arms
+        return tuple(variant.arm for variant in placement.live(decision.at))
 
     def _admitted(self, name: str) -> bool:
         """Whether a placement has sums of its own, or may."""
@@ -253,10 +270,12 @@ class Counters:
                     hint="rebuild them from the log: bandit-service rebuild",
                 )
             place, units = self._place(name), state.waiting.get(name, [])
-            place.restore(decode(sums, StoredSums), decode(series, StoredSeries), units)
+            stored = decode(sums, StoredSums), decode(series, StoredSeries)
+            for waiting in place.restore(*stored, units):
+                if not waiting.unit.closed:
+                    self._waiting[waiting.unit.id] = (name, waiting)
             self._rows += len(place)
             self._mixed += place.mixed
-            self._waiting.update((unit.id, (name, unit)) for unit in units if not unit.closed)
         self._digests = dict(state.digests)
         self._days, self._clock = state.site.days, state.site.clock
         self._whole = False
@@ -270,15 +289,13 @@ class Counters:
         found = self._encoded.get(name)
         if found is None:
             found = self._encoded[name] = _encoded(self._places[name])
+            self._touched.discard(name)
         return found
 
     def _summary(self, name: str) -> bytes:
         place, placement = self._places[name], self._history.latest(name)
-        live = (
-            ()
-            if placement is None
-            else tuple(variant.arm for variant in placement.live(self._clock))
-        )
+        asked = () if placement is None else placement.live(self._clock)
+        live = tuple(variant.arm for variant in asked)
         return encode(summarised(place.sums(), place.shown_by_hour(), live))
 
     def _site(self, join: JoinCounts) -> StoredSite:
@@ -287,7 +304,7 @@ class Counters:
 
 def half_of(visitor: str) -> int:
     """The half of the visitors that a pseudonym is of, 0 or 1: a coin that no draw depends on."""
-    return blake2b(visitor.encode("utf-8", "surrogatepass"), digest_size=1).digest()[0] & 1
+    return crc32(visitor.encode("utf-8", "surrogatepass")) >> 16 & 1
 
 
 def _encoded(place: PlacementSums) -> tuple[bytes, bytes]:

@@ -4,8 +4,8 @@ A variant that joined in December has earned what December's visitors give, and 
 in November has not; so variants are compared over visits in which each could have been shown, and
 sums are kept apart by line-up. A line-up is a set of live variants, not a stretch of time: one that
 comes back, as when a schedule pauses a variant every night, goes on counting where it was. A unit's
-line-up is what was live in the revision of the placement that its decision names; what single
-requests excluded makes no line-up of its own.
+line-up is what was live where it was decided; what single requests excluded makes no line-up of its
+own.
 
 The *mixed* line-up has the units whose variants came with the request or are not known, and those
 of line-ups that made room. It counts towards what a variant earned, and is never used to compare.
@@ -28,8 +28,8 @@ class Lineup(msgspec.Struct, array_like=True):
 
     number: int
     arms: tuple[str, ...]
-    revision: int
-    """The newest revision of the placement in which they were."""
+    last: int = 0
+    """When the newest of its units was opened, in ms."""
     waiting: int = 0
     """Units that are not settled yet."""
 
@@ -41,18 +41,14 @@ class Lineups:
         """The mixed line-up alone."""
         self._known: dict[int, Lineup] = {}
 
-    def find(self, arms: tuple[str, ...], revision: int) -> Lineup | None:
-        """The line-up of these variants, now seen in ``revision``; None if it is not kept."""
-        for lineup in self._known.values():
-            if lineup.arms == arms:
-                lineup.revision = max(lineup.revision, revision)
-                return lineup
-        return None
+    def find(self, arms: tuple[str, ...]) -> Lineup | None:
+        """The line-up of these variants; None if it is not kept."""
+        return next((lineup for lineup in self._known.values() if lineup.arms == arms), None)
 
-    def add(self, arms: tuple[str, ...], revision: int) -> Lineup:
+    def add(self, arms: tuple[str, ...]) -> Lineup:
         """Keep one more line-up."""
         number = max(self._known, default=MIXED) + 1
-        lineup = self._known[number] = Lineup(number, arms, revision)
+        lineup = self._known[number] = Lineup(number, arms)
         return lineup
 
     @property
@@ -61,18 +57,25 @@ class Lineups:
         return len(self._known) >= MAX_LINEUPS
 
     def oldest(self) -> Lineup | None:
-        """Of those in which no unit waits, the one last seen in the lowest revision."""
+        """Of those in which no unit waits, the one that was unused for longest."""
         idle = [lineup for lineup in self._known.values() if not lineup.waiting]
-        return min(idle, key=lambda lineup: lineup.revision, default=None)
+        return min(idle, key=lambda lineup: lineup.last, default=None)
 
     def remove(self, lineup: Lineup) -> None:
         """Let go of a line-up."""
         del self._known[lineup.number]
 
-    def wait(self, number: int, units: int) -> None:
-        """So many units more wait in a line-up, or less."""
+    def enter(self, number: int, at: int) -> None:
+        """A unit that was opened at a time (ms) waits in a line-up."""
         if number != MIXED:
-            self._known[number].waiting += units
+            lineup = self._known[number]
+            lineup.waiting += 1
+            lineup.last = max(lineup.last, at)
+
+    def leave(self, number: int) -> None:
+        """A unit waits no more."""
+        if number != MIXED:
+            self._known[number].waiting -= 1
 
     def dump(self) -> list[Lineup]:
         """All but the mixed one, as plain data."""

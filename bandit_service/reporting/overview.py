@@ -144,8 +144,8 @@ def overview(
     """
     names = [*catalog, *(name for name in summaries if name and name not in catalog)]
     known = [_Known(name, catalog.get(name), summaries.get(name)) for name in names]
-    sums = [one.sums for one in known]
-    total, *each = experiments([together(sums), *sums])
+    whole = together([sums_of(summary, summary.scale) for summary in summaries.values()])
+    total, *each = experiments([whole, *(one.sums for one in known)])
     now = 0 if site is None else site.clock
     most = max((one.summary.shown for one in known if one.summary is not None), default=0)
     lines = [_line(one, numbers, now, most) for one, numbers in zip(known, each, strict=True)]
@@ -172,11 +172,11 @@ def standing(placement: Placement | None, summary: Summary | None, now: int) -> 
         return Standing("idle", [])
     if len(live) == 1:
         rest = any(variant.status in ("paused", "retired") for variant in placement.variants)
-        return Standing("finished" if rest else "single", [])
-    return _race(live, summary)
+        return Standing("finished" if rest or placement.finished(now) else "single", [])
+    return raced(live, summary)
 
 
-def _race(live: set[str], summary: Summary) -> Standing:
+def raced(live: set[str], summary: Summary) -> Standing:
     """How the variants that are live stand to each other."""
     if live != set(summary.live):
         return Standing("learning", [])  # it was edited a moment ago

@@ -30,7 +30,7 @@ from bandit_service.reporting.series import DAY_MS, HOUR_MS, OTHERS, Stretch
 from bandit_service.reporting.stored import FORMAT, StoredSeries, StoredSums
 from bandit_service.reporting.summary import Summary
 from bandit_service.reporting.tables import Scale, Table, field, whole
-from bandit_service.reporting.winners import Winner, field_of, race
+from bandit_service.reporting.winners import Winner, field_of, leader
 from bandit_service.reporting.words import State, state
 
 
@@ -144,7 +144,7 @@ def placement_report(
     table = whole(found.sums)
     live = [] if placement is None else [variant.arm for variant in placement.live(now or 0)]
     (total,) = experiments([_sums(merged(merged(table.rows, 0), 0), table.scale)])
-    leader, to_leader = _against_leader(field(found.sums, live))
+    first, to_leader = _against_leader(field(found.sums, live))
     by_arm = counts(table.of_everybody()).sum(axis=1)
     return PlacementReport(
         placement=name,
@@ -152,7 +152,7 @@ def placement_report(
         state=stands.state,
         says=state(stands.state, winners=stands.winners, last_seen=found.sums.last),
         winners=stands.winners,
-        leader=leader,
+        leader=first,
         shown=int(by_arm[:, SHOWN].sum()),
         rewarded=int(by_arm[:, REWARDED].sum()),
         policy=total.policy,
@@ -168,18 +168,16 @@ def placement_report(
 
 def _against_leader(live: Table) -> tuple[str | None, dict[str, Difference]]:
     """The leader of the live variants, and how each of the others is to it."""
-    if not len(live.arms) or not live.rows.any():
-        return None, {}
-    if len(live.arms) == 1:
-        return live.arms[0], {}
     known = field_of(live)
+    first = leader(known)
+    if first is None:
+        return None, {}
     found = known.found.take(0)
-    leader = int(race(found, known.least[0]).leader)
-    best = found.take(leader)
-    return live.arms[leader], {
+    best = found.take(known.arms.index(first))
+    return first, {
         arm: compared(found.take(number), best)
-        for number, arm in enumerate(live.arms)
-        if number != leader
+        for number, arm in enumerate(known.arms)
+        if arm != first
     }
 
 

@@ -18,12 +18,11 @@ from __future__ import annotations
 from array import array
 from collections import deque
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
 
-from bandit_service.catalog.model import Placement
 from bandit_service.outcomes.join import Outcome
 from bandit_service.reporting.columns import (
     ASKED,
@@ -48,43 +47,27 @@ from bandit_service.reporting.columns import (
 from bandit_service.reporting.lineups import MIXED, Lineups
 from bandit_service.reporting.series import DAY_MS, DAYS, HOUR_MS, HOURS, Series
 from bandit_service.reporting.stored import FORMAT, StoredSeries, StoredSums
+from bandit_service.reporting.units import Candidates, Unit
 
 _KEPT: Final = 256
 """Lists of candidates whose rows are kept at hand."""
 
 
-class Candidates(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What a unit could have shown, and to whom: numbers of its placement."""
+class Asked(NamedTuple):
+    """Candidates, and where their rows begin."""
 
-    lineup: int
-    persona: int
-    arms: tuple[int, ...]
-
-
-class Unit(msgspec.Struct, array_like=True, gc=False):
-    """A unit that is not settled yet."""
-
-    id: str
-    """Of the decision that opened it."""
     candidates: Candidates
-    probabilities: list[float]
-    """Of the candidates."""
-    chosen: int
-    """Which of them was shown."""
-    holdout: bool
-    half: int
-    """The half of the visitors that it is of, 0 or 1."""
-    at: int
-    """When it was opened, in ms."""
-    views: int = 0
-    """0 while it is open, and if nobody saw it."""
-    reward: float = 0.0
-    closed: bool = False
+    rows: tuple[int, ...]
 
-    @property
-    def arm(self) -> int:
-        """The variant that was shown."""
-        return self.candidates.arms[self.chosen]
+
+class Waiting(NamedTuple):
+    """A unit that is not settled, and where the rows of its candidates begin.
+
+    Rows stay where they are while a unit of their line-up waits.
+    """
+
+    unit: Unit
+    rows: tuple[int, ...]
 
 
 class PlacementSums:
@@ -96,17 +79,15 @@ class PlacementSums:
         self._personas: dict[str, int] = {}
         self._seen: list[int] = []
         self._lineups = Lineups()
-        self._lineup_of: dict[tuple[int, int], int] = {}
-        """By revision; only of line-ups that are kept."""
         self._rows: dict[tuple[int, int, int], int] = {}
         self._free: list[int] = []
         self.mixed = 0
         """The number of rows of the mixed line-up."""
         self._table = array("d")
         """WIDTH numbers a row; a numpy array takes twice as long to count a unit in."""
-        self._known: dict[Candidates, tuple[int, ...]] = {}
-        """Where the rows of candidates begin."""
-        self._queue: deque[Unit] = deque()
+        self._known: dict[tuple[str, tuple[str, ...], tuple[str, ...] | None], Asked] = {}
+        """Candidates whose rows are at hand, by persona, names, and what was live."""
+        self._queue: deque[Waiting] = deque()
         self._hours, self._days = Series(HOUR_MS, HOURS), Series(DAY_MS, DAYS)
         self._least = self._most = 0.0
         self._first = self._last = 0
@@ -117,74 +98,84 @@ class PlacementSums:
 
     # -- units
 
-    def new_rows(
-        self, persona: str, arms: Sequence[str], placement: Placement | None, at: int
-    ) -> int:
-        """How many rows ``candidates`` would make."""
-        lineup, who = self._lineup(placement, at), self._personas.get(persona, -1)
+    def new_rows(self, persona: str, arms: Sequence[str], live: tuple[str, ...] | None) -> int:
+        """How many rows ``asked`` would make; nothing is made yet."""
+        lineup = MIXED
+        if live is not None:
+            known = self._lineups.find(tuple(sorted(live)))
+            lineup = -1 if known is None else known.number
+        who = self._personas.get(persona, -1)
         return sum((lineup, self._arms.get(arm, -1), who) not in self._rows for arm in arms)
 
-    def candidates(
-        self, persona: str, arms: Sequence[str], placement: Placement | None, at: int
-    ) -> Candidates:
+    def asked(self, persona: str, arms: tuple[str, ...], live: tuple[str, ...] | None) -> Asked:
         """Number a persona and candidates, and make their rows.
 
-        ``placement`` is what the candidates are of, as of the decision's revision; None if they
-        came with the request, or nothing is known of it. ``at`` is when it was made, in ms.
+        ``live`` is what was live together, in any order; None if the candidates came with the
+        request, or it is not known.
         """
-        lineup = self._lineup(placement, at)
+        found = self._known.get((persona, arms, live))
+        if found is not None:
+            return found
+        lineup, kept = self._lineup(live)
         who = self._personas.setdefault(persona, len(self._personas))
         if who == len(self._seen):
             self._seen.append(0)
         numbers = [self._arms.setdefault(arm, len(self._arms)) for arm in arms]
-        found = Candidates(lineup, who, tuple(numbers))
-        self._rows_of(found)
+        candidates = Candidates(lineup, who, tuple(numbers))
+        found = Asked(candidates, self._rows_of(candidates))
+        if kept:
+            if len(self._known) >= _KEPT:
+                self._known.clear()
+            self._known[persona, arms, live] = found
         return found
 
-    def open(self, unit: Unit) -> None:
-        """Count a unit as shown, and let it wait."""
-        self._show(unit, 1)
-        self._first = min(self._first, unit.at) if self._last else unit.at
-        self._last = max(self._last, unit.at)
-        persona = unit.candidates.persona
-        self._seen[persona] = max(self._seen[persona], unit.at)
-        self._queue.append(unit)
-        self._lineups.wait(unit.candidates.lineup, 1)
+    def open(self, unit: Unit, rows: tuple[int, ...]) -> Waiting:
+        """Count a unit as shown, and let it wait; ``rows`` are those of its candidates."""
+        waiting = Waiting(unit, rows)
+        self._show(waiting, 1)
+        at, persona = unit.at, unit.candidates.persona
+        self._first = min(self._first, at) if self._last else at
+        self._last = max(self._last, at)
+        self._seen[persona] = max(self._seen[persona], at)
+        self._queue.append(waiting)
+        self._lineups.enter(unit.candidates.lineup, at)
+        return waiting
 
-    def close(self, unit: Unit, outcome: Outcome) -> list[Unit]:
+    def close(self, waiting: Waiting, outcome: Outcome) -> list[Unit]:
         """Count what became of a unit; those that are settled now, in order."""
+        unit = waiting.unit
         unit.closed = True
         if outcome.kind == "censored":
-            self._show(unit, -1)
+            self._show(waiting, -1)
         else:
             unit.views, unit.reward = outcome.views, outcome.reward
         if unit.reward > 0.0:
-            row = self._rows_of(unit.candidates)[unit.chosen]
-            self._table[row + counts_at(holdout=unit.holdout) + REWARDED] += 1.0
+            at = waiting.rows[unit.chosen] + counts_at(holdout=unit.holdout)
+            self._table[at + REWARDED] += 1.0
         settled = []
-        while self._queue and self._queue[0].closed:
-            first = self._queue.popleft()
-            self._lineups.wait(first.candidates.lineup, -1)
+        while self._queue and self._queue[0].unit.closed:
+            first, rows = self._queue.popleft()
+            self._lineups.leave(first.candidates.lineup)
             if first.views:
-                self._settle(first)
+                self._settle(first, rows)
                 settled.append(first)
         return settled
 
-    def _show(self, unit: Unit, units: int) -> None:
-        row = self._rows_of(unit.candidates)[unit.chosen]
-        self._table[row + counts_at(holdout=unit.holdout) + SHOWN] += units
+    def _show(self, waiting: Waiting, units: int) -> None:
+        unit, rows = waiting
+        self._table[rows[unit.chosen] + counts_at(holdout=unit.holdout) + SHOWN] += units
         self._hours.show(unit.at, unit.arm, units)
         self._days.show(unit.at, unit.arm, units)
 
-    def _settle(self, unit: Unit) -> None:
-        table, rows, reward = self._table, self._rows_of(unit.candidates), unit.reward
-        at = rows[unit.chosen] + counts_at(holdout=unit.holdout)
+    def _settle(self, unit: Unit, rows: tuple[int, ...]) -> None:
+        table, reward, shown = self._table, unit.reward, rows[unit.chosen]
+        at = shown + counts_at(holdout=unit.holdout)
         table[at + N] += 1.0
         table[at + VIEWS] += unit.views
         table[at + R] += reward
         table[at + R2] += reward * reward
         half, weight = weighted_at(unit.half), 1.0 / unit.probabilities[unit.chosen]
-        at, earned = rows[unit.chosen] + half, weight * reward
+        at, earned = shown + half, weight * reward
         table[at + W] += weight
         table[at + WR] += earned
         table[at + W2] += weight * weight
@@ -201,30 +192,23 @@ class PlacementSums:
 
     # -- rows
 
-    def _lineup(self, placement: Placement | None, at: int) -> int:
-        """The number of what was live at ``at`` (ms), which is kept apart if there is room."""
-        if placement is None:
-            return MIXED
-        stretch = (placement.revision, placement.period(at))
-        known = self._lineup_of.get(stretch)
-        if known is not None:
-            return known
-        arms = tuple(sorted(variant.arm for variant in placement.live(at)))
-        found = self._lineups.find(arms, placement.revision)
+    def _lineup(self, live: tuple[str, ...] | None) -> tuple[int, bool]:
+        """The number of what was live, and whether it stays that: there may be no room for it."""
+        if live is None:
+            return MIXED, True
+        arms = tuple(sorted(live))
+        found = self._lineups.find(arms)
         if found is None and self._lineups.full:
             oldest = self._lineups.oldest()
             if oldest is None:
-                return MIXED
+                return MIXED, False
             self._mix(oldest.number)
             self._lineups.remove(oldest)
-        found = found or self._lineups.add(arms, placement.revision)
-        self._lineup_of[stretch] = found.number
-        return found.number
+        return (found or self._lineups.add(arms)).number, True
 
     def _mix(self, lineup: int) -> None:
         """Move the sums of a line-up to the mixed one."""
         self._known.clear()
-        self._lineup_of.clear()
         for key in [key for key in self._rows if key[0] == lineup]:
             mixed, row = self._row((MIXED, *key[1:])), self._rows[key]
             for place in range(WIDTH):
@@ -236,14 +220,8 @@ class PlacementSums:
 
     def _rows_of(self, candidates: Candidates) -> tuple[int, ...]:
         """Where the rows of candidates begin, in their order."""
-        found = self._known.get(candidates)
-        if found is None:
-            lineup, persona, arms = msgspec.structs.astuple(candidates)
-            found = tuple(WIDTH * self._row((lineup, arm, persona)) for arm in arms)
-            if len(self._known) >= _KEPT:
-                self._known.clear()
-            self._known[candidates] = found
-        return found
+        lineup, persona, arms = msgspec.structs.astuple(candidates)
+        return tuple(WIDTH * self._row((lineup, arm, persona)) for arm in arms)
 
     def _row(self, key: tuple[int, int, int]) -> int:
         """The row of a key, made if there is none."""
@@ -286,10 +264,12 @@ class PlacementSums:
 
     def waiting(self) -> list[Unit]:
         """The units that are not settled, in the order in which they were opened."""
-        return list(self._queue)
+        return [waiting.unit for waiting in self._queue]
 
-    def restore(self, sums: StoredSums, series: StoredSeries, waiting: Sequence[Unit]) -> None:
-        """Continue from what ``sums``, ``series`` and ``waiting`` gave."""
+    def restore(
+        self, sums: StoredSums, series: StoredSeries, units: Sequence[Unit]
+    ) -> list[Waiting]:
+        """Continue from what ``sums``, ``series`` and ``waiting`` gave; the units that wait."""
         self._arms = {arm: number for number, arm in enumerate(sums.arms)}
         self._personas = {persona: number for number, persona in enumerate(sums.personas)}
         self._seen = list(sums.seen)
@@ -302,4 +282,5 @@ class PlacementSums:
         self._days.restore(series.days)
         self._least, self._most = sums.least, sums.most
         self._first, self._last = sums.first, sums.last
-        self._queue.extend(waiting)
+        self._queue.extend(Waiting(unit, self._rows_of(unit.candidates)) for unit in units)
+        return list(self._queue)

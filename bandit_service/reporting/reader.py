@@ -7,7 +7,7 @@ and ``as_of`` is that of the site. The catalog comes from whoever asks, as place
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -15,7 +15,7 @@ from bandit_service.catalog.model import Placement
 from bandit_service.errors import NotFound
 from bandit_service.outcomes.units import JoinCounts
 from bandit_service.reporting.gaps import Gap, gaps
-from bandit_service.reporting.overview import Overview, overview, standing
+from bandit_service.reporting.overview import Overview, overview, raced
 from bandit_service.reporting.personas_report import PersonaReport, personas_report
 from bandit_service.reporting.placement_report import (
     NOTHING,
@@ -26,11 +26,20 @@ from bandit_service.reporting.placement_report import (
 from bandit_service.reporting.stored import StoredSeries, StoredSite, StoredSums, decode
 from bandit_service.reporting.summary import Summary
 from bandit_service.reporting.tag_effects import TagEffect, tag_effects
-from bandit_service.reporting.winners import Winner
+from bandit_service.reporting.words import variant
 from bandit_service.storage.ports import SiteStore
 
 _AT_ONCE: Final = 50
 """Placements whose sums are held in memory at a time."""
+
+
+class Lead(NamedTuple):
+    """How the live variants of a placement stand, by id."""
+
+    clear: str | None
+    """The one that is clearly the best over everybody; None: none is yet."""
+    ahead: str | None
+    """The one that is best as far as is known; None before any was shown."""
 
 
 class TagReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,11 +83,18 @@ class Reports:
             )
         return placement_report(name, placement, NOTHING, now=now)
 
-    def winner(self, name: str) -> Winner | None:
-        """The live variant of a placement that is clearly the best over everybody, if one is."""
-        summary = self._summaries([name]).get(name)
-        stands = standing(self._catalog.get(name), summary, self._as_of() or 0)
-        return next((winner for winner in stands.winners if winner.persona is None), None)
+    def lead(self, name: str) -> Lead:
+        """Which of a placement's live variants is clearly the best, and which is ahead."""
+        placement, summary = self._catalog.get(name), self._summaries([name]).get(name)
+        if placement is None or summary is None:
+            return Lead(None, None)
+        live = {variant.arm for variant in placement.live(self._as_of() or 0)}
+        ahead = summary.leader if summary.leader in live else None
+        won = [one.arm for one in raced(live, summary).winners if one.persona is None]
+        return Lead(
+            clear=variant(won[0]) if won else None,
+            ahead=None if ahead is None else variant(ahead),
+        )
 
     def personas(self) -> PersonaReport:
         """Every persona, and whether it earns its keep."""

@@ -54,20 +54,26 @@ class Series:
         self._keep = keep
         self._stretches: dict[int, array[float]] = {}
         self._newest = -1
+        self._places: dict[int, int] = {}
+        """Where each variant's sums stand in those of the newest stretch."""
 
     def show(self, at: int, arm: int, units: int = 1) -> None:
         """Count units that were opened at a time (ms), or take back as many."""
-        sums = self._at(at)
-        if sums is not None:
-            sums[self._place(sums, arm) + _SHOWN] += units
+        start = at // self._stretch_ms
+        sums = self._stretches.get(start)
+        if sums is None and (sums := self._begun(start)) is None:
+            return
+        sums[self._place(start, sums, arm) + _SHOWN] += units
 
     def settle(self, at: int, arm: int, reward: float) -> None:
         """Count what became of a unit that was opened at a time (ms)."""
-        sums = self._at(at)
-        if sums is not None:
-            place = self._place(sums, arm)
-            sums[place + _SETTLED] += 1.0
-            sums[place + _EARNED] += reward
+        start = at // self._stretch_ms
+        sums = self._stretches.get(start)
+        if sums is None and (sums := self._begun(start)) is None:
+            return
+        place = self._place(start, sums, arm)
+        sums[place + _SETTLED] += 1.0
+        sums[place + _EARNED] += reward
 
     def dump(self) -> list[Stretch]:
         """The stretches as plain data, oldest first."""
@@ -82,6 +88,7 @@ class Series:
             kept.start: array("d", np.frombuffer(kept.sums, "<f8").tolist()) for kept in stretches
         }
         self._newest = max(self._stretches, default=-1)
+        self._places = _places(self._stretches.get(self._newest, array("d")))
 
     def shown(self) -> list[tuple[int, int]]:
         """(start in ms, units shown) of each stretch, oldest first."""
@@ -90,13 +97,13 @@ class Series:
             for start in sorted(self._stretches)
         ]
 
-    def _at(self, at: int) -> array[float] | None:
-        start = at // self._stretch_ms
-        found = self._stretches.get(start)
-        if found is None and start > self._newest - self._keep:
-            found = self._stretches[start] = array("d")
-            if start > self._newest:
-                self._close(start)
+    def _begun(self, start: int) -> array[float] | None:
+        """A stretch of which nothing is known yet; None if it is let go."""
+        if start <= self._newest - self._keep:
+            return None
+        found = self._stretches[start] = array("d")
+        if start > self._newest:
+            self._close(start)
         return found
 
     def _close(self, newest: int) -> None:
@@ -104,23 +111,26 @@ class Series:
         if self._newest in self._stretches:
             self._stretches[self._newest] = _shortened(self._stretches[self._newest])
         self._newest = newest
+        self._places = {}
         for start in [start for start in self._stretches if start <= newest - self._keep]:
             del self._stretches[start]
 
-    def _place(self, sums: array[float], arm: int) -> int:
+    def _place(self, start: int, sums: array[float], arm: int) -> int:
         """Where a variant's sums stand in those of its stretch."""
-        for place in range(0, len(sums), _STRIDE):
-            if sums[place] == arm:
-                return place
-        over = sums is not self._stretches[self._newest]
-        if over and arm != OTHERS and len(sums) >= MOST * _STRIDE:
-            return self._place(sums, OTHERS)
-        return _added(sums, arm)
+        over = start != self._newest
+        places = _places(sums) if over else self._places
+        place = places.get(arm)
+        if place is not None:
+            return place
+        if over and arm != OTHERS and len(places) >= MOST:
+            return self._place(start, sums, OTHERS)
+        sums.extend((float(arm), 0.0, 0.0, 0.0))
+        place = places[arm] = len(sums) - _STRIDE
+        return place
 
 
-def _added(sums: array[float], arm: int) -> int:
-    sums.extend((float(arm), 0.0, 0.0, 0.0))
-    return len(sums) - _STRIDE
+def _places(sums: array[float]) -> dict[int, int]:
+    return {int(sums[place]): place for place in range(0, len(sums), _STRIDE)}
 
 
 def _shortened(sums: array[float]) -> array[float]:

@@ -19,7 +19,7 @@ from bandit_service.reporting.persona_lift import Lift, persona_lifts
 from bandit_service.reporting.sequences import Floats
 from bandit_service.reporting.stored import FORMAT, StoredSums
 from bandit_service.reporting.tables import Scale, field, whole
-from bandit_service.reporting.winners import Field, Winner, field_of, winners
+from bandit_service.reporting.winners import Field, Winner, field_of, leader, winners
 
 
 class Best(msgspec.Struct, frozen=True, array_like=True):
@@ -63,6 +63,8 @@ class Summary(msgspec.Struct, frozen=True, array_like=True):
     """(start in ms, units shown), oldest first."""
     live: tuple[str, ...]
     winners: list[Winner]
+    leader: str | None
+    """The live variant that is best as far as is known; None before any was shown."""
     evidence: float
     """Rewards' worth of what is known of the live variant of which least is."""
     personas: list[PersonaSummary]
@@ -85,6 +87,7 @@ def summarised(sums: StoredSums, hours: Sequence[tuple[int, int]], live: Sequenc
         hours=list(hours),
         live=tuple(live),
         winners=winners(known),
+        leader=leader(known),
         evidence=_evidence(known, table.scale),
         personas=_personas(sums, by_persona, known, persona_lifts(compared)),
     )

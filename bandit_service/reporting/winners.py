@@ -97,6 +97,14 @@ def winners(field: Field) -> list[Winner]:
     ]
 
 
+def leader(field: Field) -> str | None:
+    """The one whose lower bound over everybody is highest; None before any was shown."""
+    least = field.least[0]
+    if not np.isfinite(least).any():
+        return None
+    return field.arms[int(np.argmax(least))]
+
+
 def race(found: Estimates, least: Floats) -> Race:
     """Hold each of K variants against the leader; at least two.
 

@@ -79,6 +79,7 @@ class Counting:
             "probabilities": [1.0 / len(arms)] * len(arms),
             "chosen": arms.index(f"{arm}@1"),
             "persona": "romantic",
+            "at": self.now,
         }
         decision = a_decision(**{**unit, **fields})
         self.counters.passed(self.now)

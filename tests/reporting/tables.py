@@ -79,7 +79,7 @@ def stored(found: Table, *, live: Sequence[str] | None = None, last: int = 0) ->
         arms=list(found.arms),
         personas=list(found.personas),
         seen=[last] * personas,
-        lineups=[Lineup(1, lineup, 1)],
+        lineups=[Lineup(1, lineup)],
         keys=np.array(keys, "<u4").tobytes(),
         rows=found.rows.reshape(-1, WIDTH).tobytes(),
         least=found.scale.least,

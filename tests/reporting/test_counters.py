@@ -7,9 +7,10 @@ import pytest
 
 from bandit_service.errors import SnapshotError
 from bandit_service.outcomes.units import JoinCounts
-from bandit_service.reporting import counters
+from bandit_service.reporting import counters, lineups
 from bandit_service.reporting.counters import OTHERS, Counters, Parts, half_of
-from bandit_service.reporting.stored import Day, StoredSite, decode, encode
+from bandit_service.reporting.lineups import MIXED
+from bandit_service.reporting.stored import Day, StoredSite, StoredSums, decode, encode
 from bandit_service.reporting.summary import Summary
 from bandit_service.storage.ports import Report
 from tests.reporting.counting import Counting, placement, totals
@@ -224,6 +225,28 @@ def test_bounds_hold_after_going_on(monkeypatch: pytest.MonkeyPatch) -> None:
         pieces = pieces.resumed()
 
     assert pieces.counters.parts() == whole.counters.parts()
+
+
+def test_line_ups_that_make_room_are_counted_right_where_rows_are_few(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(counters, "MAX_ROWS", 12)
+    monkeypatch.setattr(lineups, "MAX_LINEUPS", 2)
+    whole, pieces = Counting(), Counting()
+    for revision in range(2, 20):
+        for site in (whole, pieces):
+            site.now += 1
+            site.edit(placement("film", ["a", f"v{revision % 5}"], revision=revision))
+            site.count("a", persona=("romantic", "comedy")[revision % 2])
+        pieces = pieces.resumed()
+
+        for site in (whole, pieces):
+            parts = site.counters.parts().sums
+            kept = [decode(data, StoredSums).key_array() for data in parts.values()]
+            assert site.counters._rows == sum(map(len, kept))
+            assert site.counters._mixed == sum((keys[:, 0] == MIXED).sum() for keys in kept)
+    assert pieces.counters.parts() == whole.counters.parts()
+    assert OTHERS in whole.counters.parts().sums
 
 
 def test_halves_are_about_even() -> None:

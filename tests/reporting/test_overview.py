@@ -156,6 +156,7 @@ def test_units_beyond_the_bounds_are_no_placement_and_nothing_is_an_empty_overvi
     nothing = overview(None, {}, {})
 
     assert not any((found.placements, nothing.placements, nothing.days))
+    assert (found.policy.n, nothing.policy.n) == (8_000, 0)
     assert nothing.as_of is None
     assert nothing.policy.held_back == "nothing_settled"
 

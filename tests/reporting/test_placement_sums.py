@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from bandit_service.reporting import lineups
 from bandit_service.reporting.columns import (
@@ -180,6 +183,35 @@ def test_a_line_up_that_comes_back_goes_on_counting_and_tags_make_no_new_one() -
     assert counts(row_of(sums, "a", lineup=1))[POLICY, N] == 2
 
 
+def test_a_schedule_makes_a_line_up_without_an_edit() -> None:
+    site = Counting()
+    until = datetime.fromtimestamp(site.now / 1000 + 60, UTC)
+    scheduled = placement("film", ["a", "b", "c"], revision=2)
+    variants = [*scheduled.variants[:2], replace(scheduled.variants[2], live_until=until)]
+    site.edit(replace(scheduled, variants=tuple(variants)))
+    site.count("a")
+    site.now += 120_000
+    site.count("a")
+    site.count("a", exclude=["b"], arms=["a@1"])
+
+    sums = site.sums()
+
+    assert [one.arms for one in sums.lineups] == [("a@1", "b@1", "c@1"), ("a@1", "b@1")]
+    assert [weights_of(row_of(sums, "a", lineup=n))[ASKED] for n in (1, 2)] == [1.0, 2.0]
+
+
+def test_what_a_request_excludes_makes_no_line_up_of_its_own() -> None:
+    site = Counting(placement("film", ["a", "b", "c"]))
+    site.count("a")
+    site.count("a", exclude=["b"], arms=["a@1", "c@1"])
+
+    sums = site.sums()
+
+    assert [one.arms for one in sums.lineups] == [("a@1", "b@1", "c@1")]
+    asked = [weights_of(row_of(sums, arm))[ASKED] for arm in "abc"]
+    assert asked == [2.0, 1.0, 2.0]
+
+
 def test_a_decision_of_an_older_revision_counts_where_it_was_made() -> None:
     site = Counting()
     site.edit(placement("film", ["a"], rest=["b"], revision=2))
@@ -200,13 +232,14 @@ def test_candidates_of_requests_and_unknown_revisions_are_mixed() -> None:
     assert site.sums().lineups == []
 
 
-def test_beyond_the_bound_the_line_up_of_the_lowest_revision_is_mixed_unless_units_wait(
+def test_beyond_the_bound_the_line_up_that_is_unused_for_longest_is_mixed_unless_units_wait(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(lineups, "MAX_LINEUPS", 2)
     site = Counting(placement("film", ["a"]))
     site.count("a", 1.0)
     for revision, variant in enumerate("bc", start=2):
+        site.now += 1
         site.edit(placement("film", ["a", variant], revision=revision))
         site.count("a", 1.0, probabilities=[0.5, 0.5])
 
