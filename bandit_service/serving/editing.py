@@ -106,7 +106,7 @@ class CatalogEditor:
         """
         found = self._placement(placement_id)
         if found is None:
-            raise _no_placement(placement_id)
+            raise no_placement(placement_id)
         return found
 
     def variant(self, placement_id: str, variant_id: str) -> Variant:
@@ -183,7 +183,7 @@ class CatalogEditor:
 
         def change(old: Placement | None) -> Placement:
             if old is None:
-                raise _no_placement(placement_id)
+                raise no_placement(placement_id)
             condition.check(old if variant_id is None else old.variant(variant_id))
             if variant_id is None:
                 return edit.retire_placement(old, now=self._clock())
@@ -203,7 +203,7 @@ class CatalogEditor:
 
         def change(old: Placement | None) -> Placement:
             if old is None:
-                raise _no_placement(placement_id)
+                raise no_placement(placement_id)
             condition.check(old.variant(variant_id))
             since = (old.aired or {}).get(variant_id)
             served = self._airings.since(since, placement_id)
@@ -221,14 +221,13 @@ class CatalogEditor:
         """
 
         def change(old: Placement) -> Placement:
-            document = self._store.document(placement_id, revision)
-            if document is None:
+            then = placement_at(self._store, placement_id, revision)
+            if then is None:
                 raise NotFound(
                     f"placement {placement_id!r} had no revision {revision}",
                     field="revision",
                     hint=f"GET /v1/placements/{placement_id}/history lists them",
                 )
-            then = _placement(document)
             since = None if then.edited is None else then.edited.at
             served = self._airings.since(since, placement_id)
             return undo.reverted(old, then, served=served, now=self._clock())
@@ -328,8 +327,7 @@ class CatalogEditor:
         return not amendments or self._store.commit(amendments)
 
     def _placement(self, placement_id: str) -> Placement | None:
-        document = self._store.document(placement_id)
-        return None if document is None else _placement(document)
+        return placement_at(self._store, placement_id)
 
     def _change_known(
         self, placement_id: str, condition: Condition, change: Callable[[Placement], Placement]
@@ -338,7 +336,7 @@ class CatalogEditor:
 
         def checked(old: Placement | None) -> Placement:
             if old is None:
-                raise _no_placement(placement_id)
+                raise no_placement(placement_id)
             condition.check(old)
             return change(old)
 
@@ -370,20 +368,31 @@ class CatalogEditor:
         return Amendment(document, old.revision, encode(entry))
 
 
+def placement_at(
+    store: SiteStore, placement_id: str, revision: int | None = None
+) -> Placement | None:
+    """A placement as it is, or as it was at a revision; None if there is none, as at revision 0."""
+    if placement_id == PERSONAS_KEY:
+        return None
+    document = store.document(placement_id, revision)
+    return None if document is None else _placement(document)
+
+
+def no_placement(placement_id: str) -> NotFound:
+    """The error for a placement that there is none of."""
+    return NotFound(
+        f"there is no placement {placement_id[:80]!r}",
+        field="placement",
+        hint="GET /v1/placements lists them",
+    )
+
+
 def _placement(document: Document) -> Placement:
     return msgspec.json.decode(document.data, type=Placement)
 
 
 def _personas(document: Document) -> Personas:
     return msgspec.json.decode(document.data, type=Personas)
-
-
-def _no_placement(placement_id: str) -> NotFound:
-    return NotFound(
-        f"there is no placement {placement_id[:80]!r}",
-        field="placement",
-        hint="GET /v1/placements lists them",
-    )
 
 
 def _busy() -> Conflict:

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from typing import Final
 
-import msgspec
-
 from bandit_service.catalog.changes import Change, change
-from bandit_service.catalog.model import Placement
-from bandit_service.errors import InvalidInput, NotFound
+from bandit_service.errors import InvalidInput
+from bandit_service.serving.editing import no_placement, placement_at
 from bandit_service.storage.ports import SiteStore
 
 MAX_CHANGES: Final = 100
@@ -39,24 +37,14 @@ def history(
         raise InvalidInput(
             f"limit is {limit}", field="limit", hint=f"ask for 1 to {MAX_CHANGES} changes"
         )
-    present = _placement(store, placement_id, None)
+    present = placement_at(store, placement_id)
     if present is None:
-        raise NotFound(
-            f"there is no placement {placement_id[:80]!r}",
-            field="placement",
-            hint="GET /v1/placements lists them",
-        )
+        raise no_placement(placement_id)
     newest = present.revision if before is None else min(before - 1, present.revision)
-    after = _placement(store, placement_id, newest)
+    after = placement_at(store, placement_id, newest)
     found: list[Change] = []
     while after is not None and len(found) < limit:
-        earlier = _placement(store, placement_id, after.revision - 1)
+        earlier = placement_at(store, placement_id, after.revision - 1)
         found.append(change(earlier, after))
         after = earlier
     return found
-
-
-def _placement(store: SiteStore, placement_id: str, revision: int | None) -> Placement | None:
-    """The placement at a revision, or now; None if there is none, as at revision 0."""
-    document = store.document(placement_id, revision)
-    return None if document is None else msgspec.json.decode(document.data, type=Placement)

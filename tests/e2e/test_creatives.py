@@ -56,12 +56,11 @@ class Desk:
         return json.loads(answer)
 
     def shown(self) -> set[str]:
-        """Which variants a website is told to show."""
+        """Which variants a website is told to show; none by a process that has not heard yet."""
         found = set()
         for _ in range(60):
             status, answer = self.ask("POST", "/v1/decide", {"placement": "news"}, role="site")
-            assert status == 200
-            found.add(json.loads(answer)["variant"]["id"])
+            found.add(json.loads(answer)["variant"]["id"] if status == 200 else "")
         return found
 
 
@@ -112,7 +111,7 @@ def test_a_placement_is_scheduled_and_finished_in_every_process(desk: Desk) -> N
         return {"kind": "headline", "canonical": "b", "variants": variants}
 
     desk.told("PUT", NEWS, news(soon(3600)))
-    assert desk.shown() == {"a", "b"}
+    until(lambda: desk.shown() == {"a", "b"}, 60)
 
     # when its moment comes, and then the end of it all
     desk.told("PUT", NEWS, news(soon(2)))

@@ -127,6 +127,30 @@ def test_the_history_is_read_in_pages(api: Api) -> None:
     assert [change["revision"] for change in page["changes"]] == [3, 2]
 
 
+@pytest.mark.parametrize("placement", ["%2A", "*", "nowhere", "..", "a%00b"])
+@pytest.mark.parametrize(
+    ("method", "below", "body"),
+    [
+        ("GET", "", None),
+        ("DELETE", "", None),
+        ("GET", "/history", None),
+        ("POST", "/revert", {"revision": 1}),
+        ("PUT", "/finish", {"winner": "a"}),
+        ("DELETE", "/finish", None),
+        ("GET", "/variants/kiss", None),
+    ],
+)
+def test_what_no_placement_is_called_is_not_found(
+    api: Api, method: str, below: str, placement: str, body: Any
+) -> None:
+    # given personas, which are kept beside the placements
+    path = f"/v1/placements/{placement}{below}"
+
+    response = api.client.open(path, method=method, json=body, headers=api.auth["editor"])
+
+    error_of(response, 404)
+
+
 @pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=x", "before=-1", "before=1e3"])
 def test_a_page_that_cannot_be_is_refused(api: Api, query: str) -> None:
     error = error_of(api.get(f"{FILM}/history?{query}"), 400)
