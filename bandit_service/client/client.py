@@ -261,9 +261,13 @@ class Client:
             repeatable=visitor.id is not None,
         )
 
+    def _raises(self, strict: bool | None) -> bool:
+        """Whether errors are raised by a call that says ``strict``."""
+        return self._strict if strict is None else strict
+
     def _excuse(self, exc: BanditError, strict: bool | None, slots: int) -> None:
         """Count and say why slots get their default; or raise it, if ``strict``."""
-        if self._strict if strict is None else strict:
+        if self._raises(strict):
             raise exc
         session = self._session
         session.counter.add_defaults(exc.specific_code, slots)
@@ -277,7 +281,7 @@ class Client:
         try:
             answer = session.ask(EVENTS, batch.body, seconds=seconds, repeatable=True)
         except BanditError as exc:
-            if self._strict if strict is None else strict:
+            if self._raises(strict):
                 raise
             session.counter.add("events_lost", len(batch.events))
             session.say_of(exc, "events are lost")

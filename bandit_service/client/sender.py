@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from bandit_service.client.backoff import Backoff
+from bandit_service.client.breaker import LONGEST_TOLD
 from bandit_service.client.deadline import Deadline
 from bandit_service.client.report import NO_DECISION, with_id, written
 from bandit_service.client.session import EVENTS, Session, may_repeat, retry_after
@@ -32,8 +33,7 @@ SEND_SECONDS: Final = 10.0
 """How long one request may take."""
 FIRST_PAUSE: Final = 0.2
 LONGEST_PAUSE: Final = 10.0
-LONGEST_TOLD: Final = 60.0
-"""Bounds of the pauses between tries, in seconds; the last one of what the service may ask for."""
+"""Bounds of the pauses between tries, in seconds."""
 LATE_SECONDS: Final = 10.0
 """An event that waited longer says itself when it happened. Others leave that to the service, whose
 clock is right: it turns events from the future away."""

@@ -54,6 +54,7 @@ from bandit_service.serving.requests import (
     MAX_BODY,
     DecideAnswer,
     EventsAnswer,
+    Rejection,
 )
 
 Answer = TypeVar("Answer")
@@ -171,8 +172,7 @@ class Session:
                 text = f"{error.message}; {consequence}"
                 self.notices.say(logging.WARNING, error.specific_code, text)
             return
-        hint = f" ({error.hint})" if error.hint else ""
-        text = f"a request to {self._place} failed: {error.message}{hint}; {consequence}"
+        text = f"a request to {self._place} failed: {_hinted(error)}; {consequence}"
         self.notices.say(logging.ERROR, f"{error.specific_code} {error.message}", text)
 
     def count_events(self, answer: EventsAnswer) -> None:
@@ -181,8 +181,7 @@ class Session:
         self.counter.add("events_rejected", len(answer.rejected))
         for code, each in {each.code: each for each in answer.rejected}.items():
             if code not in _ORDINARY:
-                hint = f" ({each.hint})" if each.hint else ""
-                text = f"{self._place} turned an event away: {each.message}{hint}"
+                text = f"{self._place} turned an event away: {_hinted(each)}"
                 self.notices.say(logging.ERROR, f"event {code}", text)
 
     def close(self) -> None:
@@ -246,6 +245,11 @@ class Session:
             arrived=arrived,
             hint="is it running, and reachable from here?",
         )
+
+
+def _hinted(what: BanditError | Rejection) -> str:
+    """What went wrong, with the remedy where one is known."""
+    return f"{what.message} ({what.hint})" if what.hint else what.message
 
 
 def may_repeat(error: BanditError, *, repeatable: bool) -> bool:

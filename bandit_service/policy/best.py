@@ -25,8 +25,8 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
-EDGES: Final = 97
-"""Edges of the cells that the integral is summed over."""
+EDGES: Final = 3 * 2**5 + 1
+"""Edges of the cells that the integral is summed over: three times a power of 2, for ``_sums``."""
 _BELOW, _ABOVE = 4.0, 5.0
 """Where the cells begin and end, in standard deviations from a mean: below the highest of the lower
 ends nobody is the best, above the highest of the upper ends nobody is."""

@@ -13,6 +13,8 @@ from bandit_service.client.session import Means
 from tests.client.servers import Behaviour, Server
 
 KEY = "bk_main_S3CR3T"
+Serve = Callable[..., Server]
+Connect = Callable[..., Client]
 
 
 class Clock:

@@ -79,6 +79,16 @@ class Server:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def reported(self) -> list[list[dict[str, Any]]]:
+        """The events of each request that reports some."""
+        return [each.json["events"] for each in self.requests if each.path == "/v1/events"]
+
+    @property
+    def event_ids(self) -> list[str]:
+        """The ids of all events, in the order in which they came."""
+        return [event["id"] for events in self.reported for event in events]
+
     def behave(self, *behaviours: Behaviour) -> None:
         """Behave otherwise from the next request on."""
         with self._lock:

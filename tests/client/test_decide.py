@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import socket
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -27,7 +26,7 @@ from bandit_service.client.resolver import Address
 from bandit_service.client.session import Means
 from bandit_service.errors import BanditError, InvalidInput, NoAnswer, PayloadTooLarge
 from bandit_service.serving.requests import MAX_BODY
-from tests.client.conftest import KEY, Clock, Took
+from tests.client.conftest import KEY, Clock, Connect, Serve, Took
 from tests.client.servers import (
     ANSWER,
     Behaviour,
@@ -45,9 +44,6 @@ from tests.client.servers import (
     says,
     trickles,
 )
-
-Serve = Callable[..., Server]
-Connect = Callable[..., Client]
 
 SOMEBODY = Visitor("v1")
 LATE = 2.0

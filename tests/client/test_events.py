@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import msgspec
 import pytest
 
@@ -11,7 +9,7 @@ from bandit_service.client import Client, Default, EventRequest, EventsAnswer, R
 from bandit_service.client.session import Means
 from bandit_service.errors import NoAnswer, NotAuthenticated
 from bandit_service.serving.requests import MAX_EVENTS
-from tests.client.conftest import KEY, Clock, Took
+from tests.client.conftest import KEY, Clock, Connect, Serve, Took
 from tests.client.servers import (
     ANSWER,
     Behaviour,
@@ -24,14 +22,6 @@ from tests.client.servers import (
     resets,
 )
 
-Serve = Callable[..., Server]
-Connect = Callable[..., Client]
-
-
-def sent(server: Server) -> list[list[dict[str, object]]]:
-    """The events of each request."""
-    return [request.json["events"] for request in server.requests]
-
 
 def test_an_event_is_sent_in_the_wires_own_words_with_an_id(serve: Serve, connect: Connect) -> None:
     server = serve(accepts)
@@ -40,7 +30,7 @@ def test_an_event_is_sent_in_the_wires_own_words_with_an_id(serve: Serve, connec
     answer = client.event(ANSWER, "watch", value=0.5, at=1_800_000_000.5)
 
     assert answer == EventsAnswer(accepted=1, rejected=[])
-    ((event,),) = sent(server)
+    ((event,),) = server.reported
     name = event.pop("id")
     assert isinstance(name, str)
     assert len(name) == 32
@@ -63,7 +53,7 @@ def test_two_events_have_two_ids_and_a_callers_own_id_is_kept(
     client.event("d" * 32, "click")
     client.event("d" * 32, "click", id="mine")
 
-    names = [event["id"] for ((event),) in sent(server)]
+    names = [event["id"] for ((event),) in server.reported]
     assert len({*names}) == 3
     assert names[2] == "mine"
 
@@ -193,7 +183,7 @@ def test_many_events_go_in_several_requests_and_keep_their_places(
 
     answer = connect(server).events(events)
 
-    assert [len(batch) for batch in sent(server)] == [MAX_EVENTS, 201]
+    assert [len(batch) for batch in server.reported] == [MAX_EVENTS, 201]
     assert answer.accepted == 1_199
     assert [(each.index, each.code) for each in answer.rejected] == [
         (0, "not_a_decision"),

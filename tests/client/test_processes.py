@@ -6,17 +6,14 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bandit_service.client.event_queue import CLOSE_SECONDS
-from tests.client.conftest import Took
+from tests.client.conftest import Serve, Took
 from tests.client.servers import Request, Server, accepts, decides
-
-Serve = Callable[..., Server]
 
 ROOT = Path(__file__).parent.parent.parent
 HEAVY = {
@@ -49,15 +46,6 @@ def run(script: str, *arguments: str) -> Any:
 
 def both(server: Server, sock: Any, request: Request) -> None:
     (accepts if request.path == "/v1/events" else decides)(server, sock, request)
-
-
-def event_ids(server: Server) -> list[str]:
-    return [
-        event["id"]
-        for request in server.requests
-        if request.path == "/v1/events"
-        for event in request.json["events"]
-    ]
 
 
 def test_a_website_that_imports_it_imports_nothing_that_the_service_runs_on() -> None:
@@ -110,7 +98,7 @@ def test_a_forked_process_has_connections_and_events_of_its_own(serve: Serve) ->
 
     assert run(FORKED, server.url) == [[0, 0, 0], True, 3]
 
-    assert sorted(event_ids(server)) == [
+    assert sorted(server.event_ids) == [
         *("before-0", "before-1", "before-2"),
         *("child-0", "child-1", "child-2"),
     ]
@@ -137,7 +125,7 @@ def test_the_end_of_a_process_sends_what_is_left(serve: Serve, end: str) -> None
 
     run(LEFT_OPEN + caught, server.url)
 
-    assert event_ids(server) == [str(n) for n in range(100)]
+    assert server.event_ids == [str(n) for n in range(100)]
 
 
 @pytest.mark.slow

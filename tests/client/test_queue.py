@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -15,7 +15,7 @@ import pytest
 from bandit_service.client import Client, Default, EventQueue
 from bandit_service.client.sender import BATCH
 from bandit_service.client.session import Means
-from tests.client.conftest import KEY, Clock, Took
+from tests.client.conftest import KEY, Clock, Serve, Took
 from tests.client.servers import (
     ANSWER,
     Behaviour,
@@ -28,8 +28,6 @@ from tests.client.servers import (
     refuses,
     resets,
 )
-
-Serve = Callable[..., Server]
 
 AT_ONCE = Means(chance=lambda: 0.0)
 """Chance that draws no pauses."""
@@ -47,13 +45,8 @@ def queue_of(
         queue.close(0.0)
 
 
-def ids(server: Server) -> list[str]:
-    """The ids of all events, in the order in which they came."""
-    return [event["id"] for request in server.requests for event in request.json["events"]]
-
-
 def numbers(server: Server) -> list[int]:
-    return [int(name) for name in ids(server)]
+    return [int(name) for name in server.event_ids]
 
 
 class Gate:
@@ -67,6 +60,16 @@ class Gate:
         self.met.set()
         self.open.wait(20)
         accepts(server, sock, request)
+
+
+def pass_through(gate: Gate, queue: EventQueue, count: int) -> None:
+    """Report events 0, 1, …; the first is under way until all the others wait."""
+    queue.event(ANSWER, "click", id="0")
+    assert gate.met.wait(LONG)
+    for n in range(1, count):
+        queue.event(ANSWER, "click", id=str(n))
+    gate.open.set()
+    assert queue.flush(LONG)
 
 
 def test_nobody_waits_for_a_service_that_hangs(serve: Serve) -> None:
@@ -88,7 +91,7 @@ def test_events_arrive_in_order_with_ids_of_their_own(serve: Serve) -> None:
         assert queue.flush(LONG)
         assert queue.waiting == 0
 
-    events = [event for request in server.requests for event in request.json["events"]]
+    events = [event for request in server.reported for event in request]
     assert [event["value"] for event in events] == [n / 50 for n in range(50)]
     assert len({event["id"] for event in events}) == 50
     assert {event["at"] for event in events} == {None}
@@ -99,14 +102,9 @@ def test_what_comes_while_a_request_is_under_way_goes_together(serve: Serve) -> 
     gate = Gate()
     server = serve(gate)
     with queue_of(server) as (queue, _):
-        queue.event(ANSWER, "click", id="0")
-        assert gate.met.wait(LONG)
-        for n in range(1, 700):
-            queue.event(ANSWER, "click", id=str(n))
-        gate.open.set()
-        assert queue.flush(LONG)
+        pass_through(gate, queue, 700)
 
-    assert [len(request.json["events"]) for request in server.requests] == [1, BATCH, 199]
+    assert [len(events) for events in server.reported] == [1, BATCH, 199]
     assert numbers(server) == list(range(700))
 
 
@@ -120,8 +118,8 @@ def test_events_outlast_an_outage_and_each_has_one_id(serve: Serve, behaviour: B
         queue.event(ANSWER, "click")
         assert queue.flush(LONG)
 
-    assert len(ids(server)) == 5
-    assert len({*ids(server)}) == 1
+    assert len(server.event_ids) == 5
+    assert len({*server.event_ids}) == 1
     assert client.counts.events_accepted == 1
     assert client.counts.events_lost == 0
     assert client.counts.retries >= 4
@@ -173,15 +171,10 @@ def test_more_than_a_whole_rate_is_sent_in_smaller_requests(serve: Serve) -> Non
     gate = Gate()
     server = serve(gate, meagre)
     with queue_of(server) as (queue, client):
-        queue.event(ANSWER, "click", id="0")
-        assert gate.met.wait(LONG)
-        for n in range(1, 40):
-            queue.event(ANSWER, "click", id=str(n))
-        gate.open.set()
-        assert queue.flush(LONG)
+        pass_through(gate, queue, 40)
 
-    accepted = [r for r in server.requests if len(r.json["events"]) <= 3]
-    assert [int(e["id"]) for r in accepted for e in r.json["events"]] == list(range(40))
+    accepted = [events for events in server.reported if len(events) <= 3]
+    assert [int(event["id"]) for events in accepted for event in events] == list(range(40))
     assert (client.counts.events_accepted, client.counts.events_lost) == (40, 0)
 
 
@@ -202,7 +195,7 @@ def test_an_event_that_waited_long_says_when_it_happened(serve: Serve, clock: Cl
         assert queue.flush(LONG)
 
     # the first may have gone twice: its request was under way for 11 seconds
-    said = {e["id"]: e["at"] for r in server.requests for e in r.json["events"]}
+    said = {event["id"]: event["at"] for events in server.reported for event in events}
     assert (said["1"], said["2"], said["3"]) == (happened, "2030-01-01T00:00:00Z", None)
 
 

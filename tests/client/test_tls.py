@@ -15,7 +15,7 @@ import pytest
 
 from bandit_service.client import DEFAULT, Client
 from bandit_service.errors import NoAnswer
-from tests.client.conftest import KEY, Took
+from tests.client.conftest import KEY, Serve, Took
 from tests.client.servers import ANSWER, Server, decides, hangs, trickles
 
 
@@ -59,9 +59,7 @@ def trusting(certificate: Path) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(certificate))
 
 
-def test_requests_share_a_verified_connection(
-    serve: Callable[..., Server], trusting: ssl.SSLContext
-) -> None:
+def test_requests_share_a_verified_connection(serve: Serve, trusting: ssl.SSLContext) -> None:
     server = serve(decides)
     url = f"https://localhost:{server.port}"
     with (
@@ -76,7 +74,7 @@ def test_requests_share_a_verified_connection(
 
 @pytest.mark.parametrize("behaviour", [hangs, trickles])
 def test_nobody_waits_beyond_the_deadline(
-    serve: Callable[..., Server], trusting: ssl.SSLContext, behaviour: object
+    serve: Serve, trusting: ssl.SSLContext, behaviour: object
 ) -> None:
     url = f"https://localhost:{serve(behaviour).port}"
     with Client(url, KEY, deadline=0.2, tls=trusting) as client, Took() as took:
@@ -95,7 +93,7 @@ def test_nobody_waits_for_a_handshake(trusting: ssl.SSLContext) -> None:
     assert took.seconds < 2.0
 
 
-def test_who_cannot_be_verified_gets_no_key(serve: Callable[..., Server]) -> None:
+def test_who_cannot_be_verified_gets_no_key(serve: Serve) -> None:
     server = serve(decides)
     url = f"https://localhost:{server.port}"
     with (
