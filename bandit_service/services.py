@@ -42,7 +42,7 @@ from bandit_service.runtime import now_ms
 from bandit_service.serving.crawlers import crawlers_in
 from bandit_service.serving.editing import CatalogEditor
 from bandit_service.serving.finishing import BY as FINISH
-from bandit_service.serving.finishing import Finisher, Finishing, Standing, nobody_knows
+from bandit_service.serving.finishing import Finisher, Finishing, Standing
 from bandit_service.serving.importing import Importer
 from bandit_service.serving.keys import KeyKeeper
 from bandit_service.serving.mac_keys import MacKeeper
@@ -103,13 +103,11 @@ class Services:
         site_settings: SiteSettings | None = None,
         outbox: Outbox | None = None,
         waiting: Callable[[], bool] = lambda: False,
-        standing_of: Callable[[str, Placement], Standing] = nobody_knows,
     ) -> None:
         """``clock`` gives ms since the Unix epoch, ``entropy`` that many random bytes.
 
         ``outbox`` takes what visitors are answered; without one it goes straight to ``store``.
         ``waiting`` says whether any of that waits on this machine's disk, for whoever learns.
-        ``standing_of`` says how the variants of a site's placement compare, for whoever finishes.
         """
         self.settings = settings
         self.store = store
@@ -129,7 +127,6 @@ class Services:
         self._expired_files: set[Path] = set()
         self.outbox = outbox
         self._waiting = waiting
-        self._standing_of = standing_of
         self.trouble: BanditError | None = None
         """What the last look at the store ran into."""
         self._unlogged = False
@@ -320,9 +317,14 @@ class Services:
         return Finisher(
             self.store.site(site),
             self.editor(site, by=FINISH),
-            partial(self._standing_of, site),
+            partial(self._standing, site),
             clock=self.clock,
         )
+
+    def _standing(self, site: str, placement: Placement) -> Standing:
+        """How the variants of a placement compare, as far as its visitors were counted."""
+        reports = Reports(self.store.site(site), {placement.id: placement})
+        return Standing(*reports.lead(placement.id))
 
     def learn(self, stop: threading.Event) -> None:
         """Learn for every site until ``stop`` is set, then leave checkpoints.

@@ -44,12 +44,6 @@ class Standing(NamedTuple):
 StandingOf = Callable[[Placement], Standing]
 
 
-def nobody_knows(site: str, placement: Placement) -> Standing:
-    """How variants compare where nobody counts."""
-    del site, placement
-    return Standing()
-
-
 def ended(placement: Placement, standing_of: StandingOf, *, now: int) -> Finish | None:
     """The finish with its winner, if its time has come; None: it has none, or waits on.
 

@@ -13,11 +13,10 @@ from bandit_service.catalog.model import Finish, Placement, PlacementSpec
 from bandit_service.catalog.moments import moment_of
 from bandit_service.errors import StorageError
 from bandit_service.events.entries import PlacementChanged
-from bandit_service.services import Services
+from bandit_service.serving import finishing
 from bandit_service.serving.finishing import Finisher, Finishing, Standing, ended
-from bandit_service.settings import ServiceSettings
 from bandit_service.storage.memory import MemorySite
-from tests.world import QUICK, START_MS, World
+from tests.world import START_MS, World
 
 LATER = moment_of(START_MS + 60_000)
 
@@ -177,7 +176,7 @@ def test_trouble_with_one_site_keeps_no_other_from_being_finished(
     # given two sites, of which one cannot be read
     world = World()
     put(world, Finish(when_clear=True))
-    finishing = Finishing(lambda site: finisher(world, Judge(clear="c")))
+    look = Finishing(lambda site: finisher(world, Judge(clear="c")))
     real = MemorySite.catalog
     calls: list[int] = []
 
@@ -190,30 +189,34 @@ def test_trouble_with_one_site_keeps_no_other_from_being_finished(
     monkeypatch.setattr(MemorySite, "catalog", broken)
 
     # when
-    finishing.tend(["broken", "main"], 100.0)
+    look.tend(["broken", "main"], 100.0)
 
     # then, and it looks again only after a while
     assert world.editor.placement("spot").finished(world.now)
     looked = len(calls)
-    finishing.tend(["broken", "main"], 104.9)
+    look.tend(["broken", "main"], 104.9)
     assert len(calls) == looked
-    finishing.tend(["broken", "main"], 105.0)
+    look.tend(["broken", "main"], 105.0)
     assert len(calls) > looked
 
 
-def test_whoever_learns_finishes_too() -> None:
+def visited(world: World, rates: dict[str, float]) -> None:
+    """Let visitors come who click at these rates, and wait until their rewards are known."""
+    for _ in range(600):
+        world.pass_time(0.2)
+        world.visit(rates, placement="spot")
+    world.pass_time(60)
+
+
+def test_whoever_learns_finishes_what_visitors_made_clear(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # given
-    world = World()
+    monkeypatch.setattr(finishing, "FINISH_SECONDS", 0.05)
     put(world, Finish(when_clear=True))
-    services = Services(
-        ServiceSettings(),
-        world.store,
-        clock=lambda: world.now,
-        site_settings=QUICK,
-        standing_of=lambda site, placement: Standing(clear="d"),
-    )
+    visited(world, {"a": 0.02, "c": 0.02, "d": 0.6})
     stop = threading.Event()
-    learning = threading.Thread(target=services.learn, args=(stop,))
+    learning = threading.Thread(target=world.services.learn, args=(stop,))
 
     # when
     learning.start()
@@ -227,3 +230,27 @@ def test_whoever_learns_finishes_too() -> None:
     finish = world.editor.placement("spot").finish
     assert finish is not None
     assert finish.winner == "d"
+
+
+def test_who_is_ahead_by_chance_finishes_nothing_before_the_date(world: World) -> None:
+    # given
+    put(world, Finish(when_clear=True, at=moment_of(world.now + 3_600_000)))
+    visited(world, {"a": 0.2, "c": 0.2, "d": 0.2})
+    learner = world.learner()
+    while learner.step():
+        pass
+    learner.finish()
+    lead = world.services.reports("main").lead("spot")
+    assert lead.clear is None
+    assert lead.ahead is not None
+
+    # when
+    waiting = world.services.finisher("main")
+
+    # then
+    assert waiting.step() == []
+    world.pass_time(3_600)
+    assert waiting.step() == ["spot"]
+    finish = world.editor.placement("spot").finish
+    assert finish is not None
+    assert finish.winner == lead.ahead
