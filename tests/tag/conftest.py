@@ -18,10 +18,22 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from werkzeug.serving import make_server
 
 from bandit_service.catalog.document import CatalogDocument
-from bandit_service.events.entries import START, Decision, Entry, Event, Position, decode
+from bandit_service.catalog.model import Placement
+from bandit_service.events.entries import (
+    START,
+    Decision,
+    Entry,
+    Event,
+    PlacementChanged,
+    Position,
+    decode,
+    encode,
+)
 from bandit_service.policy.settings import PolicySettings, SiteSettings
+from bandit_service.runtime import now_ms
 from bandit_service.services import Services
 from bandit_service.settings import ServiceSettings
+from bandit_service.storage.ports import Amendment, Document, SiteStore
 from bandit_service.storage.redis_store import RedisStore
 from bandit_service.web.app import create_app
 from tests.tag.website import Website
@@ -48,7 +60,7 @@ def catalog(images: str) -> CatalogDocument:
         "tall": ("thumbnail", live({"image_url": f"{images}/img/tall-180x640.svg"})),
         "gone": ("thumbnail", live({"image_url": f"{images}/img/gone"})),
         "long": ("headline", live({"headline": long})),
-        "markup": ("headline", live({"headline": MARKUP})),
+        "markup": ("headline", live({"headline": "Plain"})),
         "choice": ("headline", live({"headline": "Line A"}, {"id": "b", "headline": "Line B"})),
         "paused": ("headline", [{"id": "off", "headline": "Off", "status": "paused"}]),
     }
@@ -60,6 +72,17 @@ def catalog(images: str) -> CatalogDocument:
         ],
     }
     return msgspec.convert(body, CatalogDocument)
+
+
+def store_markup(store: SiteStore, placement: Placement) -> None:
+    """Store a headline with markup, which editors could write once."""
+    variant = msgspec.structs.replace(placement.variants[0], headline=MARKUP)
+    marked = msgspec.structs.replace(
+        placement, revision=placement.revision + 1, variants=(variant,)
+    )
+    document = Document(marked.id, marked.revision, msgspec.json.encode(marked))
+    entry = encode(PlacementChanged(placement=marked, at=now_ms(), by="long ago"))
+    assert store.commit([Amendment(document, placement.revision, entry)])
 
 
 MARKUP: Final = "<img src=x onerror=\"document.title='owned'\"><b>bold</b> & <script>1</script>"
@@ -262,7 +285,9 @@ def service(redis_store: RedisStore, website: Website, tmp_path: Path) -> Iterat
         site_settings=SiteSettings(policy=PolicySettings()),
     )
     services.ensure_snapshot("main")
-    services.editor("main", by="test").put_document(catalog(website.url))
+    editor = services.editor("main", by="test")
+    editor.put_document(catalog(website.url))
+    store_markup(redis_store.site("main"), editor.placement("markup"))
     services.refresh()
     service = Service(services)
     yield service
