@@ -6,8 +6,8 @@ learner): when its time has come the winner is written into the placement, as an
 other, by ``finish``. Two processes that do it find the same and the second changes nothing.
 
 Who wins is not decided here. ``StandingOf`` says which variant is clearly the best, which must hold
-however often it is asked, and which is ahead. At a date, where none is ahead (nobody came), the
-canonical variant wins, or the first live one.
+however often it is asked, and which is ahead. At a date, where none is ahead (none has earned
+anything), the canonical variant wins, or the first live one.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Standing(NamedTuple):
     clear: str | None = None
     """The one that is clearly the best; None: none is yet."""
     ahead: str | None = None
-    """The one that has done best so far; None: nobody came."""
+    """The one that has done best so far; None: none has earned anything yet."""
 
 
 StandingOf = Callable[[Placement], Standing]

@@ -81,6 +81,7 @@ def test_an_answer_has_the_wires_own_type_and_the_request_its_own_words(
         "context": {"device": "tv", "user_agent": "Firefox", "row": 2},
         "exclude": ["joke"],
         "candidates": None,
+        "counts": None,
     }
 
 

@@ -39,6 +39,7 @@ def test_an_event_is_sent_in_the_wires_own_words_with_an_id(serve: Serve, connec
         "type": "watch",
         "value": 0.5,
         "at": 1_800_000_000.5,
+        "age": None,
     }
     assert client.counts.events_accepted == 1
 

@@ -222,6 +222,9 @@ def test_who_is_clearly_best_and_who_is_ahead_is_told_by_id(film: Counting) -> N
         liked = (persona, arm) in {("romantic", "a"), ("comedy", "b")}
         split.count(arm, float(liked and n != 1), persona=persona)
     reads = reports(split)
+    unrewarded = Counting()
+    for arm in "abab":
+        unrewarded.count(arm)
     edited = reports(film)
     edited._catalog = {"film": placement("film", ["b", "c"], revision=3)}
 
@@ -229,6 +232,7 @@ def test_who_is_clearly_best_and_who_is_ahead_is_told_by_id(film: Counting) -> N
     assert reads.lead("film") == (None, "a")
     assert {one.persona for one in reads.placement("film").winners} == {"romantic", "comedy"}
     assert edited.lead("film") == (None, None)
+    assert reports(unrewarded).lead("film") == (None, None)
     assert reports(film).lead("never") == reports(film).lead("nowhere") == (None, None)
 
 

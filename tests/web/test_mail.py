@@ -86,8 +86,7 @@ class Mail:
         for _ in range(4):  # the log, a tick where windows are due to end, and that
             learner.step()
         learner.finish()
-        data = self._services.store.site("main").report()
-        found: dict[str, int] = msgspec.json.decode(data or b"")["join"]
+        found: dict[str, int] = msgspec.to_builtins(self._services.reports("main").counts())
         return found
 
 
