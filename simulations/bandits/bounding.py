@@ -6,9 +6,9 @@ in a world drawn the same way (``worlds.prior``), through the same races as in e
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 import click
 from rich.console import Console
@@ -16,11 +16,12 @@ from rich.console import Console
 from bandit_service.errors import InvalidInput
 from simulations.bandits import estimates, table
 from simulations.bandits.bounds import newsroom, sheets
-from simulations.bandits.bounds.cell import bounds
+from simulations.bandits.bounds.cell import Bounds, Cell, bounds
 from simulations.bandits.bounds.sheet import Sheet, in_terminal, markdown
 from simulations.bandits.command import names_of, said, wide_console
 from simulations.bandits.pool import each
 from simulations.bandits.study import Plan, described, run, study, tasks
+from simulations.bandits.told import Means
 from simulations.bandits.worlds import Setup, archive, world
 from simulations.bandits.worlds.newsroom import Newsroom
 from simulations.options import processes_option, shown
@@ -79,12 +80,12 @@ def bound_command(
     plan = Plan(names_of(worlds), names_of(policies), range(1, 1 + seeds), quick, upworthy)
     words = described(plan) if seeds else []
     console = wide_console()
-    mixes = _mixes(console, upworthy, quick=quick)
+    rooms = _rooms(console, upworthy, quick=quick)
     # First, though told last: a policy that cannot play there says so now.
     parts = tasks(plan)
     races = run(parts, processes=min(processes, max(len(parts), 1)))
     played = list(shown(races, "Playing", len(parts)))
-    found = _sheets(mixes, sheets.QUICK if quick else sheets.FULL, processes)
+    found = _sheets(rooms, sheets.QUICK if quick else sheets.FULL, processes)
     for sheet in found:
         console.print(f"{sheet.title}\n{sheet.words}", soft_wrap=True)
         console.print(in_terminal(sheet))
@@ -106,7 +107,14 @@ def _told(console: Console, played: Sequence[estimates.WorldTable]) -> str:
     return table.markdown(played)
 
 
-def _mixes(console: Console, upworthy: Path | None, *, quick: bool) -> list[newsroom.Mix]:
+class Room(NamedTuple):
+    """The newsroom at one horizon."""
+
+    mix: newsroom.Mix
+    means: Means
+
+
+def _rooms(console: Console, upworthy: Path | None, *, quick: bool) -> list[Room]:
     """The newsroom at each horizon; none, aloud, if its tests are not here."""
     try:
         archive.found(upworthy)
@@ -119,7 +127,7 @@ def _mixes(console: Console, upworthy: Path | None, *, quick: bool) -> list[news
     for horizon in QUICK_HORIZONS if quick else HORIZONS:
         name, words = ("newsroom", "all") if horizon is None else _at(horizon)
         room = cast("Newsroom", world(name, Setup(SEED, quick, upworthy)))
-        found.append(newsroom.mix(words, room.truths, room.shape))
+        found.append(Room(newsroom.mix(words, room.truths, room.shape), room.means))
     return found
 
 
@@ -127,12 +135,13 @@ def _at(horizon: int) -> tuple[str, str]:
     return f"newsroom:{horizon}", f"{horizon:,}"
 
 
-def _sheets(mixes: Sequence[newsroom.Mix], effort: sheets.Effort, processes: int) -> list[Sheet]:
+def _sheets(rooms: Sequence[Room], effort: sheets.Effort, processes: int) -> list[Sheet]:
     """Compute what the tables say."""
     first, second = sheets.games(effort, seed=SEED), sheets.solved(effort, seed=SEED)
     grid = None
-    if mixes:
-        grid = newsroom.Grid(mixes, steps=sheets.STEPS, futures=effort.futures, seed=SEED)
+    if rooms:
+        fine = newsroom.Fine(sheets.STEPS, effort.futures, effort.ratio)
+        grid = newsroom.Grid([room.mix for room in rooms], fine, seed=SEED)
     cells = {*first, *second, *(grid.every() if grid else ())}
     # The longest first: else one process might end with it while the others wait.
     parts = sorted(cells, key=lambda cell: (-cell.game.clicks, cell))
@@ -141,10 +150,33 @@ def _sheets(mixes: Sequence[newsroom.Mix], effort: sheets.Effort, processes: int
     told = [sheets.games_sheet(first, found), sheets.solved_sheet(second, found)]
     if grid is None:
         return told
-    replays = [newsroom.Replay(mix, effort.impressions, SEED) for mix in mixes]
-    again = each(replays, newsroom.reached, processes=min(processes, len(replays)))
-    reached = dict(shown(again, "Playing", len(replays)))
-    rows = [
-        sheets.Newsroom(mix, newsroom.limit(grid, mix, found), reached[mix.words]) for mix in mixes
+    return [*told, sheets.newsroom_sheet(_rows(rooms, grid, found, effort, processes))]
+
+
+def _rows(
+    rooms: Sequence[Room],
+    grid: newsroom.Grid,
+    found: Mapping[Cell, Bounds],
+    effort: sheets.Effort,
+    processes: int,
+) -> list[sheets.Newsroom]:
+    """The newsroom's bounds, and what the index earns there."""
+    replays = [
+        newsroom.Replay(room.mix, effort.impressions, means, SEED)
+        for room in rooms
+        for means in (None, room.means)
     ]
-    return [*told, sheets.newsroom_sheet(rows)]
+    again = each(replays, newsroom.reached, processes=min(processes, len(replays)))
+    reached = {
+        (replay.mix.words, replay.means is None): found
+        for replay, found in shown(again, "Playing", len(replays))
+    }
+    return [
+        sheets.Newsroom(
+            mix,
+            newsroom.limit(grid, mix, found),
+            reached[mix.words, True],
+            reached[mix.words, False],
+        )
+        for mix, _ in rooms
+    ]

@@ -8,6 +8,14 @@ from __future__ import annotations
 from typing import NamedTuple, Protocol, runtime_checkable
 
 
+class Means(NamedTuple):
+    """How the mean click rates of a world's placements are spread: log-normally."""
+
+    median: float
+    spread: float
+    """Standard deviation of their logarithms."""
+
+
 class Told(NamedTuple):
     """A placement whose variants' click rates are drawn around a mean that is known."""
 
@@ -24,6 +32,10 @@ class Telling(Protocol):
     @property
     def shape(self) -> float:
         """How alike variants of one placement are: rates vary by 1 / sqrt(shape) of their mean."""
+
+    @property
+    def means(self) -> Means:
+        """What is known of a placement's mean by who is not told it."""
 
     def told(self, placement: str) -> Told:
         """What is told of the placement of that id."""

@@ -6,9 +6,9 @@ be shown until the end or dropped for good at any time (Gittins, Glazebrook & We
 the finite-horizon Gittins index strategy for multi-armed bandits"). With an end to come it is no
 longer optimal, but close to it: ``exact`` tells how close.
 
-With pseudo-clicks A in pseudo-impressions B known, and h impressions to come,
+With a mean of m, known as well as B impressions would tell it, and h impressions to come,
 
-    index = A / B + sqrt(A) / B * psi(h / B)
+    index = m + sqrt(m / B) * psi(h / B)
 
 where psi belongs to the limit of small steps, in which the mean moves as Brownian motion does
 (Chernoff & Ray 1965, "A Bayes sequential sampling inspection problem"; Brezzi & Lai 2002, "Optimal
@@ -24,7 +24,7 @@ earned what was expected, so that it is known better and its index falls.
 from __future__ import annotations
 
 from functools import cache
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 
@@ -82,12 +82,20 @@ def psi() -> Psi:
     return Psi(np.log(r), values)
 
 
-def divided(clicks: Floats, shown: Floats, left: Floats, parts: Floats, tie: Floats) -> Floats:
+class Known(NamedTuple):
+    """What is known of K variants in each of G games."""
+
+    mean: Floats
+    """G x K expected click rates."""
+    worth: Floats
+    """G x K pseudo-impressions that would tell as much."""
+
+
+def divided(known: Known, left: Floats, parts: Floats, tie: Floats) -> Floats:
     """How many impressions of a batch go to each variant, for G games of K variants.
 
     Args:
-        clicks: G x K, pseudo-clicks included.
-        shown: G x K, pseudo-impressions included.
+        known: what the batch begins with.
         left: G, impressions to come, this batch included.
         parts: P x G impressions of each part of the batch.
         tie: G x K numbers far below 1, that break ties.
@@ -95,15 +103,36 @@ def divided(clicks: Floats, shown: Floats, left: Floats, parts: Floats, tie: Flo
     Returns:
         G x K impressions.
     """
-    curve, mean = psi(), clicks / shown
-    given = np.zeros_like(shown)
-    rows = np.arange(len(shown))
+    curve = psi()
+    given = np.zeros_like(known.worth)
+    rows = np.arange(len(given))
     for part in parts:
-        known = shown + given
+        worth = known.worth + given
         to_come = np.maximum(left - given.sum(axis=1), 1.0)[:, None]
-        index = mean + np.sqrt(clicks + mean * given) / known * curve.at(to_come / known)
+        index = known.mean + np.sqrt(known.mean / worth) * curve.at(to_come / worth)
         given[rows, np.argmax(index * (1.0 + tie), axis=1)] += part
     return given
+
+
+class Belief(Protocol):
+    """How clicks make what is known."""
+
+    def known(self, clicks: Floats, shown: Floats) -> Known:
+        """After G x K clicks in G x K impressions."""
+
+
+class Informed(NamedTuple):
+    """Who knows the mean of each game's click rates."""
+
+    rates: Floats
+    """G means."""
+    shape: float
+
+    def known(self, clicks: Floats, shown: Floats) -> Known:
+        """See ``Belief``: Beta distributions."""
+        a, b = pseudo_counts(self.rates[:, None], self.shape)
+        worth = a + b + shown
+        return Known((a + clicks) / worth, worth)
 
 
 class Sizes(NamedTuple):
@@ -131,17 +160,26 @@ class Pace(NamedTuple):
     """Of a batch."""
 
 
-def played(sizes: Sizes, arms: int, shape: float, pace: Pace, *, rng: np.random.Generator) -> Gains:
-    """Play games of ``arms`` variants to their ends."""
-    a, b = pseudo_counts(sizes.rates[:, None], shape)
+def played(
+    sizes: Sizes,
+    arms: int,
+    shape: float,
+    pace: Pace,
+    *,
+    rng: np.random.Generator,
+    belief: Belief | None = None,
+) -> Gains:
+    """Play games of ``arms`` variants to their ends; without a belief the means are known."""
+    belief = belief or Informed(sizes.rates, shape)
     games = (len(sizes.rates), arms)
-    rates = rng.beta(a, b, games)
-    clicks, shown = np.broadcast_to(a, games).copy(), np.broadcast_to(a + b, games).copy()
+    rates = rng.beta(*pseudo_counts(sizes.rates[:, None], shape), games)
+    clicks, shown = np.zeros(games), np.zeros(games)
     tie = 1e-9 * rng.random(games)
     earned = np.zeros(len(rates))
     for start in range(0, int(sizes.impressions.max()), pace.batch):
         left = np.maximum(sizes.impressions - start, 0)
-        given = divided(clicks, shown, left.astype(np.float64), _parts(left, pace), tie)
+        known = belief.known(clicks, shown)
+        given = divided(known, left.astype(np.float64), _parts(left, pace), tie)
         earned += (rates * given).sum(axis=1)
         clicks += rng.binomial(given.astype(np.int64), rates)
         shown += given

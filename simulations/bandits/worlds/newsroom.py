@@ -29,7 +29,7 @@ from zlib import crc32
 import numpy as np
 
 from simulations.bandits.base import Arm, Batch, Floats, Spot, Whole
-from simulations.bandits.told import Told
+from simulations.bandits.told import Means, Told
 from simulations.bandits.worlds.archive import LAST_TUNED, Archive, Trial
 from simulations.bandits.worlds.spread import shape_of_tests
 
@@ -126,6 +126,12 @@ class Newsroom:
     def shape(self) -> float:
         """See ``Telling``: of the weeks that settings are tuned on."""
         return shape_of_tests(self._archive.tuning(), self._k)
+
+    @cached_property
+    def means(self) -> Means:
+        """See ``Telling``: of the same weeks."""
+        logs = [np.log(test.mean) for test in self._archive.tuning() if test.clicks.sum() > 0]
+        return Means(float(np.exp(np.mean(logs))), float(np.std(logs)))
 
     @property
     def truths(self) -> list[tuple[Floats, Told]]:

@@ -18,11 +18,14 @@ from typing import Final, TypeVar
 import numpy as np
 
 from simulations.bandits.base import Arm, Batch, Floats, Spot
-from simulations.bandits.told import Told
+from simulations.bandits.told import Means, Told
 
 SHAPE: Final = 39.0
 """Of the newsroom's truths on the weeks up to 201426, by maximum likelihood: 39.0 [36.2, 40.9]; on
 later weeks, which are reported on, 41.1 [38.3, 44.1]."""
+MEANS_SPREAD: Final = 0.6
+"""How far the mean click rates of the newsroom's tests differ, in logarithms (0.60 in the weeks up
+to 201426, 0.63 later). Here they do not, but who is not told a mean is not told that either."""
 START_MS: Final = 1_767_571_200_000
 """2026-01-05 00:00 UTC, in ms since the Unix epoch."""
 PLACEMENTS: Final = 300
@@ -62,6 +65,7 @@ class Prior:
             f"{placements} placements of {arms} variants, click rates drawn around "
             f"{told.rate:.2%}, {told.impressions:,} impressions each"
         )
+        self.means = Means(told.rate, MEANS_SPREAD)
         self._told = told
         self._placements = placements
         self._arms = tuple(Arm(f"v{place}", f"Headline {place}") for place in range(arms))

@@ -11,10 +11,20 @@ from simulations.bandits.base import Floats, World
 from simulations.bandits.bounds.beliefs import Beliefs
 from simulations.bandits.bounds.exact import optimum
 from simulations.bandits.bounds.game import Game
-from simulations.bandits.bounds.index import Pace, Sizes, captured, divided, played, psi
+from simulations.bandits.bounds.index import (
+    Informed,
+    Known,
+    Pace,
+    Sizes,
+    captured,
+    divided,
+    played,
+    psi,
+)
 from simulations.bandits.bounds.relaxed import relaxed, worth_of
+from simulations.bandits.bounds.untold import Untold
 from simulations.bandits.race import race
-from simulations.bandits.told import Told
+from simulations.bandits.told import Means, Told
 from simulations.bandits.worlds.null import Null
 from simulations.bandits.worlds.prior import SHAPE, Prior
 
@@ -47,10 +57,10 @@ def test_the_index_is_the_price_at_which_a_variant_is_no_longer_worth_being_show
 
 def test_a_batch_goes_to_the_best_in_the_end_and_to_all_at_first() -> None:
     # given one game that begins, and one that ends
-    clicks, shown = np.array([[39.0] * 5, [50.0, 40.0, 39.0, 39.0, 39.0]]), np.full((2, 5), 3_900.0)
+    known = Known(np.array([[0.01] * 5, [0.013, *[0.01] * 4]]), np.full((2, 5), 3_900.0))
     left, parts = np.array([2_000.0, 100.0]), np.full((5, 2), 20.0)
     # when
-    given = divided(clicks, shown, left, parts, np.zeros((2, 5)))
+    given = divided(known, left, parts, np.zeros((2, 5)))
     # then
     assert given.tolist() == [[20.0] * 5, [100.0, 0.0, 0.0, 0.0, 0.0]]
 
@@ -95,7 +105,7 @@ class Headroom:
 WORLD = Prior("prior:3:0.05:300", arms=3, told=Told(0.05, 300), placements=60, seed=1)
 
 
-@pytest.mark.parametrize("policy", ["index", "beta-sharp16", "beta", "ours"])
+@pytest.mark.parametrize("policy", ["index", "index-untold", "beta-sharp16", "beta", "ours"])
 def test_no_policy_exceeds_the_bound_in_the_world_it_is_of(policy: str) -> None:
     # given the bound of the world's placements
     game = Game(3, 0.05, SHAPE, 300, 60)
@@ -120,5 +130,25 @@ def test_the_player_earns_what_the_simulation_says() -> None:
 
 
 def test_a_world_that_tells_nothing_is_refused() -> None:
-    with pytest.raises(InvalidInput, match="must be told about placements, and null does not"):
+    with pytest.raises(InvalidInput, match="must be told of placements, and null does not"):
         policies.make("index")(Null("null", impressions=100, seed=1), 1)
+
+
+def test_who_is_not_told_the_mean_believes_what_all_variants_say_together() -> None:
+    # given means that may be anything from a fifth of 1 % to 5 %, and many clicks at 2 %
+    belief = Untold(Means(0.01, 0.6), SHAPE)
+    clicks, shown = np.array([[200.0, 0.0, 180.0]]), np.array([[10_000.0, 0.0, 10_000.0]])
+    # when
+    mean, worth = (part[0] for part in belief.known(clicks, shown))
+    # then the one that was not shown is thought to be like the others, and is known least
+    assert mean == pytest.approx([0.02, 0.019, 0.018], rel=0.03)
+    assert worth[1] < 0.7 * SHAPE / 0.019
+    assert min(worth[0], worth[2]) > 10_000
+
+
+def test_with_one_mean_to_think_of_who_is_not_told_knows_as_much() -> None:
+    clicks, shown = np.array([[5.0, 1.0]]), np.array([[300.0, 200.0]])
+    told = Informed(np.array([0.02]), SHAPE).known(clicks, shown)
+    untold = Untold(Means(0.02, 1e-9), SHAPE).known(clicks, shown)
+    np.testing.assert_allclose(untold.mean, told.mean)
+    np.testing.assert_allclose(untold.worth, told.worth)

@@ -8,8 +8,8 @@ import pytest
 from bandit_service.errors import InvalidInput
 from simulations.bandits.bounds.cell import Bounds, Cell
 from simulations.bandits.bounds.index import Share
-from simulations.bandits.bounds.newsroom import Grid, Mix, Replay, limit, mix, reached
-from simulations.bandits.told import Told
+from simulations.bandits.bounds.newsroom import Fine, Grid, Mix, Replay, limit, mix, reached
+from simulations.bandits.told import Means, Told
 
 
 def a_mix(*sizes: tuple[int, float, int]) -> Mix:
@@ -21,7 +21,7 @@ def a_mix(*sizes: tuple[int, float, int]) -> Mix:
 
 
 def a_grid(*mixes: Mix) -> Grid:
-    return Grid(mixes, steps=20, futures=2, seed=1)
+    return Grid(mixes, Fine(steps=20, futures=2, ratio=2.0), seed=1)
 
 
 def as_said(cell: Cell, relaxed: float, error: float = 0.0) -> tuple[Cell, Bounds]:
@@ -99,9 +99,11 @@ def test_the_index_plays_a_mix_as_it_plays_its_games() -> None:
     # given
     tests = a_mix((2, 0.02, 500), (5, 0.02, 500), (2, 0.01, 700))
     # when
-    words, found = reached(Replay(tests, 1_000_000, seed=1))
+    replay, found = reached(Replay(tests, 1_000_000, None, seed=1))
+    _, untold = reached(Replay(tests, 1_000_000, Means(0.015, 0.6), seed=1))
     # then
-    assert words == "some"
+    assert replay.mix is tests
+    assert untold.share.value < found.share.value
     assert 0.05 < found.share.value < 0.4
     assert found.share.error < 0.02
     assert found.once[0] < found.share.value < found.once[1]
