@@ -382,7 +382,7 @@ def test_a_page_that_says_who_visits_shows_the_change_at_once(visit: Visit) -> N
         "bandit.setVisitor({ id: 7, traits: { genres: ['romance'] }, context: { channel: 'app' } })"
     )
 
-    visit.service.until(lambda: len(visit.service.decisions()) == 2)
+    visit.service.until(lambda: len(visit.service.calls("/v1/decide/page")) == 2)
     first, second = visit.service.calls("/v1/decide/page")
     assert (first["traits"], second["traits"]) == ({}, {"genres": ["romance"]})
     assert (second["visitor"], second["context"]["channel"]) == ("7", "app")
