@@ -246,7 +246,7 @@ class SettingHelp(NamedTuple):
 
 
 def table() -> list[SettingHelp]:
-    """Every setting, for ``--help`` and the README."""
+    """Every setting, for ``--help`` and the reference."""
     schema = msgspec.json.schema(ServiceSettings)["$defs"]["ServiceSettings"]["properties"]
     return [
         SettingHelp(

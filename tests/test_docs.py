@@ -35,7 +35,8 @@ from bandit_service.web.routes import ROUTES, Route
 
 ROOT = Path(__file__).parent.parent
 NOBODY = "\N{EN DASH}"
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+DOCS = "".join(page.read_text(encoding="utf-8") for page in PAGES)
 
 
 def commands(group: click.Group = main, path: str = "") -> Iterator[tuple[str, click.Command]]:
@@ -58,16 +59,16 @@ def test_every_command_has_help_with_an_example(name: str, command: click.Comman
 @pytest.mark.parametrize(
     "name", [name for name, command in commands() if not isinstance(command, click.Group)]
 )
-def test_every_command_is_in_the_readme(name: str) -> None:
-    assert f"`{name}`" in README
+def test_every_command_is_documented(name: str) -> None:
+    assert f"`{name}`" in DOCS
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
-def test_every_route_is_in_the_readmes_table_with_its_role(route: Route) -> None:
+def test_every_route_is_documented_with_its_role(route: Route) -> None:
     method, path, role = route[:3]
     rows = [
         line
-        for line in README.splitlines()
+        for line in DOCS.splitlines()
         if line.startswith("|") and method in line and re.search(rf"{re.escape(path)}[`,]", line)
     ]
     assert len(rows) == 1
@@ -75,10 +76,10 @@ def test_every_route_is_in_the_readmes_table_with_its_role(route: Route) -> None
 
 
 @pytest.mark.parametrize("row", table(), ids=lambda row: row.name)
-def test_every_setting_of_the_processes_is_in_the_readme_and_has_help(row: SettingHelp) -> None:
+def test_every_setting_of_the_processes_is_documented_and_has_help(row: SettingHelp) -> None:
     name, variable, default, help_text = row
     documented = next(
-        line for line in README.splitlines() if line.startswith("|") and f"`{variable}`" in line
+        line for line in DOCS.splitlines() if line.startswith("|") and f"`{variable}`" in line
     )
     assert f"`{name}`" in documented
     assert help_text
@@ -89,11 +90,11 @@ def test_every_setting_of_the_processes_is_in_the_readme_and_has_help(row: Setti
 @pytest.mark.parametrize(
     ("part", "kind"), [("rewards", RewardSettings), ("policy", PolicySettings)]
 )
-def test_every_setting_of_a_site_is_in_the_readme_with_its_default(
+def test_every_setting_of_a_site_is_documented_with_its_default(
     part: str, kind: type[msgspec.Struct]
 ) -> None:
     for field in msgspec.structs.fields(kind):
-        rows = [line for line in README.splitlines() if f"| `{part}.{field.name}` |" in line]
+        rows = [line for line in DOCS.splitlines() if f"| `{part}.{field.name}` |" in line]
         assert len(rows) == 1, field.name
         default = field.default
         if isinstance(default, int | float):
@@ -182,11 +183,31 @@ def test_every_module_begins_with_what_it_is() -> None:
         assert path.read_text(encoding="utf-8").startswith(('"""', 'r"""')), path
 
 
-def test_every_file_named_in_the_readme_exists() -> None:
-    for name in re.findall(r"`((?:config|tests|bandit_service|simulations)/[\w./-]+)`", README):
+def test_every_file_that_is_named_exists() -> None:
+    for name in re.findall(r"`((?:config|tests|bandit_service|simulations)/[\w./-]+)`", DOCS):
         assert (ROOT / name).exists(), name
-    for prefix in set(re.findall(r"`(test_\d_)…`", README)):
+    for prefix in set(re.findall(r"`(test_\d_)…`", DOCS)):
         assert f"def {prefix}" in (ROOT / "tests" / "test_invariants.py").read_text()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_to_a_page_and_a_heading_that_exist(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", page.read_text(encoding="utf-8")):
+        if "://" in target:
+            continue
+        name, _, anchor = target.partition("#")
+        aim = page.parent / name if name else page
+        assert aim.is_file(), target
+        titles = re.findall(r"^#+ (.+)$", aim.read_text(encoding="utf-8"), re.MULTILINE)
+        anchors = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+        assert not anchor or anchor in anchors, target
+
+
+def test_every_page_can_be_reached_from_the_readme() -> None:
+    readme = PAGES[0].read_text(encoding="utf-8")
+
+    for page in PAGES[1:]:
+        assert f"](docs/{page.name})" in readme
 
 
 def test_nothing_committed_names_an_index_or_a_machine() -> None:

@@ -137,7 +137,7 @@ def read_settings(data: bytes, *, name: str) -> SiteSettings:
         raise SettingsError(f"{name}: {exc.message}", hint=exc.hint, field=exc.field) from exc
     except (msgspec.MsgspecError, ValueError, RecursionError) as exc:  # TOML's are ValueErrors
         raise SettingsError(
-            f"{name}: {exc}", hint="the README lists every setting with its default"
+            f"{name}: {exc}", hint="docs/reference.md lists every setting with its default"
         ) from exc
 
 
