@@ -196,7 +196,8 @@ def _bounds(
     if scale.least < 0.0:
         worth = np.where(there, n * mean_square / size**2, 0.0)
         half = np.where(worth >= ENOUGH, radius(_ratio(variance, n), worth, alpha), np.inf)
-        return Bounds(rate - half, rate + half)
+        middle = np.where(there, rate, 0.0)
+        return Bounds(middle - half, middle + half)
     hits = np.where(there, n * np.minimum(rate / size, 1.0), 0.0)
     found = shares(hits, np.where(there, n, 0.0), alpha)
     low = np.where(there, size * found.low, -np.inf)
