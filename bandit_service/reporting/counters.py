@@ -193,15 +193,20 @@ class Counters:
         return name, asked
 
     def _live(self, decision: Decision, arms: tuple[str, ...]) -> tuple[str, ...] | None:
-        """What was live where a decision was made; None if its candidates came with the request."""
+        """What was live where a decision was made; () if it could not have shown all of that.
+
+        None if its candidates came with the request, or what was live is not known any more.
+        """
         if decision.inline is not None:
             return None
         placement = self._history.placement(decision.placement, decision.revision)
         if placement is None:
             return None
-        if not decision.exclude:
+        if 0.0 in decision.probabilities:
+            return ()
+        if not decision.exclude or len(placement.live(decision.at)) == len(arms):
             return arms
-        return tuple(variant.arm for variant in placement.live(decision.at))
+        return ()
 
     def _admitted(self, name: str) -> bool:
         """Whether a placement has sums of its own, or may."""

@@ -44,7 +44,7 @@ from bandit_service.reporting.columns import (
     counts_at,
     weighted_at,
 )
-from bandit_service.reporting.lineups import MIXED, Lineups
+from bandit_service.reporting.lineups import MIXED, PARTIAL, Lineups
 from bandit_service.reporting.series import DAY_MS, DAYS, HOUR_MS, HOURS, Series
 from bandit_service.reporting.stored import FORMAT, StoredSeries, StoredSums
 from bandit_service.reporting.units import Candidates, Unit
@@ -100,8 +100,8 @@ class PlacementSums:
 
     def new_rows(self, persona: str, arms: Sequence[str], live: tuple[str, ...] | None) -> int:
         """How many rows ``asked`` would make; nothing is made yet."""
-        lineup = MIXED
-        if live is not None:
+        lineup = MIXED if live is None else PARTIAL
+        if live:
             known = self._lineups.find(tuple(sorted(live)))
             lineup = -1 if known is None else known.number
         who = self._personas.get(persona, -1)
@@ -110,8 +110,8 @@ class PlacementSums:
     def asked(self, persona: str, arms: tuple[str, ...], live: tuple[str, ...] | None) -> Asked:
         """Number a persona and candidates, and make their rows.
 
-        ``live`` is what was live together, in any order; None if the candidates came with the
-        request, or it is not known.
+        ``live`` is what was live together, in any order; () if some of it could not be shown, None
+        if the candidates came with the request, or it is not known.
         """
         found = self._known.get((persona, arms, live))
         if found is not None:
@@ -194,8 +194,8 @@ class PlacementSums:
 
     def _lineup(self, live: tuple[str, ...] | None) -> tuple[int, bool]:
         """The number of what was live, and whether it stays that: there may be no room for it."""
-        if live is None:
-            return MIXED, True
+        if not live:
+            return MIXED if live is None else PARTIAL, True
         arms = tuple(sorted(live))
         found = self._lineups.find(arms)
         if found is None and self._lineups.full:

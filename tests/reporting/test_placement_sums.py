@@ -32,7 +32,7 @@ from bandit_service.reporting.columns import (
     merged,
     weighted,
 )
-from bandit_service.reporting.lineups import MIXED
+from bandit_service.reporting.lineups import MIXED, PARTIAL
 from bandit_service.reporting.stored import StoredSeries, decode
 from tests.reporting.counting import Counting, placement, row_of, totals, weights_of
 
@@ -119,7 +119,8 @@ def test_a_candidate_that_could_not_be_drawn_was_not_asked() -> None:
 
     sums = site.sums()
 
-    assert weights_of(row_of(sums, "a"))[[ASKED, SPREAD]].tolist() == [2.0, 3.0]
+    assert weights_of(row_of(sums, "a", lineup=PARTIAL))[[ASKED, SPREAD]].tolist() == [1.0, 1.0]
+    assert weights_of(row_of(sums, "a"))[[ASKED, SPREAD]].tolist() == [1.0, 2.0]
     assert weights_of(row_of(sums, "b"))[[ASKED, SPREAD]].tolist() == [1.0, 2.0]
 
 
@@ -192,7 +193,7 @@ def test_a_schedule_makes_a_line_up_without_an_edit() -> None:
     site.count("a")
     site.now += 120_000
     site.count("a")
-    site.count("a", exclude=["b"], arms=["a@1"])
+    site.count("a", exclude=["c"], arms=["a@1", "b@1"])
 
     sums = site.sums()
 
@@ -200,16 +201,32 @@ def test_a_schedule_makes_a_line_up_without_an_edit() -> None:
     assert [weights_of(row_of(sums, "a", lineup=n))[ASKED] for n in (1, 2)] == [1.0, 2.0]
 
 
-def test_what_a_request_excludes_makes_no_line_up_of_its_own() -> None:
+def test_a_unit_that_could_not_have_shown_all_that_was_live_is_counted_and_not_compared() -> None:
     site = Counting(placement("film", ["a", "b", "c"]))
     site.count("a")
     site.count("a", exclude=["b"], arms=["a@1", "c@1"])
+    site.count("c", probabilities=[0.5, 0.0, 0.5])
+    site.count("b", exclude=["z"])
 
     sums = site.sums()
 
     assert [one.arms for one in sums.lineups] == [("a@1", "b@1", "c@1")]
-    asked = [weights_of(row_of(sums, arm))[ASKED] for arm in "abc"]
-    assert asked == [2.0, 1.0, 2.0]
+    assert [weights_of(row_of(sums, arm))[ASKED] for arm in "abc"] == [2.0, 2.0, 2.0]
+    partial = [weights_of(row_of(sums, arm, lineup=PARTIAL))[ASKED] for arm in "abc"]
+    assert partial == [2.0, 0.0, 2.0]
+    assert totals(sums)["n"] == 4
+
+
+def test_units_that_are_not_compared_wait_and_are_resumed_like_any_other() -> None:
+    site = Counting(placement("film", ["a", "b", "c"]))
+    unit = site.open("a", exclude=["b"], arms=["a@1", "c@1"])
+    again = site.resumed()
+
+    for each in (site, again):
+        each.close(unit, 1.0)
+
+    assert again.counters.parts() == site.counters.parts()
+    assert totals(again.sums())["r"] == 1.0
 
 
 def test_a_decision_of_an_older_revision_counts_where_it_was_made() -> None:
