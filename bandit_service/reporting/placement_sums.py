@@ -148,7 +148,8 @@ class PlacementSums:
         if outcome.kind == "censored":
             self._show(waiting, -1)
         else:
-            unit.views, unit.reward = outcome.views, outcome.reward
+            # What was told before the page kept its own content stands: it was seen.
+            unit.views, unit.reward = max(outcome.views, 1), outcome.reward
         if unit.reward > 0.0:
             at = waiting.rows[unit.chosen] + counts_at(holdout=unit.holdout)
             self._table[at + REWARDED] += 1.0

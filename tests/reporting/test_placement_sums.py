@@ -9,6 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from bandit_service.events.entries import Position
+from bandit_service.outcomes.join import Outcome
+from bandit_service.outcomes.units import JoinCounts
 from bandit_service.reporting import lineups
 from bandit_service.reporting.columns import (
     ASKED,
@@ -33,7 +36,7 @@ from bandit_service.reporting.columns import (
     weighted,
 )
 from bandit_service.reporting.lineups import MIXED, PARTIAL
-from bandit_service.reporting.stored import StoredSeries, decode
+from bandit_service.reporting.stored import StoredSeries, StoredSite, decode
 from tests.reporting.counting import Counting, placement, row_of, totals, weights_of
 
 
@@ -110,6 +113,18 @@ def test_a_unit_that_nobody_saw_is_taken_back_and_holds_up_no_other() -> None:
     assert counts(row_of(sums, "a"))[POLICY, [SHOWN, N]].tolist() == [0, 0]
     assert weights_of(row_of(sums, "a"))[ASKED] == 1.0
     assert totals(sums)["shown"] == totals(sums)["n"] == 1
+
+
+def test_a_reward_counts_that_came_before_all_views_were_void_as_it_does_in_learning() -> None:
+    site = Counting()
+    unit = site.open()
+
+    site.counters.close(Outcome(unit, "rewarded", 1.0, 0, Position(site.now, 0)))
+
+    found = totals(site.sums())
+    (day,) = decode(site.counters.report(JoinCounts()).site, StoredSite).days.values()
+    assert (found["shown"], found["n"], found["r"]) == (1, 1, 1.0)
+    assert (day.shown, day.policy_n, day.policy_r) == (1, 1, 1.0)
 
 
 def test_a_candidate_that_could_not_be_drawn_was_not_asked() -> None:
