@@ -96,7 +96,7 @@ class Reports:
         if placement is None or summary is None:
             return Lead(None, None)
         live = {variant.arm for variant in placement.live(self._as_of() or 0)}
-        ahead = summary.leader if summary.rewarded and summary.leader in live else None
+        ahead = summary.leader if summary.leader in live else None
         won = [one.arm for one in raced(live, summary).winners if one.persona is None]
         return Lead(
             clear=variant(won[0]) if won else None,
