@@ -70,9 +70,10 @@ class Parts(NamedTuple):
 class Counters:
     """The fold. ``history`` is the catalog, which the caller keeps in step with the log."""
 
-    def __init__(self, history: CatalogHistory) -> None:
-        """Nothing counted yet."""
+    def __init__(self, history: CatalogHistory, *, largest: float = 0.0) -> None:
+        """Nothing counted yet; ``largest`` is what a unit may be expected to earn at most."""
         self._history = history
+        self._largest = largest
         self._places: dict[str, PlacementSums] = {}
         self._sent: set[str] = set()
         """Those of the placements that are in no catalog."""
@@ -217,7 +218,7 @@ class Counters:
     def _place(self, name: str) -> PlacementSums:
         found = self._places.get(name)
         if found is None:
-            found = self._places[name] = PlacementSums()
+            found = self._places[name] = PlacementSums(self._largest)
             if self._history.latest(name) is None:
                 self._sent.add(name)
         return found

@@ -73,8 +73,8 @@ class Waiting(NamedTuple):
 class PlacementSums:
     """The sums of one placement."""
 
-    def __init__(self) -> None:
-        """Nothing counted yet."""
+    def __init__(self, largest: float = 0.0) -> None:
+        """Nothing counted yet; ``largest`` is what a unit may be expected to earn at most."""
         self._arms: dict[str, int] = {}
         self._personas: dict[str, int] = {}
         self._seen: list[int] = []
@@ -89,7 +89,7 @@ class PlacementSums:
         """Candidates whose rows are at hand, by persona, names, and what was live."""
         self._queue: deque[Waiting] = deque()
         self._hours, self._days = Series(HOUR_MS, HOURS), Series(DAY_MS, DAYS)
-        self._least = self._most = 0.0
+        self._least, self._most = 0.0, largest
         self._first = self._last = 0
 
     def __len__(self) -> int:
@@ -281,7 +281,7 @@ class PlacementSums:
         self._table = array("d", sums.row_array().ravel().tolist())
         self._hours.restore(series.hours)
         self._days.restore(series.days)
-        self._least, self._most = sums.least, sums.most
+        self._least, self._most = sums.least, max(sums.most, self._most)
         self._first, self._last = sums.first, sums.last
         self._queue.extend(Waiting(unit, self._rows_of(unit.candidates)) for unit in units)
         return list(self._queue)

@@ -35,8 +35,10 @@ from bandit_service.reporting.columns import (
     merged,
     weighted,
 )
+from bandit_service.reporting.estimates import measured
 from bandit_service.reporting.lineups import MIXED, PARTIAL
 from bandit_service.reporting.stored import StoredSeries, StoredSite, decode
+from bandit_service.reporting.tables import whole
 from tests.reporting.counting import Counting, placement, row_of, totals, weights_of
 
 
@@ -125,6 +127,22 @@ def test_a_reward_counts_that_came_before_all_views_were_void_as_it_does_in_lear
     (day,) = decode(site.counters.report(JoinCounts()).site, StoredSite).days.values()
     assert (found["shown"], found["n"], found["r"]) == (1, 1, 1.0)
     assert (day.shown, day.policy_n, day.policy_r) == (1, 1, 1.0)
+
+
+def test_a_reward_that_is_to_be_expected_widens_intervals_before_the_first_one_came() -> None:
+    """One visit in 1,000 is worth 100, which makes the mean 0.2; none was among the first 500."""
+    clicks, sales = Counting(), Counting(largest=100.0)
+    for n in range(500):
+        for site in (clicks, sales):
+            site.count("ab"[n % 2], float(n % 20 < 2))
+
+    clicks_alone, both = (
+        measured(counts(found.rows).sum(axis=(0, 1))[0], found.scale).bounds
+        for found in (whole(clicks.sums()), whole(sales.sums()))
+    )
+
+    assert clicks_alone.high < 0.2 < both.high
+    assert sales.resumed().sums().most == sales.sums().most == 100.0
 
 
 def test_a_candidate_that_could_not_be_drawn_was_not_asked() -> None:
