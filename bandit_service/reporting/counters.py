@@ -41,7 +41,8 @@ from bandit_service.reporting.units import Unit
 from bandit_service.storage.ports import Report
 
 MAX_ROWS: Final = 400_000
-"""Rows of a site's catalog: 500 placements of 100 variants and 5 personas, and more."""
+"""Rows of a site's catalog, of some 470 bytes each: 500 placements of 100 variants and 5 personas
+in one line-up, and more. Every further line-up of a placement asks for as many again."""
 MAX_SENT_ROWS: Final = 40_000
 """Rows of candidates that came with requests."""
 MAX_SENT: Final = 2_000
