@@ -57,7 +57,7 @@ class SiteFold:
         self.position = START
         self.join = Join(settings.rewards)
         self.history = empty_history(settings)
-        self.counters = Counters(self.history)
+        self.counters = Counters(self.history, largest=settings.rewards.largest)
         self.trainer = Trainer(settings, self.history)
 
     @classmethod

@@ -6,6 +6,7 @@ bytes are to another program. Colours of a profile become sRGB: browsers take a 
 which says nothing.
 
 A *bomb*, a small file of very many pixels, is refused by its header, before any pixel is decoded.
+So is a JPEG of very many scans: each of them goes over all pixels, and takes 80 bytes of the file.
 
 Which format is kept depends on the picture, not on what came:
 
@@ -21,6 +22,7 @@ wider or higher than LARGE pixels are made smaller; so is the copy for lists.
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from typing import Final, Literal, NamedTuple
 
@@ -36,6 +38,9 @@ MAX_JPEG_PIXELS: Final = 50_000_000
 """Most pixels of a JPEG, as cameras make them: a half or less of its width is decoded."""
 MAX_SIDE: Final = 20_000
 """Longest side, in pixels: what is longer is a strip."""
+MAX_SCANS: Final = 50
+"""Most times that a progressive JPEG may go over its pixels; programs that write them take some 10,
+of 30 ms each where there are most pixels."""
 LARGE: Final = 2_048
 """Longest side of what is kept, in pixels."""
 SMALL: Final = 480
@@ -47,6 +52,12 @@ PHOTOS: Final = ("JPEG", "MPO")
 MOVING: Final = ("PNG", "WEBP", "GIF")
 """Formats whose further pictures are an animation; those of a JPEG are other views of one."""
 GRAPHIC_COLOURS: Final = 256
+_MARKER: Final = re.compile(rb"\xff([^\x00\xff])", re.DOTALL)
+"""Begins each part of a JPEG; among pixels, FF stands before 00 alone or a marker of ``_BARE``."""
+_SCAN: Final = b"\xda"
+_END: Final = b"\xd9"
+_BARE: Final = frozenset(bytes([code]) for code in (0x01, *range(0xD0, 0xD9)))
+"""Markers that no length follows."""
 
 Type = Literal["image/jpeg", "image/png", "image/webp"]
 
@@ -82,6 +93,7 @@ def redrawn(data: bytes) -> Picture:
 def _redrawn(data: bytes) -> Picture:
     image = _opened(data)
     _check(image)
+    _check_scans(image, data)
     try:
         return _drawn(image)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning, MemoryError) as exc:
@@ -123,6 +135,31 @@ def _check(image: Image.Image) -> None:
             hint=f"send one still picture of it, as {ACCEPTED}; or give the address of the "
             "animation, kept elsewhere, as image_url",
         )
+
+
+def _check_scans(image: Image.Image, data: bytes) -> None:
+    if image.format in PHOTOS and _scans(data) > MAX_SCANS:
+        raise InvalidPicture(
+            f"the picture is a JPEG of more than {MAX_SCANS} scans",
+            field="picture",
+            hint="save it again, as a plain JPEG",
+        )
+
+
+def _scans(data: bytes) -> int:
+    """Scans of the first picture in a JPEG, counted no further than one beyond MAX_SCANS.
+
+    What stands behind its end is not looked at: phones put a film there.
+    """
+    found, place = 0, 0
+    while found <= MAX_SCANS and (marker := _MARKER.search(data, place)) is not None:
+        kind, place = marker[1], marker.end()
+        if kind == _END:
+            break
+        if kind not in _BARE:
+            place += int.from_bytes(data[place : place + 2], "big")
+        found += kind == _SCAN
+    return found
 
 
 def _drawn(image: Image.Image) -> Picture:

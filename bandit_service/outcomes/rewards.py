@@ -52,6 +52,11 @@ class RewardSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         """Whether a decision has earned nothing from the start, and any reward is news."""
         return self.aggregation == "earliest" and self.default_reward == 0.0
 
+    @property
+    def largest(self) -> float:
+        """The most that a decision may be expected to earn; an event's value may exceed it."""
+        return self.clipped(max(0.0, self.default_reward, *self.worth.values()))
+
     def of(self, event_type: str, value: float | None) -> float | None:
         """The reward of one event, or None if events of this type carry none."""
         worth = self.worth.get(event_type, 0.0)

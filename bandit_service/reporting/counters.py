@@ -41,7 +41,8 @@ from bandit_service.reporting.units import Unit
 from bandit_service.storage.ports import Report
 
 MAX_ROWS: Final = 400_000
-"""Rows of a site's catalog: 500 placements of 100 variants and 5 personas, and more."""
+"""Rows of a site's catalog, of some 470 bytes each: 500 placements of 100 variants and 5 personas
+in one line-up, and more. Every further line-up of a placement asks for as many again."""
 MAX_SENT_ROWS: Final = 40_000
 """Rows of candidates that came with requests."""
 MAX_SENT: Final = 2_000
@@ -70,9 +71,10 @@ class Parts(NamedTuple):
 class Counters:
     """The fold. ``history`` is the catalog, which the caller keeps in step with the log."""
 
-    def __init__(self, history: CatalogHistory) -> None:
-        """Nothing counted yet."""
+    def __init__(self, history: CatalogHistory, *, largest: float = 0.0) -> None:
+        """Nothing counted yet; ``largest`` is what a unit may be expected to earn at most."""
         self._history = history
+        self._largest = largest
         self._places: dict[str, PlacementSums] = {}
         self._sent: set[str] = set()
         """Those of the placements that are in no catalog."""
@@ -193,15 +195,20 @@ class Counters:
         return name, asked
 
     def _live(self, decision: Decision, arms: tuple[str, ...]) -> tuple[str, ...] | None:
-        """What was live where a decision was made; None if its candidates came with the request."""
+        """What was live where a decision was made; () if it could not have shown all of that.
+
+        None if its candidates came with the request, or what was live is not known any more.
+        """
         if decision.inline is not None:
             return None
         placement = self._history.placement(decision.placement, decision.revision)
         if placement is None:
             return None
-        if not decision.exclude:
+        if 0.0 in decision.probabilities:
+            return ()
+        if not decision.exclude or len(placement.live(decision.at)) == len(arms):
             return arms
-        return tuple(variant.arm for variant in placement.live(decision.at))
+        return ()
 
     def _admitted(self, name: str) -> bool:
         """Whether a placement has sums of its own, or may."""
@@ -212,7 +219,7 @@ class Counters:
     def _place(self, name: str) -> PlacementSums:
         found = self._places.get(name)
         if found is None:
-            found = self._places[name] = PlacementSums()
+            found = self._places[name] = PlacementSums(self._largest)
             if self._history.latest(name) is None:
                 self._sent.add(name)
         return found

@@ -17,9 +17,12 @@ with it alone, intervals failed on up to 31 % of simulated logs that had such vi
 both, intervals of the effective sample size held as they say: see ``simulations.watching``.
 
 *Rewards other than clicks.* Rewards between 0 and a largest one, h, are h times a share; the
-interval is that of a share and holds. Where some rewards are below 0 (dislikes), it is the normal
-mixture around the mean with the rewards' own variance, and held back until the units are worth
-ENOUGH rewards.
+interval is that of a share and holds. So h has to be known before one such reward comes: it is what
+the site's settings say that events are worth, and only where values exceed that (a price, say) the
+largest so far. With that alone, where one visit in 1,000 earned 100 and others 1 or nothing,
+intervals failed in 7 of 10 simulated places: before the first of them came they were certain.
+Where some rewards are below 0 (dislikes), it is the normal mixture around the mean with the
+rewards' own variance, and held back until the units are worth ENOUGH rewards.
 """
 
 from __future__ import annotations
@@ -196,7 +199,8 @@ def _bounds(
     if scale.least < 0.0:
         worth = np.where(there, n * mean_square / size**2, 0.0)
         half = np.where(worth >= ENOUGH, radius(_ratio(variance, n), worth, alpha), np.inf)
-        return Bounds(rate - half, rate + half)
+        middle = np.where(there, rate, 0.0)
+        return Bounds(middle - half, middle + half)
     hits = np.where(there, n * np.minimum(rate / size, 1.0), 0.0)
     found = shares(hits, np.where(there, n, 0.0), alpha)
     low = np.where(there, size * found.low, -np.inf)

@@ -154,9 +154,14 @@ def overview(
         policy=total.policy,
         holdout=total.holdout,
         gain=total.gain,
-        days=[] if site is None else [_day(number, day) for number, day in site.days.items()],
+        days=days_of(site),
         placements=sorted(lines, key=lambda line: (-line.attention, line.placement)),
     )
+
+
+def days_of(site: StoredSite | None) -> list[DayLine]:
+    """The days of a site, oldest first."""
+    return [] if site is None else [_day(number, day) for number, day in site.days.items()]
 
 
 def standing(placement: Placement | None, summary: Summary | None, now: int) -> Standing:

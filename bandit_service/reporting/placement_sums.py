@@ -44,7 +44,7 @@ from bandit_service.reporting.columns import (
     counts_at,
     weighted_at,
 )
-from bandit_service.reporting.lineups import MIXED, Lineups
+from bandit_service.reporting.lineups import MIXED, PARTIAL, Lineups
 from bandit_service.reporting.series import DAY_MS, DAYS, HOUR_MS, HOURS, Series
 from bandit_service.reporting.stored import FORMAT, StoredSeries, StoredSums
 from bandit_service.reporting.units import Candidates, Unit
@@ -73,8 +73,8 @@ class Waiting(NamedTuple):
 class PlacementSums:
     """The sums of one placement."""
 
-    def __init__(self) -> None:
-        """Nothing counted yet."""
+    def __init__(self, largest: float = 0.0) -> None:
+        """Nothing counted yet; ``largest`` is what a unit may be expected to earn at most."""
         self._arms: dict[str, int] = {}
         self._personas: dict[str, int] = {}
         self._seen: list[int] = []
@@ -89,7 +89,7 @@ class PlacementSums:
         """Candidates whose rows are at hand, by persona, names, and what was live."""
         self._queue: deque[Waiting] = deque()
         self._hours, self._days = Series(HOUR_MS, HOURS), Series(DAY_MS, DAYS)
-        self._least = self._most = 0.0
+        self._least, self._most = 0.0, largest
         self._first = self._last = 0
 
     def __len__(self) -> int:
@@ -100,8 +100,8 @@ class PlacementSums:
 
     def new_rows(self, persona: str, arms: Sequence[str], live: tuple[str, ...] | None) -> int:
         """How many rows ``asked`` would make; nothing is made yet."""
-        lineup = MIXED
-        if live is not None:
+        lineup = MIXED if live is None else PARTIAL
+        if live:
             known = self._lineups.find(tuple(sorted(live)))
             lineup = -1 if known is None else known.number
         who = self._personas.get(persona, -1)
@@ -110,8 +110,8 @@ class PlacementSums:
     def asked(self, persona: str, arms: tuple[str, ...], live: tuple[str, ...] | None) -> Asked:
         """Number a persona and candidates, and make their rows.
 
-        ``live`` is what was live together, in any order; None if the candidates came with the
-        request, or it is not known.
+        ``live`` is what was live together, in any order; () if some of it could not be shown, None
+        if the candidates came with the request, or it is not known.
         """
         found = self._known.get((persona, arms, live))
         if found is not None:
@@ -148,7 +148,8 @@ class PlacementSums:
         if outcome.kind == "censored":
             self._show(waiting, -1)
         else:
-            unit.views, unit.reward = outcome.views, outcome.reward
+            # What was told before the page kept its own content stands: it was seen.
+            unit.views, unit.reward = max(outcome.views, 1), outcome.reward
         if unit.reward > 0.0:
             at = waiting.rows[unit.chosen] + counts_at(holdout=unit.holdout)
             self._table[at + REWARDED] += 1.0
@@ -194,8 +195,8 @@ class PlacementSums:
 
     def _lineup(self, live: tuple[str, ...] | None) -> tuple[int, bool]:
         """The number of what was live, and whether it stays that: there may be no room for it."""
-        if live is None:
-            return MIXED, True
+        if not live:
+            return MIXED if live is None else PARTIAL, True
         arms = tuple(sorted(live))
         found = self._lineups.find(arms)
         if found is None and self._lineups.full:
@@ -280,7 +281,7 @@ class PlacementSums:
         self._table = array("d", sums.row_array().ravel().tolist())
         self._hours.restore(series.hours)
         self._days.restore(series.days)
-        self._least, self._most = sums.least, sums.most
+        self._least, self._most = sums.least, max(sums.most, self._most)
         self._first, self._last = sums.first, sums.last
         self._queue.extend(Waiting(unit, self._rows_of(unit.candidates)) for unit in units)
         return list(self._queue)

@@ -14,8 +14,10 @@ import msgspec
 from bandit_service.catalog.model import Placement
 from bandit_service.errors import NotFound
 from bandit_service.outcomes.units import JoinCounts
+from bandit_service.reporting.daily import Daily, daily
+from bandit_service.reporting.experiment import together
 from bandit_service.reporting.gaps import Gap, gaps
-from bandit_service.reporting.overview import Overview, overview, raced
+from bandit_service.reporting.overview import Overview, days_of, overview, raced
 from bandit_service.reporting.personas_report import PersonaReport, personas_report
 from bandit_service.reporting.placement_report import (
     NOTHING,
@@ -24,7 +26,7 @@ from bandit_service.reporting.placement_report import (
     placement_report,
 )
 from bandit_service.reporting.stored import StoredSeries, StoredSite, StoredSums, decode
-from bandit_service.reporting.summary import Summary
+from bandit_service.reporting.summary import Summary, sums_of
 from bandit_service.reporting.tag_effects import TagEffect, tag_effects
 from bandit_service.reporting.words import variant
 from bandit_service.storage.ports import SiteStore
@@ -65,6 +67,11 @@ class Reports:
         """Every placement in a line."""
         return overview(self._site(), self._summaries(), self._catalog)
 
+    def daily(self) -> list[Daily]:
+        """Each day of the site, the newest 90 at most, oldest first."""
+        whole = together([sums_of(one, one.scale) for one in self._summaries().values()])
+        return daily(days_of(self._site()), whole.scale)
+
     def placement(self, name: str) -> PlacementReport:
         """All about a placement.
 
@@ -89,7 +96,7 @@ class Reports:
         if placement is None or summary is None:
             return Lead(None, None)
         live = {variant.arm for variant in placement.live(self._as_of() or 0)}
-        ahead = summary.leader if summary.rewarded and summary.leader in live else None
+        ahead = summary.leader if summary.leader in live else None
         won = [one.arm for one in raced(live, summary).winners if one.persona is None]
         return Lead(
             clear=variant(won[0]) if won else None,

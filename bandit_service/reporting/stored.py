@@ -45,7 +45,7 @@ class StoredSums(msgspec.Struct, frozen=True, array_like=True):
     least: float
     """The least reward so far, or 0."""
     most: float
-    """The largest reward so far, or 0."""
+    """The largest reward so far, or what the site's settings say that one may be."""
     first: int
     """When the first unit was opened, in ms."""
     last: int

@@ -64,7 +64,7 @@ class Summary(msgspec.Struct, frozen=True, array_like=True):
     live: tuple[str, ...]
     winners: list[Winner]
     leader: str | None
-    """The live variant that is best as far as is known; None before any was shown."""
+    """The live variant that is best as far as is known; None before any was rewarded."""
     evidence: float
     """Rewards' worth of what is known of the live variant of which least is."""
     personas: list[PersonaSummary]

@@ -13,12 +13,12 @@ from bandit_service.reporting.stored import StoredSums, Whole
 
 
 class Scale(NamedTuple):
-    """Between what rewards lie, as far as they were seen."""
+    """Between what rewards lie, as far as they were seen or the site's settings say."""
 
     least: float
     """The least, or 0."""
     most: float
-    """The largest, or 0."""
+    """The largest, or what one may be by the settings."""
 
     @property
     def size(self) -> float:

@@ -6,10 +6,13 @@ other is above 0: the lower bound of the difference, made of its own lower bound
 upper bound.
 
 *How often it is wrong.* To name a variant that is not the best, either the upper bound of the best
-one has failed, or the lower bound of the one that is named. The first is one bound of one variant
-and gets half of the 5 %, the second is any of K - 1 and each gets its share of the other half. So a
-verdict on a placement and a group is wrong with probability 5 % at most, ever, however many
-variants there are; each group's verdict stands for itself.
+one has to fall short, or the lower bound of the one that is named to reach too far. The first is
+one bound of one variant and gets half of the 5 %, the second is any of K - 1 and each gets its
+share of the other half. Were bounds merely held against each other, a verdict on a placement and a
+group would be wrong with probability 5 % at most, ever, however many variants there are. The bound
+of the difference (``sequences.difference``) is closer than that, as two bounds hardly fall short at
+once; that 5 % is kept all the same is measured, not proved (``simulations.watching``). Each group's
+verdict stands for itself.
 """
 
 from __future__ import annotations
@@ -98,11 +101,12 @@ def winners(field: Field) -> list[Winner]:
 
 
 def leader(field: Field) -> str | None:
-    """The one whose lower bound over everybody is highest; None before any was shown."""
+    """The one whose lower bound over everybody is highest; None before that one earned anything."""
     least = field.least[0]
     if not np.isfinite(least).any():
         return None
-    return field.arms[int(np.argmax(least))]
+    best = int(np.argmax(least))
+    return field.arms[best] if field.found.rate[0, best] else None
 
 
 def race(found: Estimates, least: Floats) -> Race:

@@ -45,6 +45,13 @@ def bomb(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(name, data) for name, data in chunks)
 
 
+def scans(more: int) -> bytes:
+    """A progressive JPEG, of which the last scan is repeated so many times."""
+    plain = saved(Image.new("L", (640, 640), 128), "JPEG", progressive=True)
+    last, end = plain[plain.rindex(b"\xff\xda") : -2], plain[-2:]
+    return plain[:-2] + last * more + end
+
+
 def shown(data: bytes) -> Image.Image:
     """What a browser sees of a file."""
     return Image.open(io.BytesIO(data))

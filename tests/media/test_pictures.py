@@ -21,12 +21,13 @@ from bandit_service.media.pictures import (
     LARGE,
     MAX_JPEG_PIXELS,
     MAX_PIXELS,
+    MAX_SCANS,
     MAX_SIDE,
     SMALL,
     Encoded,
     redrawn,
 )
-from tests.media.pictures import bomb, drawing, photo, png_chunk, saved, shown
+from tests.media.pictures import bomb, drawing, photo, png_chunk, saved, scans, shown
 
 SECRET = b"Rua da Madalena 7"
 SCRIPT = b"<script>alert(1)</script>"
@@ -258,6 +259,23 @@ def test_a_picture_of_just_as_many_pixels_as_may_be_is_taken() -> None:
 
         assert (large.width, large.height) == (LARGE, LARGE)
         assert "pixels" in refusal(saved(Image.new("1", (side, side + 2)), kind)).message
+
+
+def test_a_jpeg_of_very_many_scans_is_refused_before_it_is_decoded() -> None:
+    begun = time.process_time()
+
+    assert "scans" in refusal(scans(100_000)).message
+
+    assert time.process_time() - begun < 1.0
+
+
+def test_a_progressive_photo_is_taken_whatever_stands_behind_it() -> None:
+    film = b"\xff\xda" * 1_000
+
+    plain, _ = redrawn(saved(photo(), "JPEG", progressive=True))
+
+    assert redrawn(saved(photo(), "JPEG", progressive=True) + film).large == plain
+    assert (redrawn(scans(20)).large.width, MAX_SCANS) == (640, 50)
 
 
 def frames() -> dict[str, bytes]:

@@ -63,3 +63,18 @@ def test_settings_that_cannot_be_used_are_refused_by_name(rewards: RewardSetting
 def test_that_a_default_was_shown_can_earn_nothing() -> None:
     with pytest.raises(SettingsError, match="worth nothing"):
         check_rewards(RewardSettings(worth={"default_shown": 1.0}))
+
+
+@pytest.mark.parametrize(
+    ("settings", "largest"),
+    [
+        (RewardSettings(), 1.0),
+        (RewardSettings(worth={"click": 1.0, "convert": 100.0}, max_reward=50.0), 50.0),
+        (RewardSettings(worth={"dislike": -1.0}), 0.0),
+        (RewardSettings(worth={}, default_reward=0.5), 0.5),
+    ],
+)
+def test_the_largest_reward_is_that_of_the_event_which_is_worth_most(
+    settings: RewardSettings, largest: float
+) -> None:
+    assert settings.largest == largest

@@ -47,9 +47,10 @@ def placement(
 class Counting:
     """A site whose units are opened and closed by hand."""
 
-    def __init__(self, *placements: Placement) -> None:
+    def __init__(self, *placements: Placement, largest: float = 0.0) -> None:
         self.history = CatalogHistory(keep_ms=10**12)
-        self.counters = Counters(self.history)
+        self.counters = Counters(self.history, largest=largest)
+        self._largest = largest
         self.now = 1_800_000_000_000
         self._units = 0
         for one in placements or [placement("film", ["a", "b"])]:
@@ -103,9 +104,9 @@ class Counting:
 
     def resumed(self) -> Counting:
         """The same, stopped and gone on."""
-        again = Counting()
+        again = Counting(largest=self._largest)
         again.history, again.now, again._units = self.history, self.now, self._units
-        again.counters = Counters(self.history)
+        again.counters = Counters(self.history, largest=self._largest)
         parts = self.counters.parts()
         again.counters.restore(self.counters.dump(JoinCounts()), Parts(*parts))
         return again

@@ -148,7 +148,7 @@ def test_a_placement_that_was_never_shown_has_its_variants(film: Counting) -> No
 
 def test_a_placement_with_one_live_variant_has_it_for_leader() -> None:
     site = Counting(placement("film", ["a"], rest=["b"]))
-    site.count()
+    site.count("a", 1.0)
 
     report = reports(site).placement("film")
 
@@ -225,6 +225,10 @@ def test_who_is_clearly_best_and_who_is_ahead_is_told_by_id(film: Counting) -> N
     unrewarded = Counting()
     for arm in "abab":
         unrewarded.count(arm)
+    anew = Counting()
+    anew.count("a", 1.0)
+    anew.edit(placement("film", ["c", "d"], revision=2))
+    anew.count("c")
     edited = reports(film)
     edited._catalog = {"film": placement("film", ["b", "c"], revision=3)}
 
@@ -233,6 +237,7 @@ def test_who_is_clearly_best_and_who_is_ahead_is_told_by_id(film: Counting) -> N
     assert {one.persona for one in reads.placement("film").winners} == {"romantic", "comedy"}
     assert edited.lead("film") == (None, None)
     assert reports(unrewarded).lead("film") == (None, None)
+    assert reports(anew).lead("film") == (None, None)
     assert reports(film).lead("never") == reports(film).lead("nowhere") == (None, None)
 
 

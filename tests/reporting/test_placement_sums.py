@@ -9,6 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from bandit_service.events.entries import Position
+from bandit_service.outcomes.join import Outcome
+from bandit_service.outcomes.units import JoinCounts
 from bandit_service.reporting import lineups
 from bandit_service.reporting.columns import (
     ASKED,
@@ -32,8 +35,10 @@ from bandit_service.reporting.columns import (
     merged,
     weighted,
 )
-from bandit_service.reporting.lineups import MIXED
-from bandit_service.reporting.stored import StoredSeries, decode
+from bandit_service.reporting.estimates import measured
+from bandit_service.reporting.lineups import MIXED, PARTIAL
+from bandit_service.reporting.stored import StoredSeries, StoredSite, decode
+from bandit_service.reporting.tables import whole
 from tests.reporting.counting import Counting, placement, row_of, totals, weights_of
 
 
@@ -112,6 +117,34 @@ def test_a_unit_that_nobody_saw_is_taken_back_and_holds_up_no_other() -> None:
     assert totals(sums)["shown"] == totals(sums)["n"] == 1
 
 
+def test_a_reward_counts_that_came_before_all_views_were_void_as_it_does_in_learning() -> None:
+    site = Counting()
+    unit = site.open()
+
+    site.counters.close(Outcome(unit, "rewarded", 1.0, 0, Position(site.now, 0)))
+
+    found = totals(site.sums())
+    (day,) = decode(site.counters.report(JoinCounts()).site, StoredSite).days.values()
+    assert (found["shown"], found["n"], found["r"]) == (1, 1, 1.0)
+    assert (day.shown, day.policy_n, day.policy_r) == (1, 1, 1.0)
+
+
+def test_a_reward_that_is_to_be_expected_widens_intervals_before_the_first_one_came() -> None:
+    """One visit in 1,000 is worth 100, which makes the mean 0.2; none was among the first 500."""
+    clicks, sales = Counting(), Counting(largest=100.0)
+    for n in range(500):
+        for site in (clicks, sales):
+            site.count("ab"[n % 2], float(n % 20 < 2))
+
+    clicks_alone, both = (
+        measured(counts(found.rows).sum(axis=(0, 1))[0], found.scale).bounds
+        for found in (whole(clicks.sums()), whole(sales.sums()))
+    )
+
+    assert clicks_alone.high < 0.2 < both.high
+    assert sales.resumed().sums().most == sales.sums().most == 100.0
+
+
 def test_a_candidate_that_could_not_be_drawn_was_not_asked() -> None:
     site = Counting()
     site.count("a", probabilities=[1.0, 0.0])
@@ -119,7 +152,8 @@ def test_a_candidate_that_could_not_be_drawn_was_not_asked() -> None:
 
     sums = site.sums()
 
-    assert weights_of(row_of(sums, "a"))[[ASKED, SPREAD]].tolist() == [2.0, 3.0]
+    assert weights_of(row_of(sums, "a", lineup=PARTIAL))[[ASKED, SPREAD]].tolist() == [1.0, 1.0]
+    assert weights_of(row_of(sums, "a"))[[ASKED, SPREAD]].tolist() == [1.0, 2.0]
     assert weights_of(row_of(sums, "b"))[[ASKED, SPREAD]].tolist() == [1.0, 2.0]
 
 
@@ -192,7 +226,7 @@ def test_a_schedule_makes_a_line_up_without_an_edit() -> None:
     site.count("a")
     site.now += 120_000
     site.count("a")
-    site.count("a", exclude=["b"], arms=["a@1"])
+    site.count("a", exclude=["c"], arms=["a@1", "b@1"])
 
     sums = site.sums()
 
@@ -200,16 +234,32 @@ def test_a_schedule_makes_a_line_up_without_an_edit() -> None:
     assert [weights_of(row_of(sums, "a", lineup=n))[ASKED] for n in (1, 2)] == [1.0, 2.0]
 
 
-def test_what_a_request_excludes_makes_no_line_up_of_its_own() -> None:
+def test_a_unit_that_could_not_have_shown_all_that_was_live_is_counted_and_not_compared() -> None:
     site = Counting(placement("film", ["a", "b", "c"]))
     site.count("a")
     site.count("a", exclude=["b"], arms=["a@1", "c@1"])
+    site.count("c", probabilities=[0.5, 0.0, 0.5])
+    site.count("b", exclude=["z"])
 
     sums = site.sums()
 
     assert [one.arms for one in sums.lineups] == [("a@1", "b@1", "c@1")]
-    asked = [weights_of(row_of(sums, arm))[ASKED] for arm in "abc"]
-    assert asked == [2.0, 1.0, 2.0]
+    assert [weights_of(row_of(sums, arm))[ASKED] for arm in "abc"] == [2.0, 2.0, 2.0]
+    partial = [weights_of(row_of(sums, arm, lineup=PARTIAL))[ASKED] for arm in "abc"]
+    assert partial == [2.0, 0.0, 2.0]
+    assert totals(sums)["n"] == 4
+
+
+def test_units_that_are_not_compared_wait_and_are_resumed_like_any_other() -> None:
+    site = Counting(placement("film", ["a", "b", "c"]))
+    unit = site.open("a", exclude=["b"], arms=["a@1", "c@1"])
+    again = site.resumed()
+
+    for each in (site, again):
+        each.close(unit, 1.0)
+
+    assert again.counters.parts() == site.counters.parts()
+    assert totals(again.sums())["r"] == 1.0
 
 
 def test_a_decision_of_an_older_revision_counts_where_it_was_made() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ from bandit_service.reporting.columns import weighted as weighted_sums
 from bandit_service.reporting.estimates import weighted
 from bandit_service.reporting.sequences import ALPHA
 from bandit_service.reporting.tables import Table, field, lineups, whole
-from bandit_service.reporting.winners import field_of, winners
+from bandit_service.reporting.winners import field_of, leader, winners
 from tests.reporting.counting import Counting, placement
 from tests.reporting.tables import CLICKS, Shown, stored, table
 
@@ -109,6 +111,37 @@ def test_when_a_variant_is_paused_the_others_are_compared_over_all_their_visits(
     rows = field(site.sums(), ["a@1", "b@1"]).of_everybody()
 
     assert counts(rows)[:, 0, N].tolist() == [60.0, 60.0]
+
+
+def test_a_variant_that_is_withheld_from_eager_visitors_is_not_said_to_be_worse() -> None:
+    """Both are liked alike; every other visitor is eager, and may not be shown ``a``."""
+    rng, site = random.Random(1), Counting(placement("film", ["a", "b"]))
+    for n in range(4_000):
+        eager = n % 2 == 0
+        clicked = float(rng.random() < (0.5 if eager else 0.1))
+        if eager:
+            site.count("b", clicked, exclude=["a"], arms=["b@1"])
+        else:
+            site.count(rng.choice("ab"), clicked)
+
+    both = ["a@1", "b@1"]
+
+    assert named(whole(site.sums()).only(both)) != []
+    assert named(field(site.sums(), both)) == []
+
+
+def test_a_variant_that_was_never_shown_is_not_ahead_where_rewards_have_both_signs() -> None:
+    rng, site = random.Random(1), Counting(placement("film", ["a", "b", "c"]))
+    for _ in range(2_000):
+        arm = rng.choice("ab")
+        site.count(arm, rng.choice((-1.0, 0.0, 1.0, 1.0 if arm == "a" else 0.0)))
+
+    found = field_of(field(site.sums(), ["a@1", "b@1", "c@1"]))
+
+    assert np.isneginf(found.least[0, 2])
+    assert np.isposinf(found.found.bounds.high[0, 2])
+    assert leader(found) == "a@1"
+    assert winners(found) == []
 
 
 def test_tables_read_back_what_was_stored() -> None:

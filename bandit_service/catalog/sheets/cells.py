@@ -4,6 +4,8 @@ A cell that looks like a formula is text, here and everywhere. Spreadsheets do n
 of ours that they open could make them fetch an address or run a program (CSV injection). So where a
 text begins like a formula, an export puts an apostrophe before it, and an import takes one away
 from before it: a text that begins with apostrophes and then like a formula comes back as it was.
+The same is done within a text behind what may end a cell: a spreadsheet that divides cells by
+semicolons, as many countries' do, divides a file of ours there, quoted or not.
 
 Times without an offset are of the time zone that the importer names. A date alone means its whole
 day: from its beginning, until its end.
@@ -17,9 +19,12 @@ import re
 from datetime import UTC, datetime, time, timedelta, tzinfo
 from typing import Final
 
-_FORMULA: Final = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
-_GUARDED: Final = re.compile("'+[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+_BEGIN: Final = r'(\A|[;\t\r\n]"*)'
+"""Where a cell may begin, for a spreadsheet that divides by what it likes."""
+_SIGN: Final = "(?='*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20])"
 """How a formula may begin, also with the wide signs that some spreadsheets take."""
+_FORMULA: Final = re.compile(_BEGIN + _SIGN)
+_GUARDED: Final = re.compile(_BEGIN + "'" + _SIGN)
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 _MOMENT: Final = re.compile(
     r"\d{4}-\d{2}-\d{2}[ Tt]\d{1,2}:\d{2}(:\d{2}(\.\d{1,6})?)?\s*([Zz]|[+-]\d{2}:?\d{2})?"
@@ -28,13 +33,13 @@ _SHARE: Final = re.compile(r"(\d+(?:[.,]\d+)?(?:[eE]-?\d+)?)\s*(%?)")
 
 
 def guarded(text: str) -> str:
-    """A text as a cell that no spreadsheet takes for a formula."""
-    return f"'{text}" if _FORMULA.match(text) else text
+    """A text as a cell that no spreadsheet takes for a formula, nor any part of it."""
+    return _FORMULA.sub(r"\1'", text)
 
 
 def unguarded(cell: str) -> str:
     """The text that ``guarded`` made a cell of."""
-    return cell[1:] if _GUARDED.match(cell) else cell
+    return _GUARDED.sub(r"\1", cell)
 
 
 def read_tags(cell: str) -> list[str]:

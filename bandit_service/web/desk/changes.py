@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import suppress
 
-from bandit_service.catalog.model import Placement, PlacementSpec, Variant, VariantSpec
+from bandit_service.catalog.model import Placement, PlacementSpec
 from bandit_service.errors import StorageError
 from bandit_service.services import Services
 from bandit_service.serving.editing import ANY, CatalogEditor, Condition
@@ -31,12 +31,6 @@ def changed(services: Services) -> None:
     """Let this process see a change that was made; if this look fails, its next one will do."""
     with suppress(StorageError):
         services.refresh()
-
-
-def spec_of(variant: Variant) -> VariantSpec:
-    """A variant as an editor would write it."""
-    fields = {name: getattr(variant, name) for name in VariantSpec.__struct_fields__}
-    return VariantSpec(**{**fields, "tags": list(variant.tags)})
 
 
 def placement_spec_of(placement: Placement) -> PlacementSpec:

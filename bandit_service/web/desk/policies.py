@@ -18,7 +18,6 @@ from bandit_service.errors import Conflict
 from bandit_service.policy.settings import SiteSettings, differences
 from bandit_service.policy.snapshot import SnapshotName
 from bandit_service.rebuilding import Launch, Note, noted
-from bandit_service.reporting.daily import daily
 from bandit_service.services import Services
 from bandit_service.storage.ports import Head, SiteStore
 from bandit_service.web.desk import charts
@@ -62,7 +61,7 @@ class Policies:
     def page(self) -> Response:
         """The page."""
         shown = self._shown()
-        days = daily(self._services.reports(me().key.site).overview().days)
+        days = self._services.reports(me().key.site).daily()
         changes = [(era.since, f"generation {era.generation}") for era in shown["eras"]]
         within = [one for one in changes if days and one[0] >= days[0].day]
         return self._pages.page(

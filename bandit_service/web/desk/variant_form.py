@@ -15,6 +15,7 @@ import msgspec
 from flask import Response, request
 
 from bandit_service.catalog.checks import problems_of
+from bandit_service.catalog.document import spec_of
 from bandit_service.catalog.edit import is_unseen
 from bandit_service.catalog.limits import WEB_ADDRESS
 from bandit_service.catalog.model import Placement, Variant, VariantSpec
@@ -23,7 +24,7 @@ from bandit_service.media.store import MAX_BYTES
 from bandit_service.services import Services
 from bandit_service.serving.editing import etag
 from bandit_service.web.desk import fields, moments
-from bandit_service.web.desk.changes import as_read, changed, editor_of, spec_of, tags_in_use
+from bandit_service.web.desk.changes import as_read, changed, editor_of, tags_in_use
 from bandit_service.web.desk.fields import GENERAL, Problem, Problems, Wrong
 from bandit_service.web.desk.gate import redirect_to
 from bandit_service.web.desk.page import Pages, me, writer

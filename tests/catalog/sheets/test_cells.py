@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
@@ -29,9 +30,9 @@ FORMULAS = [
     "+1+1",
     "-2+3",
     "@SUM(A1)",
-    "\t=1",
-    "\r=1",
-    "\n=1",
+    "\t1",
+    "\r1",
+    "\n1",
     "\uff1d1+1",
     "'=1+1",
     "''+1",
@@ -52,9 +53,30 @@ def test_what_does_not_stays_as_it_is(text: str) -> None:
     assert unguarded(text) == text
 
 
-@given(st.text(st.sampled_from("'=+-@\t\n a\uff1d")))
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ("Now;=1+1", "Now;'=1+1"),
+        ('Now;"=1+1"', 'Now;"\'=1+1"'),
+        ("Now\t@A1", "Now\t'@A1"),
+        ("Now\n-2", "Now\n'-2"),
+        ("\t=1", "'\t'=1"),
+        ("Now;'=1", "Now;''=1"),
+        ("Now; -50%", "Now; -50%"),
+        ("52.5,-13.4", "52.5,-13.4"),
+    ],
+)
+def test_what_follows_the_end_of_a_cell_elsewhere_is_no_formula_there(text: str, cell: str) -> None:
+    assert guarded(text) == cell
+    assert unguarded(cell) == text
+
+
+@given(st.text(st.sampled_from("'=+-@\t\n a;\"\uff1d")))
 def test_every_text_comes_back_and_no_cell_begins_like_a_formula(text: str) -> None:
     assert unguarded(guarded(text)) == text
+    for row in guarded(text).splitlines():
+        for part in re.split("[;\t]", row)[1:]:
+            assert not part.lstrip('"').startswith(("=", "+", "-", "@", "\uff1d"))
     assert not guarded(text).startswith(("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d"))
 
 

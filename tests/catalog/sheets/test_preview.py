@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import string
 import time
 from datetime import UTC, datetime
@@ -359,7 +360,7 @@ def test_what_is_exported_and_imported_again_is_no_change(
 
 
 def test_no_cell_of_an_export_begins_like_a_formula() -> None:
-    formulas = ["=1+1", "+1", "-1", "@a", "\t=1", "'=1"]
+    formulas = ["=1+1", "+1", "-1", "@a", "\t=1", "'=1", "a;=1", 'a;"=1"']
     variants = [
         {"id": f"v{n}", "headline": f, "alt": f, "tags": [f.strip()]}
         for n, f in enumerate(formulas)
@@ -371,6 +372,8 @@ def test_no_cell_of_an_export_begins_like_a_formula() -> None:
     assert tuple(rows[0]) == COLUMNS
     for cell in (cell for cells in rows for cell in cells):
         assert not cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
+    for cell in re.split("[;\r\n]", data.decode("utf-8-sig")):  # where semicolons divide
+        assert not cell.lstrip('"').startswith(("=", "+", "-", "@"))
     assert data.startswith(b"\xef\xbb\xbf")
 
 
