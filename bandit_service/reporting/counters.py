@@ -7,8 +7,9 @@ refuses them unless they are those that the checkpoint was made with.
 
 *Bounds.* Who holds a website's key can send candidates with a request, under names of placements
 and variants that never come again. The rows of such requests are bounded apart from those of the
-catalog, which editors keep; beyond the bounds units are counted together, by persona, under the
-placement and variant OTHERS.
+catalog, which editors keep. Where a bound is reached, a placement of the catalog gives up keeping
+its line-ups apart: it goes on being counted, and its variants are not compared any more. What does
+not fit even so is counted together, by persona, under the placement and variant OTHERS.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from bandit_service.events.catalog_history import CatalogHistory
 from bandit_service.events.entries import Decision
 from bandit_service.outcomes.join import Outcome
 from bandit_service.outcomes.units import JoinCounts
-from bandit_service.reporting.placement_sums import Asked, PlacementSums, Waiting
+from bandit_service.reporting.placement_sums import Asked, PlacementSums, Size, Waiting
 from bandit_service.reporting.series import DAY_MS, DAYS
 from bandit_service.reporting.stored import (
     FORMAT,
@@ -40,9 +41,9 @@ from bandit_service.reporting.summary import summarised
 from bandit_service.reporting.units import Unit
 from bandit_service.storage.ports import Report
 
-MAX_ROWS: Final = 400_000
+MAX_ROWS: Final = 600_000
 """Rows of a site's catalog, of some 470 bytes each: 500 placements of 100 variants and 5 personas
-in one line-up, and more. Every further line-up of a placement asks for as many again."""
+in one line-up, and as many again in a second; every edit of what is live begins one."""
 MAX_SENT_ROWS: Final = 40_000
 """Rows of candidates that came with requests."""
 MAX_SENT: Final = 2_000
@@ -179,20 +180,41 @@ class Counters:
         """The placement that a unit counts towards, and its candidates there."""
         name, persona, arms = decision.placement, decision.persona, tuple(decision.arms)
         live = self._live(decision, arms)
-        if not self._admitted(name):
+        if live is not None and not self._fits(name, persona, arms, live):
+            self._mix(name)
+            if not self._fits(name, persona, arms, live):
+                live = None
+        if not self._admitted(name) or not self._fits(name, persona, arms, live):
             name, arms, live = OTHERS, (OTHERS,), None
-        room = MAX_SENT_ROWS - self._mixed if live is None else MAX_ROWS - self._rows
-        known = self._places.get(name)
-        if room < len(arms):
-            new = len(arms) if known is None else known.new_rows(persona, arms, live)
-            if new > max(room, 0):
-                name, arms, live = OTHERS, (OTHERS,), None
         place = self._place(name)
-        rows, mixed = len(place), place.mixed
+        before = place.size
         asked = place.asked(persona, arms, live)
-        self._rows += len(place) - rows
-        self._mixed += place.mixed - mixed
+        self._resized(place, before)
         return name, asked
+
+    def _fits(
+        self, name: str, persona: str, arms: tuple[str, ...], live: tuple[str, ...] | None
+    ) -> bool:
+        """Whether there is room for the rows of candidates."""
+        room = MAX_SENT_ROWS - self._mixed if live is None else MAX_ROWS - self._rows
+        if room >= len(arms):
+            return True
+        known = self._places.get(name)
+        new = len(arms) if known is None else known.new_rows(persona, arms, live)
+        return new <= max(room, 0)
+
+    def _mix(self, name: str) -> None:
+        """Keep line-ups of a placement apart no longer, as far as no unit waits in them."""
+        place = self._places.get(name)
+        if place is not None and (before := place.size).rows:
+            place.mix_idle()
+            self._resized(place, before)
+            self._touch(name)
+
+    def _resized(self, place: PlacementSums, before: Size) -> None:
+        """Note that a placement has other rows than before."""
+        self._rows += place.size.rows - before.rows
+        self._mixed += place.size.mixed - before.mixed
 
     def _live(self, decision: Decision, arms: tuple[str, ...]) -> tuple[str, ...] | None:
         """What was live where a decision was made; () if it could not have shown all of that.
@@ -281,8 +303,7 @@ class Counters:
             for waiting in place.restore(*stored, units):
                 if not waiting.unit.closed:
                     self._waiting[waiting.unit.id] = (name, waiting)
-            self._rows += len(place)
-            self._mixed += place.mixed
+            self._resized(place, Size(0, 0))
         self._digests = dict(state.digests)
         self._days, self._clock = state.site.days, state.site.clock
         self._whole = False

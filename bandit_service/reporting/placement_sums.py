@@ -70,6 +70,13 @@ class Waiting(NamedTuple):
     rows: tuple[int, ...]
 
 
+class Size(NamedTuple):
+    """How many rows there are, and how many of them are of the mixed line-up."""
+
+    rows: int
+    mixed: int
+
+
 class PlacementSums:
     """The sums of one placement."""
 
@@ -81,7 +88,7 @@ class PlacementSums:
         self._lineups = Lineups()
         self._rows: dict[tuple[int, int, int], int] = {}
         self._free: list[int] = []
-        self.mixed = 0
+        self._mixed = 0
         """The number of rows of the mixed line-up."""
         self._table = array("d")
         """WIDTH numbers a row; a numpy array takes twice as long to count a unit in."""
@@ -92,9 +99,10 @@ class PlacementSums:
         self._least, self._most = 0.0, largest
         self._first = self._last = 0
 
-    def __len__(self) -> int:
-        """The number of rows."""
-        return len(self._rows)
+    @property
+    def size(self) -> Size:
+        """How many rows there are."""
+        return Size(len(self._rows), self._mixed)
 
     # -- units
 
@@ -207,6 +215,12 @@ class PlacementSums:
             self._lineups.remove(oldest)
         return (found or self._lineups.add(arms)).number, True
 
+    def mix_idle(self) -> None:
+        """Mix every line-up in which no unit waits."""
+        while (oldest := self._lineups.oldest()) is not None:
+            self._mix(oldest.number)
+            self._lineups.remove(oldest)
+
     def _mix(self, lineup: int) -> None:
         """Move the sums of a line-up to the mixed one."""
         self._known.clear()
@@ -230,7 +244,7 @@ class PlacementSums:
         if row is None:
             row = self._free.pop() if self._free else len(self._rows)
             self._rows[key] = row
-            self.mixed += key[0] == MIXED
+            self._mixed += key[0] == MIXED
             if row * WIDTH == len(self._table):
                 self._table.frombytes(bytes(self._table.itemsize * WIDTH))
         return row
@@ -277,7 +291,7 @@ class PlacementSums:
         self._lineups.restore(sums.lineups)
         keys = [(lineup, arm, persona) for lineup, arm, persona in sums.key_array().tolist()]
         self._rows = {key: number for number, key in enumerate(keys)}
-        self.mixed = sum(lineup == MIXED for lineup, _, _ in keys)
+        self._mixed = sum(lineup == MIXED for lineup, _, _ in keys)
         self._table = array("d", sums.row_array().ravel().tolist())
         self._hours.restore(series.hours)
         self._days.restore(series.days)

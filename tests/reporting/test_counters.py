@@ -192,6 +192,7 @@ def test_candidates_of_requests_fill_their_own_bound_and_not_the_catalogs(
 
 def test_the_catalogs_rows_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(counters, "MAX_ROWS", 4)
+    monkeypatch.setattr(counters, "MAX_SENT_ROWS", 0)
     site = Counting(*(placement(f"p{n}", ["a", "b"]) for n in range(4)))
 
     for number in range(4):
@@ -199,6 +200,27 @@ def test_the_catalogs_rows_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> N
 
     assert set(site.counters.parts().sums) == {"p0", "p1", OTHERS}
     assert totals(site.sums(OTHERS))["n"] == 2
+
+
+def test_a_placement_of_the_catalog_is_counted_on_where_its_line_ups_have_no_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # given room for one line-up of each placement
+    monkeypatch.setattr(counters, "MAX_ROWS", 4)
+    site = Counting(*(placement(f"p{n}", ["a", "b"]) for n in range(2)))
+    for name in ("p0", "p1"):
+        site.count(placement=name, probabilities=[0.5, 0.5])
+
+    # when one of them is edited
+    site.edit(placement("p0", ["a", "c"], revision=2))
+    for number in range(3):
+        site.count("c", float(number == 0), placement="p0")
+
+    # then it goes on under its own name, as one line-up that compares nothing
+    assert OTHERS not in site.counters.parts().sums
+    assert set(site.sums("p0").key_array()[:, 0]) == {MIXED}
+    assert totals(site.sums("p0")) == {"shown": 4, "n": 4, "r": 1.0, "r2": 1.0}
+    assert set(site.sums("p1").key_array()[:, 0]) != {MIXED}
 
 
 def test_placements_that_are_in_no_catalog_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,6 +253,7 @@ def test_line_ups_that_make_room_are_counted_right_where_rows_are_few(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(counters, "MAX_ROWS", 12)
+    monkeypatch.setattr(counters, "MAX_SENT_ROWS", 6)
     monkeypatch.setattr(lineups, "MAX_LINEUPS", 2)
     whole, pieces = Counting(), Counting()
     for revision in range(2, 20):
