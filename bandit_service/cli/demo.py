@@ -103,7 +103,8 @@ def _run(
         if website:
             children.append(_website(settings, url, website_port))
         site_key, editor_key = _keys(settings)
-        click.echo(f"Site key   {site_key}\nEditor key {editor_key}")
+        click.echo(f"Desk       {url}/desk   sign in with the editor key")
+        click.echo(f"Editor key {editor_key}\nSite key   {site_key}")
         command = [sys.executable, *driver, "--url", url, "--site-key", site_key]
         if "simulations.obd" in driver:
             command += ["--editor-key", editor_key]

@@ -2,6 +2,8 @@
 
 Nothing is cached, so that each opening asks again; what a mail provider caches all the same is what
 its reader goes on seeing. A ``HEAD``, which scanners of links send, is answered and not counted.
+Whatever stands in the reader's place is led on, also nothing at all and what has slashes: the
+program that sent the e-mail was mistaken, and its readers should not meet an error for that.
 """
 
 from __future__ import annotations
@@ -9,6 +11,8 @@ from __future__ import annotations
 from typing import Final
 
 from flask import Blueprint, Response, request
+from flask.blueprints import BlueprintSetupState
+from werkzeug.routing import BaseConverter
 
 from bandit_service.events.identity import DECISION_ENTROPY
 from bandit_service.services import Services
@@ -25,11 +29,22 @@ _HEADERS: Final = {
 }
 
 
+class _Rest(BaseConverter):
+    """All that is left of a path, slashes and emptiness included."""
+
+    regex = r"[\s\S]*"
+    part_isolating = False
+
+
 def mail(services: Services, metrics: Metrics) -> Blueprint:
     """The blueprint of both redirects."""
     views = Blueprint("mail", __name__)
 
-    @views.get("/i/<token>/<reader>")
+    @views.record_once
+    def teach(state: BlueprintSetupState) -> None:
+        state.app.url_map.converters["rest"] = _Rest
+
+    @views.get("/i/<token>/<rest:reader>")
     def show(token: str, reader: str) -> Response:
         view, link = _opened(services, token)
         entropy = services.entropy(DECISION_ENTROPY)
@@ -38,7 +53,7 @@ def mail(services: Services, metrics: Metrics) -> Blueprint:
         found = picture(view, link, reader, kind=kind, said=said, now=now, entropy=entropy)
         return _answer(found, metrics)
 
-    @views.get("/c/<token>/<reader>")
+    @views.get("/c/<token>/<rest:reader>")
     def follow(token: str, reader: str) -> Response:
         view, link = _opened(services, token)
         kind, now = _kind(services), services.clock()

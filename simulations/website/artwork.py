@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from random import Random
 from types import MappingProxyType
+from typing import Final
 from xml.sax.saxutils import escape
 
 from simulations.website.titles import Picture
@@ -28,7 +29,11 @@ def drawn(picture: Picture) -> str:
     random = Random(f"{picture.title} {' '.join(picture.tags)}")
     hue = Random(picture.title).randrange(360)
     accent = f"hsl({(hue + 150) % 360} 85% 62%)"
-    motifs = [draw for tag, draw in MOTIFS.items() if tag in picture.tags] or [_lantern]
+    absorbed = {small for small, large in ABSORBED if {small, large} <= {*picture.tags}}
+    tags = [tag for tag in MOTIFS if tag in picture.tags and tag not in absorbed]
+    motifs = [MOTIFS[tag] for tag in tags] or [_lantern]
+    if "close-up" in absorbed:
+        motifs = [_nearer(draw) for draw in motifs]
     parts = [_ground(hue, picture.tags), *(draw(random, accent) for draw in motifs[:2])]
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
@@ -106,6 +111,14 @@ def _laughing(random: Random, accent: str) -> str:
             for a in (math.tau * n / 14 for n in range(14))
         )
         + f"</g>{_person(320, 160, 1.7, skin, '#264653', _smile())}"
+    )
+
+
+def _nearer(draw: Draw) -> Draw:
+    """The motif seen from close by."""
+    return lambda random, accent: (
+        '<g transform="translate(320 150) scale(1.7) translate(-320 -160)">'
+        f"{draw(random, accent)}</g>"
     )
 
 
@@ -273,3 +286,5 @@ MOTIFS: Mapping[str, Draw] = MappingProxyType(
     }
 )
 """What each tag of the catalog looks like, from the farthest to the nearest; two at most."""
+ABSORBED: Final = (("laughing", "group"), ("group", "child"), ("close-up", "laughing"))
+"""Pairs of tags of which the second's motif shows both: heads are not drawn over heads."""

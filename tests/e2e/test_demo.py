@@ -32,6 +32,8 @@ def test_the_demo_ends_by_itself_with_a_summary_and_leaves_nothing_running(
     lines = done.stdout.splitlines()
     assert lines[0].startswith("Redis ")
     assert any("http://127.0.0.1:" in line for line in lines)
+    assert any(line.startswith("Desk       http://127.0.0.1:") for line in lines)
+    assert any(line.startswith("Editor key bk_") for line in lines)
     assert any("Site key" in line for line in lines)
     assert any(line.startswith("Website    http://127.0.0.1:") for line in lines)
     assert "uniform holdout" in done.stdout

@@ -114,4 +114,12 @@ def test_a_person_is_told_why_when_it_asks(page: Page, lantern: str) -> None:
     page.check("#why")
 
     assert page.locator(".reason").first.is_visible()
-    assert "shown to" in page.locator(".reason").first.inner_text()
+    assert " % for " in page.locator(".reason").first.inner_text()
+
+
+@pytest.mark.parametrize("path", ["", "/titles/second-helpings"])
+def test_a_phone_shows_all_of_the_width_of_a_page(page: Page, lantern: str, path: str) -> None:
+    page.set_viewport_size({"width": 360, "height": 700})
+    page.goto(lantern + path)
+
+    assert page.evaluate("document.documentElement.scrollWidth") == 360

@@ -260,7 +260,10 @@ def test_crawlers_and_scanners_get_the_canonical_picture_and_leave_nothing(
     assert len(mail.decisions()) + len(mail.events()) == before
 
 
-NOBODYS: Final = ("{{id}}", "*|ID|*", "%%id%%", "{reader}", "ann@a.example", "a b", "é", "x" * 129)
+NOBODYS: Final = (
+    *("{{id}}", "*|ID|*", "%%id%%", "{reader}", "ann@a.example", "a b", "é", "x" * 129),
+    *("x" * 10_000, "", "a/b", "/ab", "ab/", "a//b", "../up", "\r\nSet-Cookie: a=b"),
+)
 
 
 @pytest.mark.parametrize("reader", NOBODYS)

@@ -26,13 +26,24 @@ why.checked = Boolean(sessionStorage.why);
 why.addEventListener("change", tell);
 tell();
 
+const REASONS = {
+  learned: "earned most so far",
+  explored: "to learn more of it",
+  sticky: "as before",
+  holdout: "by pure chance, to compare with",
+  only: "there is no other",
+  fallback: "nothing is learned yet",
+  canonical: "what crawlers get",
+};
+
 document.addEventListener("bandit", ({ target, detail }) => {
   const place = target.closest("li");
   if (!place) return;
   const note = place.querySelector(".reason") ?? document.createElement("p");
   const share = (100 * detail.probability).toFixed(0);
+  const reason = REASONS[detail.reason] ?? detail.reason;
   note.className = "reason";
-  note.textContent = `${detail.variant.id}: ${detail.reason}, shown to ${share} % of "${detail.persona}"`;
+  note.textContent = `${detail.variant.id}: ${reason} (${share} % for "${detail.persona}")`;
   place.append(note);
 });
 

@@ -20,7 +20,8 @@ const explain = async (answer) => {
   if (!answer) {
     return `no answer from ${endpoint}. Is it up? Does a Content-Security-Policy forbid it? Else ${remedy}`;
   }
-  const { error = {} } = await answer.json().catch(() => ({}));
-  const keyed = answer.status === 401 || answer.status === 403;
-  return `${endpoint} answered ${answer.status}: ${error.message}; ${keyed ? remedy : error.hint}`;
+  const { error } = (await answer.json().catch(note)) ?? {};
+  const keyed = /40[13]/.test(answer.status);
+  const words = error ? `: ${error.message}; ${keyed ? remedy : error.hint}` : "";
+  return `${endpoint} answered ${answer.status}${words}`;
 };

@@ -2,7 +2,7 @@
 // addresses are http or https; nothing around an element moves.
 
 const HEADING = "h1,h2,h3,h4,h5,h6";
-const fitted = new Map();
+const fitted = new WeakMap();
 
 // The picture, headline and link of an element: an image or a heading itself, or what a card holds.
 const partsOf = (element) => {

@@ -11,6 +11,7 @@ let retry = 5000; // ms until the next try
 const put = (name, event) => {
   outbox.set(name, event);
   kept((local) => local.setItem(PREFIX + name, JSON.stringify(event)));
+  if (outbox.size > MOST) drop(outbox.keys().next().value);
 };
 
 const drop = (name) => {
@@ -22,7 +23,6 @@ const drop = (name) => {
 const report = (decision, type, value, id = type) => {
   note(type, decision, value ?? "");
   put(`${decision} ${id}`, { decision, type, value, id, at: Date.now() });
-  if (outbox.size > MOST) drop(outbox.keys().next().value);
   sendSoon(1000);
 };
 
@@ -41,7 +41,7 @@ const send = async () => {
   const events = unsent();
   if (!events.length) return;
   const answer = await call("events", eventsOf(events), true);
-  if (answer && answer.status < 500 && answer.status !== 429) {
+  if (answer?.status < 500 && answer.status !== 429) {
     retry = 5000;
     for (const { decision, id } of events) drop(`${decision} ${id}`);
   } else {
@@ -64,6 +64,7 @@ const resend = () => {
     if (name.startsWith(PREFIX)) kept((local) => takeUp(name.slice(PREFIX.length), local[name]));
   }
   for (const event of outbox.values()) event.left = false;
+  sending = clearTimeout(sending); // what was put off is due, too
   sendSoon(0);
 };
 

@@ -6,7 +6,7 @@ const attribute = said.attribute || "data-bandit";
 const endpoint = new URL(said.endpoint || ".", script.src).href.replace(/\/*$/, "/");
 const deadline = said.deadline > 0 ? Number(said.deadline) : 300; // ms
 
-const remedy = `make a key for this page: bandit-service keys create --role site --origin ${location.origin}`;
+const remedy = `make a key: bandit-service keys create --role site --origin ${location.origin}`;
 
 const warned = new Set();
 
@@ -23,6 +23,6 @@ const parsed = (name) => {
   try {
     return JSON.parse(said[name] || "{}");
   } catch {
-    warn(`data-${name} is not JSON, so it is not sent`);
+    warn(`data-${name} is not JSON, so not sent`);
   }
 };

@@ -2,7 +2,7 @@
 // on the element or on the link that it is in.
 
 const DWELL = 500; // ms
-const dwelling = new Map();
+const dwelling = new WeakMap();
 
 const sight = new IntersectionObserver(
   (entries) => {
@@ -17,9 +17,14 @@ const sight = new IntersectionObserver(
   { threshold: [0, 0.25, 0.5] },
 );
 
+const overlook = (element) => {
+  sight.unobserve(element);
+  clearTimeout(dwelling.get(element));
+};
+
 // Looks anew: the observer calls back even where nothing has moved.
 const look = (element) => {
-  sight.unobserve(element);
+  overlook(element);
   sight.observe(element);
 };
 
@@ -30,7 +35,7 @@ const see = (slot, element) => {
 };
 
 const seen = (slot) => {
-  if (!slot.seen && slot.shown.logged) report(slot.shown.decision, "impression");
+  if (!slot.seen && slot.shown?.logged) report(slot.shown.decision, "impression");
   slot.seen = true;
 };
 
@@ -52,7 +57,7 @@ const tell = (title, type, value, id) => {
     slots.get(placement)?.shown?.decision ??
     kept((session) => session.getItem(PREFIX + placement), "sessionStorage");
   if (decision) report(decision, type, value, id);
-  else note(type, placement, "was not decided in this tab");
+  else note(type, placement, "has no decision");
   leave();
 };
 
@@ -67,6 +72,6 @@ const tellWatched = () => {
 };
 
 const pause = () => {
-  for (const timer of dwelling.values()) clearTimeout(timer);
+  everyElement(overlook);
   leave();
 };

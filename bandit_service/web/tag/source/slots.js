@@ -25,6 +25,8 @@ const mark = (element, state) => {
   reveal(element);
 };
 
+const everyElement = (use) => slots.forEach(({ elements }) => elements.forEach(use));
+
 // Takes an element in. One that nobody can have seen yet is hidden, its space kept, until its
 // content is there or the deadline has passed.
 const adopt = (element, since, unseen) => {
@@ -50,12 +52,13 @@ const adopt = (element, since, unseen) => {
 const release = (element) => {
   owner.get(element)?.elements.delete(element);
   owner.delete(element);
-  sight.unobserve(element);
+  overlook(element);
   reveal(element);
 };
 
-// Its round names what it waits for; none: nothing.
+// Its round names what it waits for; none: nothing. A slot whose elements are gone wants nothing.
 const want = (slot, since = now()) => {
+  if (!slot.elements.size) return slots.delete(slot.placement);
   Object.assign(slot, { since, round: {}, glimpsed: false });
   unasked.add(slot);
   setTimeout(keepOwn, since + deadline - now(), slot);
@@ -75,7 +78,13 @@ const ask = () => {
   asking = clearTimeout(asking);
   const all = [...unasked];
   unasked.clear();
-  while (all.length) askFor(all.splice(0, MOST_SLOTS));
+  while (all.length) {
+    const wanted = all.splice(0, MOST_SLOTS);
+    askFor(wanted).catch((error) => {
+      warn(`${endpoint}: ${error}`);
+      wanted.forEach(keepOwn);
+    });
+  }
 };
 
 const askFor = async (wanted) => {
@@ -90,13 +99,14 @@ const askFor = async (wanted) => {
   if (!answer?.ok) warn(await explain(answer));
   const { slots: found = [], refused = [] } = (answer?.ok && (await answer.json().catch(note))) || {};
   for (const { message, hint } of refused) warn(`${message}; ${hint}`);
-  wanted.forEach(async (slot, n) => {
+  const taken = wanted.map(async (slot, n) => {
     if (slot.round !== rounds[n]) return; // asked for again since
     const decided = found.find(({ placement }) => placement === slot.placement);
     if (decided) await take(slot, decided);
     else keepOwn(slot);
     if (slot.round === rounds[n]) slot.round = null;
   });
+  await Promise.all(taken);
 };
 
 const take = async (slot, answer) => {
@@ -104,7 +114,7 @@ const take = async (slot, answer) => {
   const { variant, decision, logged } = answer;
   const stays = (reason) => {
     note(slot.placement, "keeps its own content:", reason);
-    if (logged) report(decision, "default_shown");
+    if (logged && slot.elements.size) report(decision, "default_shown");
     keepOwn(slot);
   };
   const spoilt = () => {
@@ -112,15 +122,15 @@ const take = async (slot, answer) => {
     stays("no picture");
   };
   const plans = [...slot.elements].map((element) => planOf(element, variant)).filter(Boolean);
-  if (!plans.length) return stays("nothing for this element");
-  if (isLate(slot)) return stays("the answer came too late");
+  if (!plans.length) return stays("nothing to show");
+  if (isLate(slot)) return stays("too late");
   // A picture that is being looked at is replaced by one that is there, or not at all.
   const seen = plans.filter(({ element, address, picture }) =>
     address && loaded(picture) && !hidden.has(element) && inView(element));
   const there = await Promise.all(seen.map(({ address }) => fetched(address)));
   if (slot.round !== round) return;
   if (there.includes(false)) return spoilt();
-  if (isLate(slot)) return stays("its picture came too late");
+  if (isLate(slot)) return stays("too late");
   show(slot, answer, spoilt);
 };
 
@@ -133,21 +143,21 @@ const fetched = (address) =>
   });
 
 const show = (slot, answer, spoilt) => {
-  const before = { shown: slot.shown, seen: slot.seen, undo: slot.undo, fail: slot.fail };
+  const before = { shown: slot.shown, seen: slot.seen, undo: slot.undo };
   const fail = () => {
     if (slot.shown !== answer) return;
-    slot.undo.forEach((step) => step());
+    for (const element of slot.elements) slot.undo.get(element)?.();
     Object.assign(slot, before);
     spoilt();
   };
-  Object.assign(slot, { shown: answer, seen: false, undo: [], fail });
+  Object.assign(slot, { shown: answer, seen: false, undo: new WeakMap(), fail });
   for (const element of slot.elements) showOn(slot, element);
   note(slot.placement, "shows", answer.variant.id, answer);
 };
 
 const showOn = (slot, element) => {
   const plan = planOf(element, slot.shown.variant);
-  if (plan) slot.undo.push(carryOut(plan));
+  if (plan) slot.undo.set(element, carryOut(plan));
   plan?.picture?.addEventListener("error", slot.fail, { once: true });
   mark(element, plan ? "shown" : "default");
   look(element);

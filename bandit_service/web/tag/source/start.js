@@ -1,18 +1,35 @@
 // When: as the page is parsed, shown, hidden and restored; and what the page itself may ask for.
 
 const bandit = {
-  setVisitor({ id, ...more } = {}) {
-    Object.assign(who, more, id === undefined ? {} : { visitor: id && String(id) });
+  setVisitor(visitor) {
+    const { id = who.visitor, ...more } = visitor ?? {};
+    Object.assign(who, more, { visitor: id && String(id) });
     bandit.refresh();
   },
   refresh: () => slots.forEach((slot) => want(slot)),
   consent(given) {
+    // What was decided for the visitor by name is not reported of any more.
+    if (consent && !given) {
+      outbox.clear();
+      for (const slot of slots.values()) slot.shown = null;
+    }
     consent = true; // for as long as it takes to clear what an earlier one has left
-    if (!given) ["localStorage", "sessionStorage"].forEach((storage) => kept(forgetAll, storage));
-    consent = Boolean(given);
+    if (!given) {
+      kept(forgetAll);
+      kept(forgetAll, "sessionStorage");
+    }
+    consent = !!given;
   },
   event: tell,
-  push: (...calls) => calls.forEach(([name, ...words]) => bandit[name](...words)),
+  push: (...calls) =>
+    calls.forEach((call) => {
+      try {
+        const [name, ...words] = call;
+        bandit[name](...words);
+      } catch (error) {
+        warn(`${call}: ${error}`);
+      }
+    }),
 };
 
 const within = (root, use) => {
@@ -42,7 +59,7 @@ const resume = () => {
 // Phones change the height of a page as it is scrolled; nothing may move for that.
 let breadth = innerWidth;
 const reflow = () => {
-  if (innerWidth !== breadth) [...fitted.keys()].forEach(unfit);
+  if (innerWidth !== breadth) everyElement((element) => unfit(partsOf(element).box));
   breadth = innerWidth;
 };
 
@@ -52,9 +69,9 @@ const start = () => {
   const since = paint ? Math.max(paint.startTime, activationStart) : now();
   within(document, (element) => adopt(element, since, !paint));
   observer.observe(document, { childList: true, subtree: true, attributeFilter: [attribute] });
-  document.addEventListener("DOMContentLoaded", () => asking && ask());
-  for (const type of ["click", "auxclick"]) document.addEventListener(type, click, true);
-  document.addEventListener("ended", tellWatched, true);
+  addEventListener("DOMContentLoaded", () => asking && ask());
+  for (const type of ["click", "auxclick"]) addEventListener(type, click, true);
+  addEventListener("ended", tellWatched, true);
   document.addEventListener("visibilitychange", () => (document.hidden ? pause() : resume()));
   addEventListener("pagehide", () => {
     tellWatched();
@@ -69,16 +86,16 @@ const start = () => {
 const tags = (window.banditTags ??= new Map());
 
 if (!said.key) {
-  warn(`the script element has no data-key; ${remedy}`);
+  warn(`no data-key; ${remedy}`);
 } else if (tags.has(attribute)) {
   if (tags.get(attribute) !== said.key) {
-    warn(`two tags for ${attribute}; give one of them data-attribute="data-other"`);
+    warn(`two tags for ${attribute}; give one data-attribute="data-other"`);
   }
 } else {
   tags.set(attribute, said.key);
   script.bandit = bandit;
   if (!said.attribute) {
-    const early = window.bandit ?? [];
+    const early = Array.isArray(window.bandit) ? window.bandit : [];
     window.bandit = bandit;
     bandit.push(...early);
   }
