@@ -187,7 +187,7 @@ def status_of(person: Person, placement: str, name: str, status: str) -> TestRes
         ({"id": "only"}, "id", "There is a variant “only” already"),
         ({"id": "a b"}, "id", "not a valid id"),
         ({"live_from": "tomorrow"}, "live_from", "no date"),
-        ({"live_from": "2030-01-02T00:00", "zone": "Mars/Base"}, "live_from", "no date"),
+        ({"live_from": "2030-01-02T00:00", "zone": "Mars/Base"}, "live_from", "not known"),
         ({"live_from": "9999-01-02T00:00"}, "live_from", "year"),
         ({"live_from": "2030-01-02T00:00", "live_until": "2030-01-01T00:00"}, "live_until", ""),
     ],
@@ -292,6 +292,29 @@ def test_two_settings_forms_do_not_overwrite_each_other(
     assert services.editor("main", by="t").placement("film").name == "Theirs"
 
 
+@pytest.mark.parametrize("button", ["variants/kiss/status", "variants/idea/remove", "retire"])
+def test_a_button_of_a_page_that_is_out_of_date_says_so_to_people(
+    editor: Person, services: Services, button: str
+) -> None:
+    # given a page that was opened before the placement changed
+    page = editor.get(f"{FILM}/edit" if button == "retire" else FILM)
+    found = re.search(rf'action="{FILM}/{button}".*?name="match" value="([^"]*)"', page.text)
+    match = unescape(found[1]) if found else hidden(page, "match")
+    for name in ("kiss", "idea"):
+        send(editor, f"{FILM}/variants/{name}", headline="Another", tags=["couple"])
+    before = services.editor("main", by="t").placement("film")
+
+    # when its button is pressed
+    response = editor.post(f"{FILM}/{button}", {"match": match, "status": "paused"})
+
+    # then nothing changed, and the words are for people, with the way back
+    assert response.status_code == 412
+    assert "Somebody else changed this since you opened the page" in text_of(response)
+    assert "ETag" not in text_of(response)
+    assert f'href="{FILM}">Back to the placement' in response.text
+    assert services.editor("main", by="t").placement("film") == before
+
+
 def test_what_was_paused_is_gone_from_decisions_and_back_by_one_button(
     editor: Person, services: Services, api: Api
 ) -> None:
@@ -360,6 +383,32 @@ def test_a_schedule_is_in_the_zone_of_whoever_set_it(editor: Person, services: S
     assert stored.isoformat() == "2030-07-01T08:00:00+00:00"
     assert value_of(editor.get(f"{FILM}/variants/kiss"), "live_from") == "2030-07-01T08:00"
     assert "Scheduled" in text_of(editor.get(FILM))
+
+
+@pytest.mark.parametrize(
+    ("at", "zone", "words"),
+    [
+        ("0001-01-01T00:00", "Asia/Tokyo", "no date with a time"),
+        ("9999-12-31T23:59", "America/New_York", "no date with a time"),
+        ("0001-01-01T00:00", "", "year 1"),
+        ("2030-05-17T09:30", "Nowhere/Land", "“Nowhere/Land”, is not known here"),
+        ("2030-05-17T09:30", "../etc/passwd", "is not known here"),
+    ],
+)
+def test_a_time_that_cannot_be_is_refused_at_the_field(
+    editor: Person, services: Services, at: str, zone: str, words: str
+) -> None:
+    before = variant(services, "kiss")
+
+    sent = {"headline": "A kiss", "tags": ["couple"], "live_from": at, "zone": zone}
+    scheduled = send(editor, f"{FILM}/variants/kiss", **sent)
+    ending = {**form_of(editor, f"{FILM}/edit"), "ends": "date", "at": at, "zone": zone}
+    ended = editor.post(f"{FILM}/finish", ending, token=ending["token"])
+
+    assert (scheduled.status_code, ended.status_code) == (422, 422)
+    assert words in problem_at(scheduled, "live_from")
+    assert words in problem_at(ended, "at")
+    assert variant(services, "kiss") == before
 
 
 # -- finishing

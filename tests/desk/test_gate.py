@@ -366,6 +366,7 @@ def test_a_form_without_the_token_of_its_sign_in_changes_nothing(
 
     assert response.status_code == 403
     assert "nothing was changed" in text_of(response)
+    assert "key does not reach" not in text_of(response)
     assert holdings(services) == before
 
 
