@@ -85,6 +85,23 @@ def test_the_map_shows_what_happened(
     assert f"Visits {total}" in text_of(editor.get("/desk/placements/film"))
 
 
+def test_the_table_beside_the_map_names_the_persona_of_each_number(
+    editor: Person, api: Api, clock: Clock, services: Services
+) -> None:
+    # given visitors of the second persona alone
+    seen = visited(api, clock, services, "comedy", {"joke": 9})
+    settled(services, clock)
+
+    # when
+    page = editor.get("/desk/placements/film").text
+
+    # then every number is theirs, or everybody's
+    twin = re.search(r"<caption>Rates are corrected(.*?)</table>", page, re.DOTALL)
+    assert twin is not None
+    rows = re.findall(r'<tr><th scope="row">(\w+)</th><td>(\w+)</td>', twin[1])
+    assert sorted(rows) == sorted((name, whom) for name in seen for whom in ("all", "comedy"))
+
+
 def test_the_page_says_what_each_persona_is_shown_and_why(
     editor: Person, api: Api, clock: Clock, services: Services
 ) -> None:
