@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from html import unescape
 
@@ -117,6 +118,32 @@ def test_the_page_says_what_each_persona_is_shown_and_why(
     words = unescape(re.sub("<[^>]*>", " ", row[1]))
     assert "kiss" in words
     assert "expected to earn" in words
+
+
+# -- colours
+
+
+def test_a_variant_has_one_colour_in_all_of_a_page(
+    editor: Person, api: Api, clock: Clock, services: Services
+) -> None:
+    # given shares that differ between personas, over more than an hour
+    for persona, best in (("romantic", "kiss"), ("comedy", "joke")):
+        visited(api, clock, services, persona, {best: 60})
+        settled(services, clock)
+
+    # when
+    page = editor.get("/desk/placements/film").text
+
+    # then the strips and the bars below them agree
+    strips = set(re.findall(r'<rect class="s(\d)"[^>]*><title>(\w+) ', page))
+    hours = re.search(r'data-chart="hours".*?<script[^>]*>(.*?)</script>', page, re.DOTALL)
+    assert hours is not None
+    bars = {
+        (bar["marker"]["color"].removeprefix("@c"), bar["name"])
+        for bar in json.loads(hours[1])["data"]
+    }
+    assert strips == bars
+    assert len({colour for colour, _ in strips}) == len(strips) == 3
 
 
 # -- the shades
