@@ -55,6 +55,13 @@ class Problem(NamedTuple):
 
 
 Problems = dict[str, Problem]
+_NO_RANGE: Final = Problem(
+    "This is no share from 0 to 100 %, or more than the largest share.",
+    "To show a variant to nobody, pause it.",
+)
+"""Of both shares; the catalog speaks of parts of 1."""
+_ADDED_UP: Final = "variants.min_share"
+"""The field of an error about all variants' least shares together."""
 
 
 class Wrong(Exception):
@@ -75,6 +82,8 @@ def problem_of(error: BanditError, fields: Iterable[str]) -> tuple[str, Problem]
     """Beside which of the inputs an error of the catalog belongs, and in which words."""
     known = {**{name: name for name in fields}, "placement": "id", "variant": "id"}
     named = [known[part] for part in (error.field or "").split(".") if part in known]
+    if named and named[-1] == "min_share" and error.field != _ADDED_UP:
+        return "min_share", _NO_RANGE
     said = error.message
     if error.field and named:
         said = said.replace(error.field, LABELS.get(named[-1], named[-1]))

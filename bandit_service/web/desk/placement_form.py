@@ -33,9 +33,9 @@ ENDINGS: Final = ("ends", "winner", "at", "zone")
 """Inputs of the form for how it ends."""
 ENDS: Final = {
     "none": "It goes on",
-    "now": "Show one variant alone, from now on",
+    "now": "Now: the one named here is shown alone",
     "clear": "Once a winner is clear, show it alone",
-    "date": "At a date, show one alone: the one named here, else the one that is ahead by then",
+    "date": "At a date, show one alone: the one named here, or else the one that is ahead by then",
     "clear_or_date": "Once a winner is clear, at that date at the latest",
 }
 _OF_FINISH: Final = {"winner": "winner", "at": "at"}
