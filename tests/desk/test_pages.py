@@ -62,6 +62,18 @@ def test_a_creative_is_registered_by_keyboard_alone(page: Page, site: Site) -> N
     assert set(made.tags) == {"question", "desert", "walk"}
 
 
+def test_a_tag_is_finished_by_enter_in_every_form(page: Page) -> None:
+    for path in ("/desk/new-placement", f"{FILM}/edit", f"{FILM}/new-variant"):
+        page.goto(path, wait_until="networkidle")
+        page.fill("#more_tags", "new and rare")
+
+        page.press("#more_tags", "Enter")
+
+        assert page.is_checked("input[name=tags][value='new and rare']")
+        assert page.input_value("#more_tags") == ""
+        assert page.url.endswith(path)
+
+
 def test_enter_in_a_field_never_publishes(page: Page, site: Site) -> None:
     page.goto("/desk/placements/the-salt-road/new-variant")
     page.fill("#headline", "A well, at last")
