@@ -608,6 +608,35 @@ def test_a_picture_names_a_creative_that_has_no_name(editor: Person, services: S
 
 
 @pytest.mark.parametrize(
+    ("file", "alt", "name"),
+    [
+        ("Two Spoons.jpg", "", "two-spoons"),
+        ("写真.jpg", "A pier", "a-pier"),
+        ("写真.jpg", "", "variant"),
+    ],
+)
+def test_a_picture_without_words_is_named_as_its_file_was(
+    editor: Person, services: Services, file: str, alt: str, name: str
+) -> None:
+    send(editor, "/desk/new-placement", name="Spot", kind="thumbnail")
+
+    for wanted in (name, f"{name}-2"):
+        sent = {"headline": "", "alt": alt}
+        upload(editor, "/desk/placements/spot/new-variant", picture(), file, **sent)
+        assert variant(services, wanted, "spot").image_url
+
+
+def test_a_refused_form_keeps_the_name_of_its_file(editor: Person) -> None:
+    send(editor, "/desk/new-placement", name="Spot", kind="thumbnail")
+    wrong = {"headline": "", "target_url": "javascript:x"}
+
+    response = upload(editor, "/desk/placements/spot/new-variant", picture(), "Pier.jpg", **wrong)
+
+    assert problem_at(response, "target_url")
+    assert value_of(response, "id") == "pier"
+
+
+@pytest.mark.parametrize(
     ("data", "words"),
     [
         (b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>", "SVG"),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Final, NamedTuple
@@ -180,14 +179,3 @@ def _line(name: str, value: Scalar) -> str:
         return plain
     shown = json.dumps(value, ensure_ascii=False)
     return f"{json.dumps(name, ensure_ascii=False)} = {shown}"
-
-
-def slug(words: str, taken: Iterable[str] = (), *, otherwise: str = "variant") -> str:
-    """An id made of words, unlike those that are taken."""
-    plain = unicodedata.normalize("NFKD", words).encode("ascii", "ignore").decode().lower()
-    parts = re.findall(r"[a-z0-9]+", plain)
-    base = "-".join(parts)[:48].strip("-") or otherwise
-    known, found, number = set(taken), base, 2
-    while found in known:
-        found, number = f"{base}-{number}", number + 1
-    return found

@@ -12,7 +12,7 @@ from bandit_service.catalog.model import Finish, Placement, PlacementSpec
 from bandit_service.errors import Conflict, InvalidCatalog, InvalidInput
 from bandit_service.services import Services
 from bandit_service.serving.editing import etag
-from bandit_service.web.desk import fields, moments
+from bandit_service.web.desk import fields, moments, naming
 from bandit_service.web.desk.changes import (
     as_read,
     changed,
@@ -137,7 +137,7 @@ class PlacementForms:
         before = {} if old is None else _values(old)
         values, ticked = {**before, **fields.typed(form, NAMES)}, form.getlist("tags")
         match = form.get("match", "")
-        name = old.id if old else values["id"].strip() or fields.slug(values["name"], otherwise="")
+        name = old.id if old else values["id"].strip() or naming.slug(values["name"], otherwise="")
         try:
             stored = editor.put_placement(name, _spec(values, ticked, old), as_read(match))
         except Conflict as exc:
