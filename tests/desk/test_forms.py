@@ -19,6 +19,7 @@ from bandit_service.services import Services
 from bandit_service.serving.editing import etag
 from tests.conftest import Api, Clock, body_of
 from tests.desk.people import Person, hidden, text_of
+from tests.desk.test_heat import settled
 
 FILM = "/desk/placements/film"
 POSTER = "/desk/placements/poster"
@@ -476,6 +477,20 @@ def test_a_finished_placement_shows_its_winner_and_says_so(
     assert {body_of(api.decide())["variant"]["id"] for _ in range(30)} == {"joke"}
     assert "Finished: shows joke" in text_of(editor.get(FILM))
     assert "Finished: shows joke" in text_of(editor.get("/desk?state=finished"))
+
+
+def test_a_placement_whose_others_are_paused_is_not_called_finished(
+    editor: Person, api: Api, services: Services, clock: Clock
+) -> None:
+    for _ in range(20):
+        body_of(api.decide())
+    settled(services, clock)
+
+    for name in ("kiss", "chase"):
+        status_of(editor, "film", name, "paused")
+
+    assert "One variant is live, and the others rest" in text_of(editor.get(FILM))
+    assert "Finished:" not in text_of(editor.get(FILM))
 
 
 # -- history

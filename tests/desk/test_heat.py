@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import re
 from html import unescape
+from typing import get_args
 
 import pytest
 
 from bandit_service.catalog.model import Persona, Variant
 from bandit_service.reporting.estimates import Estimate
 from bandit_service.reporting.placement_report import Cell, PlacementReport
+from bandit_service.reporting.words import State
 from bandit_service.services import Services
 from bandit_service.web.desk.heat import STEPS, heat_of
+from bandit_service.web.desk.standing import STATES
 from tests.conftest import Api, Clock, body_of
 from tests.desk.people import Person, text_of
 
@@ -144,6 +147,13 @@ def test_a_variant_has_one_colour_in_all_of_a_page(
     }
     assert strips == bars
     assert len({colour for colour, _ in strips}) == len(strips) == 3
+
+
+# -- states
+
+
+def test_every_state_can_be_looked_for() -> None:
+    assert set(STATES) == set(get_args(State))
 
 
 # -- the shades
