@@ -19,6 +19,7 @@ from bandit_service.services import Services
 from bandit_service.serving.editing import etag
 from tests.conftest import Api, Clock, body_of
 from tests.desk.people import Person, hidden, text_of
+from tests.desk.test_heat import settled
 
 FILM = "/desk/placements/film"
 POSTER = "/desk/placements/poster"
@@ -182,12 +183,14 @@ def status_of(person: Person, placement: str, name: str, status: str) -> TestRes
         ({"attributes": "= 2"}, "attributes", "Line 1"),
         ({"attributes": f"n = {'9' * 400}"}, "attributes", ""),
         ({"min_share": "lots"}, "min_share", "not a number"),
-        ({"min_share": "60", "max_share": "50"}, "min_share", "not a range"),
-        ({"max_share": "101"}, "min_share", "not a range"),
+        ({"min_share": "60", "max_share": "50"}, "min_share", "more than the largest share"),
+        ({"max_share": "101"}, "min_share", "no share from 0 to 100"),
+        ({"min_share": "-5"}, "min_share", "no share from 0 to 100"),
+        ({"min_share": "", "max_share": "0"}, "min_share", "pause it"),
         ({"id": "only"}, "id", "There is a variant “only” already"),
         ({"id": "a b"}, "id", "not a valid id"),
         ({"live_from": "tomorrow"}, "live_from", "no date"),
-        ({"live_from": "2030-01-02T00:00", "zone": "Mars/Base"}, "live_from", "no date"),
+        ({"live_from": "2030-01-02T00:00", "zone": "Mars/Base"}, "live_from", "not known"),
         ({"live_from": "9999-01-02T00:00"}, "live_from", "year"),
         ({"live_from": "2030-01-02T00:00", "live_until": "2030-01-01T00:00"}, "live_until", ""),
     ],
@@ -292,6 +295,29 @@ def test_two_settings_forms_do_not_overwrite_each_other(
     assert services.editor("main", by="t").placement("film").name == "Theirs"
 
 
+@pytest.mark.parametrize("button", ["variants/kiss/status", "variants/idea/remove", "retire"])
+def test_a_button_of_a_page_that_is_out_of_date_says_so_to_people(
+    editor: Person, services: Services, button: str
+) -> None:
+    # given a page that was opened before the placement changed
+    page = editor.get(f"{FILM}/edit" if button == "retire" else FILM)
+    found = re.search(rf'action="{FILM}/{button}".*?name="match" value="([^"]*)"', page.text)
+    match = unescape(found[1]) if found else hidden(page, "match")
+    for name in ("kiss", "idea"):
+        send(editor, f"{FILM}/variants/{name}", headline="Another", tags=["couple"])
+    before = services.editor("main", by="t").placement("film")
+
+    # when its button is pressed
+    response = editor.post(f"{FILM}/{button}", {"match": match, "status": "paused"})
+
+    # then nothing changed, and the words are for people, with the way back
+    assert response.status_code == 412
+    assert "Somebody else changed this since you opened the page" in text_of(response)
+    assert "ETag" not in text_of(response)
+    assert f'href="{FILM}">Back to the placement' in response.text
+    assert services.editor("main", by="t").placement("film") == before
+
+
 def test_what_was_paused_is_gone_from_decisions_and_back_by_one_button(
     editor: Person, services: Services, api: Api
 ) -> None:
@@ -362,6 +388,32 @@ def test_a_schedule_is_in_the_zone_of_whoever_set_it(editor: Person, services: S
     assert "Scheduled" in text_of(editor.get(FILM))
 
 
+@pytest.mark.parametrize(
+    ("at", "zone", "words"),
+    [
+        ("0001-01-01T00:00", "Asia/Tokyo", "no date with a time"),
+        ("9999-12-31T23:59", "America/New_York", "no date with a time"),
+        ("0001-01-01T00:00", "", "year 1"),
+        ("2030-05-17T09:30", "Nowhere/Land", "“Nowhere/Land”, is not known here"),
+        ("2030-05-17T09:30", "../etc/passwd", "is not known here"),
+    ],
+)
+def test_a_time_that_cannot_be_is_refused_at_the_field(
+    editor: Person, services: Services, at: str, zone: str, words: str
+) -> None:
+    before = variant(services, "kiss")
+
+    sent = {"headline": "A kiss", "tags": ["couple"], "live_from": at, "zone": zone}
+    scheduled = send(editor, f"{FILM}/variants/kiss", **sent)
+    ending = {**form_of(editor, f"{FILM}/edit"), "ends": "date", "at": at, "zone": zone}
+    ended = editor.post(f"{FILM}/finish", ending, token=ending["token"])
+
+    assert (scheduled.status_code, ended.status_code) == (422, 422)
+    assert words in problem_at(scheduled, "live_from")
+    assert words in problem_at(ended, "at")
+    assert variant(services, "kiss") == before
+
+
 # -- finishing
 
 
@@ -425,6 +477,20 @@ def test_a_finished_placement_shows_its_winner_and_says_so(
     assert {body_of(api.decide())["variant"]["id"] for _ in range(30)} == {"joke"}
     assert "Finished: shows joke" in text_of(editor.get(FILM))
     assert "Finished: shows joke" in text_of(editor.get("/desk?state=finished"))
+
+
+def test_a_placement_whose_others_are_paused_is_not_called_finished(
+    editor: Person, api: Api, services: Services, clock: Clock
+) -> None:
+    for _ in range(20):
+        body_of(api.decide())
+    settled(services, clock)
+
+    for name in ("kiss", "chase"):
+        status_of(editor, "film", name, "paused")
+
+    assert "One variant is live, and the others rest" in text_of(editor.get(FILM))
+    assert "Finished:" not in text_of(editor.get(FILM))
 
 
 # -- history
@@ -554,6 +620,35 @@ def test_a_picture_names_a_creative_that_has_no_name(editor: Person, services: S
     upload(editor, f"{POSTER}/new-variant", picture(), "x.png", headline="Named by headline")
 
     assert variant(services, "named-by-headline", "poster").image_url
+
+
+@pytest.mark.parametrize(
+    ("file", "alt", "name"),
+    [
+        ("Two Spoons.jpg", "", "two-spoons"),
+        ("写真.jpg", "A pier", "a-pier"),
+        ("写真.jpg", "", "variant"),
+    ],
+)
+def test_a_picture_without_words_is_named_as_its_file_was(
+    editor: Person, services: Services, file: str, alt: str, name: str
+) -> None:
+    send(editor, "/desk/new-placement", name="Spot", kind="thumbnail")
+
+    for wanted in (name, f"{name}-2"):
+        sent = {"headline": "", "alt": alt}
+        upload(editor, "/desk/placements/spot/new-variant", picture(), file, **sent)
+        assert variant(services, wanted, "spot").image_url
+
+
+def test_a_refused_form_keeps_the_name_of_its_file(editor: Person) -> None:
+    send(editor, "/desk/new-placement", name="Spot", kind="thumbnail")
+    wrong = {"headline": "", "target_url": "javascript:x"}
+
+    response = upload(editor, "/desk/placements/spot/new-variant", picture(), "Pier.jpg", **wrong)
+
+    assert problem_at(response, "target_url")
+    assert value_of(response, "id") == "pier"
 
 
 @pytest.mark.parametrize(

@@ -247,6 +247,25 @@ def test_a_revoked_key_is_signed_out_at_the_next_request(
     assert editor.get("/desk/live").status_code == 401
 
 
+@pytest.mark.parametrize(
+    ("path", "to"),
+    [("/desk/placements/film/variants/kiss",) * 2, ("/desk/placements/film/retire", "/desk")],
+)
+def test_what_is_sent_after_a_sign_in_ended_is_said_not_to_be_saved(
+    services: Services, editor: Person, path: str, to: str
+) -> None:
+    token = editor.token()
+    (record,) = services.keys.records().values()
+    services.keys.revoke(record.id)
+    services.refresh()
+
+    led = editor.post(path, {"headline": "Lost"}, token=token)
+
+    page = editor.get(led.location)
+    assert "was not saved" in text_of(page)
+    assert hidden(page, "to") == to
+
+
 def test_a_rotated_key_is_signed_out_when_it_ends(
     services: Services, editor: Person, clock: Clock
 ) -> None:
@@ -366,6 +385,7 @@ def test_a_form_without_the_token_of_its_sign_in_changes_nothing(
 
     assert response.status_code == 403
     assert "nothing was changed" in text_of(response)
+    assert "key does not reach" not in text_of(response)
     assert holdings(services) == before
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 from html import unescape
+from typing import get_args
 
 import pytest
 
 from bandit_service.catalog.model import Persona, Variant
 from bandit_service.reporting.estimates import Estimate
 from bandit_service.reporting.placement_report import Cell, PlacementReport
+from bandit_service.reporting.words import State
 from bandit_service.services import Services
 from bandit_service.web.desk.heat import STEPS, heat_of
+from bandit_service.web.desk.standing import STATES
 from tests.conftest import Api, Clock, body_of
 from tests.desk.people import Person, text_of
 
@@ -85,6 +89,23 @@ def test_the_map_shows_what_happened(
     assert f"Visits {total}" in text_of(editor.get("/desk/placements/film"))
 
 
+def test_the_table_beside_the_map_names_the_persona_of_each_number(
+    editor: Person, api: Api, clock: Clock, services: Services
+) -> None:
+    # given visitors of the second persona alone
+    seen = visited(api, clock, services, "comedy", {"joke": 9})
+    settled(services, clock)
+
+    # when
+    page = editor.get("/desk/placements/film").text
+
+    # then every number is theirs, or everybody's
+    twin = re.search(r"<caption>Rates are corrected(.*?)</table>", page, re.DOTALL)
+    assert twin is not None
+    rows = re.findall(r'<tr><th scope="row">(\w+)</th><td>(\w+)</td>', twin[1])
+    assert sorted(rows) == sorted((name, whom) for name in seen for whom in ("all", "comedy"))
+
+
 def test_the_page_says_what_each_persona_is_shown_and_why(
     editor: Person, api: Api, clock: Clock, services: Services
 ) -> None:
@@ -100,6 +121,39 @@ def test_the_page_says_what_each_persona_is_shown_and_why(
     words = unescape(re.sub("<[^>]*>", " ", row[1]))
     assert "kiss" in words
     assert "expected to earn" in words
+
+
+# -- colours
+
+
+def test_a_variant_has_one_colour_in_all_of_a_page(
+    editor: Person, api: Api, clock: Clock, services: Services
+) -> None:
+    # given shares that differ between personas, over more than an hour
+    for persona, best in (("romantic", "kiss"), ("comedy", "joke")):
+        visited(api, clock, services, persona, {best: 60})
+        settled(services, clock)
+
+    # when
+    page = editor.get("/desk/placements/film").text
+
+    # then the strips and the bars below them agree
+    strips = set(re.findall(r'<rect class="s(\d)"[^>]*><title>(\w+) ', page))
+    hours = re.search(r'data-chart="hours".*?<script[^>]*>(.*?)</script>', page, re.DOTALL)
+    assert hours is not None
+    bars = {
+        (bar["marker"]["color"].removeprefix("@c"), bar["name"])
+        for bar in json.loads(hours[1])["data"]
+    }
+    assert strips == bars
+    assert len({colour for colour, _ in strips}) == len(strips) == 3
+
+
+# -- states
+
+
+def test_every_state_can_be_looked_for() -> None:
+    assert set(STATES) == set(get_args(State))
 
 
 # -- the shades

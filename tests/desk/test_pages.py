@@ -62,6 +62,31 @@ def test_a_creative_is_registered_by_keyboard_alone(page: Page, site: Site) -> N
     assert set(made.tags) == {"question", "desert", "walk"}
 
 
+def test_a_tag_is_finished_by_enter_in_every_form(page: Page) -> None:
+    for path in ("/desk/new-placement", f"{FILM}/edit", f"{FILM}/new-variant"):
+        page.goto(path, wait_until="networkidle")
+        page.fill("#more_tags", "new and rare")
+
+        page.press("#more_tags", "Enter")
+
+        assert page.is_checked("input[name=tags][value='new and rare']")
+        assert page.input_value("#more_tags") == ""
+        assert page.url.endswith(path)
+
+
+def test_enter_in_a_field_never_publishes(page: Page, site: Site) -> None:
+    page.goto("/desk/placements/the-salt-road/new-variant")
+    page.fill("#headline", "A well, at last")
+    page.fill("#id", "by-enter")
+
+    page.press("#more_tags", "Enter")
+
+    page.wait_for_url(re.compile(r"done=added"))
+    made = site.lantern.editor.variant("the-salt-road", "by-enter")
+    assert made.status == "draft"
+    site.lantern.editor.remove("the-salt-road", "by-enter")
+
+
 def test_the_focus_can_always_be_seen(page: Page) -> None:
     page.goto("/desk")
     for _ in range(15):
@@ -159,7 +184,9 @@ def test_numbers_move_without_a_reload_and_leave_the_focus_alone(page: Page, sit
     assert page.evaluate("document.activeElement.innerText") == held
 
 
-def test_a_piece_that_is_being_read_is_left_alone(page: Page, site: Site) -> None:
+def test_a_piece_that_is_being_read_is_left_alone_until_it_is_let_go(
+    page: Page, site: Site
+) -> None:
     page.goto(FILM)
     page.locator("[data-live=heat]").focus()
     before = page.locator("[data-live=heat]").inner_text()
@@ -170,7 +197,6 @@ def test_a_piece_that_is_being_read_is_left_alone(page: Page, site: Site) -> Non
     assert page.locator("[data-live=heat]").inner_text() == before
 
     page.locator("h1").click()
-    visit(site)
     page.wait_for_function(
         "before => document.querySelector('[data-live=heat]').innerText !== before", arg=before
     )

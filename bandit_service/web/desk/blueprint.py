@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
 from bandit_service.errors import BanditError, NotFound
 from bandit_service.services import Services
@@ -94,7 +94,7 @@ class Desk:
 
     def refusal(self, error: BanditError, status: int) -> Response:
         """The page that says what went wrong, and what to do about it."""
-        return self._pages.page("error.html", status, **in_words(error, status))
+        return self._pages.page("error.html", status, **in_words(error, status, request.path))
 
 
 def is_desk(path: str) -> bool:

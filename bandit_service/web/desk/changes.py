@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import suppress
 
+import msgspec
+
 from bandit_service.catalog.model import Placement, PlacementSpec
-from bandit_service.errors import StorageError
+from bandit_service.errors import Conflict, StorageError
 from bandit_service.services import Services
 from bandit_service.serving.editing import ANY, CatalogEditor, Condition
 from bandit_service.web.desk.page import me
@@ -22,9 +24,23 @@ def editor_of(services: Services) -> CatalogEditor:
     return services.editor(me().key.site, by=me().key.id)
 
 
+class AsRead(Condition, frozen=True):
+    """What a form was made from; refuses in words for people, not for programs."""
+
+    def check(self, present: msgspec.Struct | None) -> None:
+        """Raise Conflict unless the condition holds."""
+        try:
+            super().check(present)
+        except Conflict as exc:
+            raise Conflict(
+                "somebody else changed this since you opened the page, so nothing was changed",
+                hint="look at how it stands now, and do it again if it is still what you want",
+            ) from exc
+
+
 def as_read(tag: str) -> Condition:
     """It must be as it was when it was read; an empty tag: it must not exist yet."""
-    return Condition(match=tag) if tag else Condition(none_match=ANY)
+    return AsRead(match=tag) if tag else AsRead(none_match=ANY)
 
 
 def changed(services: Services) -> None:

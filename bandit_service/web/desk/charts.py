@@ -75,17 +75,24 @@ def rates(variants: Sequence[Variant], report: PlacementReport, write: Writer) -
     }
     layout = {
         "height": 90 + 30 * max(1, len(found)),
-        "xaxis": {"tickformat": ",.1~%", "rangemode": "tozero", "title": {"text": "click rate"}},
+        "xaxis": {"tickformat": ",.1~%", "rangemode": "tozero"},
         "yaxis": {**axis, "showgrid": False, "range": [-0.6, len(found) - 0.4]},
     }
     return figure([points], layout, write)
 
 
-def courses(report: PlacementReport, write: Writer) -> list[Course]:
+def colours_of(variants: Sequence[Variant]) -> dict[str, int]:
+    """A colour for each variant, by its id: the same in every chart of a page."""
+    return {variant.id: n % COLOURS for n, variant in enumerate(variants)}
+
+
+def courses(variants: Sequence[Variant], report: PlacementReport, write: Writer) -> list[Course]:
     """Share of visits by variant, in the last hours and days; none where there was one stretch."""
     told = (("days", "by day", report.days), ("hours", "by hour", report.hours))
     return [
-        Course(name, label, _shares(course, write), course.starts, _ids(course), course.shown)
+        Course(
+            name, label, _shares(course, variants, write), course.starts, _ids(course), course.shown
+        )
         for name, label, course in told
         if len(course.starts) > 1
     ]
@@ -104,7 +111,7 @@ def by_day(
         "margin": {"l": 8, "r": 16, "t": 28, "b": 40},
         "xaxis": {"type": "date", "showgrid": False},
         "yaxis": {"tickformat": ",.1~%", "rangemode": "tozero"},
-        "legend": {"orientation": "h", "y": -0.15},
+        "legend": {"orientation": "h", "y": -0.2},
         "marks": [{"xms": ms, "text": escaped(text)} for ms, text in changes],
     }
     return figure(lines, layout, write)
@@ -140,7 +147,8 @@ def _days_line(
     }
 
 
-def _shares(course: reported.Course, write: Writer) -> dict[str, Any]:
+def _shares(course: reported.Course, variants: Sequence[Variant], write: Writer) -> dict[str, Any]:
+    markers = _markers(course, variants)
     totals = [sum(row) for row in course.shown]
     bars = [
         {
@@ -157,7 +165,7 @@ def _shares(course: reported.Course, write: Writer) -> dict[str, Any]:
                 for row, total in zip(course.shown, totals, strict=True)
             ],
             "hoverinfo": "text",
-            "marker": {"color": f"@c{n % COLOURS}"},
+            "marker": markers[n],
         }
         for n, name in enumerate(_ids(course))
     ]
@@ -170,6 +178,19 @@ def _shares(course: reported.Course, write: Writer) -> dict[str, Any]:
         "legend": {"orientation": "h", "y": -0.3, "traceorder": "normal"},
     }
     return figure(bars, layout, write)
+
+
+def _markers(course: reported.Course, variants: Sequence[Variant]) -> list[dict[str, Any]]:
+    """How the bars of each variant look: versions that are past are paler."""
+    colours, present = colours_of(variants), {variant.arm for variant in variants}
+    found = [colours.get(arm.rpartition("@")[0]) for arm in course.arms]
+    return [
+        {
+            "color": "@still" if colour is None else f"@c{colour}",
+            "opacity": 1.0 if arm in present else 0.5,
+        }
+        for arm, colour in zip(course.arms, found, strict=True)
+    ]
 
 
 def _ids(course: reported.Course) -> list[str]:

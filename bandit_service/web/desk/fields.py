@@ -7,9 +7,10 @@ records, and the catalog's errors, which name fields, are laid beside the inputs
 
 from __future__ import annotations
 
+import json
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 from bandit_service.catalog.model import Scalar
@@ -18,9 +19,12 @@ from bandit_service.web.desk.writing import Writer
 
 GENERAL: Final = "form"
 """Where a problem stands that is about no field of the form."""
-_MAX_TYPED: Final = 20_000
-"""Characters that are taken of one field; the catalog's own limits are far below."""
-_NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE]-?[0-9]+)?")
+_MAX_TYPED: Final = 200_000
+"""Characters that are taken of one field: more than the catalog lets any hold, so what is cut here
+is refused there."""
+_JSON: Final = json.JSONDecoder()
+_WHOLE: Final = re.compile(r"-?[0-9]{1,30}")
+_NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 
 
 LABELS: Final = {
@@ -50,6 +54,13 @@ class Problem(NamedTuple):
 
 
 Problems = dict[str, Problem]
+_NO_RANGE: Final = Problem(
+    "This is no share from 0 to 100 %, or more than the largest share.",
+    "To show a variant to nobody, pause it.",
+)
+"""Of both shares; the catalog speaks of parts of 1."""
+_ADDED_UP: Final = "variants.min_share"
+"""The field of an error about all variants' least shares together."""
 
 
 class Wrong(Exception):
@@ -70,6 +81,8 @@ def problem_of(error: BanditError, fields: Iterable[str]) -> tuple[str, Problem]
     """Beside which of the inputs an error of the catalog belongs, and in which words."""
     known = {**{name: name for name in fields}, "placement": "id", "variant": "id"}
     named = [known[part] for part in (error.field or "").split(".") if part in known]
+    if named and named[-1] == "min_share" and error.field != _ADDED_UP:
+        return "min_share", _NO_RANGE
     said = error.message
     if error.field and named:
         said = said.replace(error.field, LABELS.get(named[-1], named[-1]))
@@ -107,45 +120,62 @@ def share(value: str, field: str, empty: float, write: Writer) -> float:
 
 
 def attributes(lines: str) -> dict[str, Scalar]:
-    """Facts written as ``name = value``, one a line.
+    """Facts written as ``name = value``, one a line; in quotation marks, either is text as it is.
 
     Raises:
-        Wrong: if a line has no name or no ``=``.
+        Wrong: if a line has no name or no ``=``, or names what another one does.
     """
     found: dict[str, Scalar] = {}
-    for number, line in enumerate(lines.splitlines(), 1):
+    for number, line in enumerate(lines.split("\n"), 1):
         if not line.strip():
             continue
-        name, sign, value = (part.strip() for part in line.partition("="))
-        if not sign or not name:
+        fact = _fact(line)
+        if fact is None:
             raise Wrong("attributes", f"Line {number} is not “name = value”.", "Such as: faces = 2")
-        found[name] = _scalar(value)
+        if fact[0] in found:
+            words = f"Line {number} names “{fact[0][:40]}” again."
+            raise Wrong("attributes", words, "Name each once.")
+        found[fact[0]] = fact[1]
     return found
+
+
+def written_attributes(values: Mapping[str, Scalar]) -> str:
+    """The lines that ``attributes`` reads back as the same."""
+    return "\n".join(_line(name, value) for name, value in values.items())
+
+
+def _fact(line: str) -> tuple[str, Scalar] | None:
+    quoted, rest = _unquoted(line.strip())
+    if quoted is not None and rest.startswith("="):
+        return quoted, _scalar(rest[1:].strip())
+    name, sign, value = (part.strip() for part in line.partition("="))
+    return (name, _scalar(value)) if sign and name else None
+
+
+def _unquoted(text: str) -> tuple[str | None, str]:
+    """The text in the quotation marks that ``text`` begins with, and the rest; None for none."""
+    if text.startswith('"'):
+        with suppress(ValueError):  # they do not end, or hold what JSON's do not
+            quoted, end = _JSON.raw_decode(text)
+            return quoted, text[end:].lstrip()
+    return None, text
 
 
 def _scalar(value: str) -> Scalar:
     if value in ("true", "false"):
         return value == "true"
-    if not _NUMBER.fullmatch(value):
-        return value
-    number = float(value)
-    return int(number) if number.is_integer() and "." not in value else number
+    if _WHOLE.fullmatch(value):
+        return int(value)
+    if _NUMBER.fullmatch(value):
+        return float(value)
+    quoted, rest = _unquoted(value)
+    return value if quoted is None or rest else quoted
 
 
-def written_attributes(values: Mapping[str, Scalar]) -> str:
-    """The lines that ``attributes`` reads."""
-    return "\n".join(
-        f"{name} = {str(value).lower() if isinstance(value, bool) else value}"
-        for name, value in values.items()
-    )
-
-
-def slug(words: str, taken: Iterable[str] = (), *, otherwise: str = "variant") -> str:
-    """An id made of words, unlike those that are taken."""
-    plain = unicodedata.normalize("NFKD", words).encode("ascii", "ignore").decode().lower()
-    parts = re.findall(r"[a-z0-9]+", plain)
-    base = "-".join(parts)[:48].strip("-") or otherwise
-    known, found, number = set(taken), base, 2
-    while found in known:
-        found, number = f"{base}-{number}", number + 1
-    return found
+def _line(name: str, value: Scalar) -> str:
+    plain = f"{name} = {str(value).lower() if isinstance(value, bool) else value}"
+    read = _fact(plain) if "\n" not in plain and "\r" not in plain else None
+    if read == (name, value) and type(read[1]) is type(value):
+        return plain
+    shown = json.dumps(value, ensure_ascii=False)
+    return f"{json.dumps(name, ensure_ascii=False)} = {shown}"

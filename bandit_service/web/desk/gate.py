@@ -35,9 +35,12 @@ MAX_UPLOAD: Final = 64 * 1_048_576
 refused beside its field, with the rest of the form as it was."""
 _MAX_KEY: Final = 500
 """Longest key that is looked at, in characters."""
+_SHOWN: Final = frozenset(route.path for route in ROUTES if route.what == "page")
+"""Paths that one can be led back to: a form is sent to the path that it is shown at."""
 WHY: Final = {
     "signed_out": "You were signed out. Sign in again to go on.",
     "gone": "The key that you signed in with was revoked or has expired. Sign in with another one.",
+    "unsaved": "Your sign-in has ended, so what you sent was not saved. Sign in again to go on.",
     "bye": "You are signed out.",
 }
 """What the page for signing in says of why it is there, by the word in its address."""
@@ -109,7 +112,9 @@ class Gate:
         why = ("signed_out" if exc.specific_code == "signed_out" else "gone") if known else ""
         if route.what == "part":
             return Response("signed out", status=401, mimetype="text/plain")
-        back = request.full_path.rstrip("?") if route.what == "page" else PREFIX
+        if why and route.method == "POST" and route.name != "sign_out":
+            why = "unsaved"
+        back = request.full_path.rstrip("?") if route.path in _SHOWN else PREFIX
         return redirect_to(f"{SIGN_IN}?to={quote(back, safe='')}" + (f"&why={why}" if why else ""))
 
     # -- views

@@ -3,7 +3,7 @@
 A page runs, loads and asks what is served from here and nothing else, except for pictures, which
 creatives may have anywhere on the web, and before they are sent on the editor's own disk. Nothing
 inline runs. Plotly sets styles on what it draws and adds a style element, so pages with charts let
-styles be inline; they have no form that a style could deceive. No page can be framed.
+styles be inline; what is typed into forms is typed on others. No page can be framed.
 """
 
 from __future__ import annotations

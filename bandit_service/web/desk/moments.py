@@ -8,7 +8,7 @@ is UTC, and its label says so.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from bandit_service.web.desk.fields import Wrong
@@ -28,10 +28,18 @@ def read(values: Mapping[str, str], field: str) -> datetime | None:
     text = values[field].strip()
     if not text:
         return None
+    zone = _zone(values.get("zone", ""), field)
     try:
         plain = datetime.fromisoformat(text)
-        zone = ZoneInfo(values["zone"]) if values.get("zone") else UTC
-    except (ValueError, ZoneInfoNotFoundError, OSError) as exc:
-        words = f"{text[:40]!r} is no date with a time."
+        return (plain if plain.tzinfo else plain.replace(tzinfo=zone)).astimezone(UTC)
+    except (ValueError, OverflowError) as exc:
+        words = f"“{text[:40]}” is no date with a time."
         raise Wrong(field, words, "Write it like 2030-05-17T09:30.") from exc
-    return (plain if plain.tzinfo else plain.replace(tzinfo=zone)).astimezone(UTC)
+
+
+def _zone(name: str, field: str) -> tzinfo:
+    try:
+        return ZoneInfo(name) if name else UTC
+    except (ValueError, ZoneInfoNotFoundError, OSError) as exc:
+        words = f"The time zone of your browser, “{name[:40]}”, is not known here."
+        raise Wrong(field, words, "Whoever runs the service can update its tzdata.") from exc

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -11,6 +10,7 @@ from flask import Response
 from bandit_service.catalog.model import Persona, Rule
 from bandit_service.catalog.personas import UNKNOWN
 from bandit_service.reporting.personas_report import PersonaWorth
+from bandit_service.reporting.words import persona_worth
 from bandit_service.services import Services
 from bandit_service.web.desk.changes import editor_of
 from bandit_service.web.desk.page import Pages, me
@@ -73,16 +73,16 @@ def _recognised(persona: Persona, worth: PersonaWorth | None, visits: int) -> Re
         description=persona.description,
         rules=[in_words(rule) for rule in persona.rules],
         worth=worth,
-        says="" if worth is None else _said(worth.says, persona),
+        says="" if worth is None else _said(worth, persona),
         share=worth.shown / visits if worth is not None and visits else None,
     )
 
 
-def _said(says: str, persona: Persona) -> str:
-    """A sentence of the report with the persona's name for its id."""
+def _said(worth: PersonaWorth, persona: Persona) -> str:
+    """The sentence of the report, with the persona's name for its id."""
     name = "visitors of no persona" if persona.id == UNKNOWN else persona.name or persona.id
-    words = re.sub(rf"(?<![\w-]){re.escape(persona.id)}(?![\w-])", lambda _: name, says)
-    return words[:1].upper() + words[1:]
+    says = persona_worth(name, worth.worth, worth.relative)
+    return says[:1].upper() + says[1:]
 
 
 def in_words(rule: Rule) -> str:

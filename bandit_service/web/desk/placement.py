@@ -82,7 +82,8 @@ class PlacementPage:
             "heat": heat_of(seen, personas.personas, report),
             "reasons": reasons,
             "figure": charts.rates(seen, report, writer()) if report.shown else None,
-            "courses": charts.courses(report, writer()),
+            "courses": charts.courses(placement.variants, report, writer()),
+            "colours": charts.colours_of(placement.variants),
         }
 
     def _reasons(self, site: str, placement: str, personas: Personas) -> list[Reason]:

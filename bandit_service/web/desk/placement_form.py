@@ -12,7 +12,7 @@ from bandit_service.catalog.model import Finish, Placement, PlacementSpec
 from bandit_service.errors import Conflict, InvalidCatalog, InvalidInput
 from bandit_service.services import Services
 from bandit_service.serving.editing import etag
-from bandit_service.web.desk import fields, moments
+from bandit_service.web.desk import fields, moments, naming
 from bandit_service.web.desk.changes import (
     as_read,
     changed,
@@ -33,9 +33,9 @@ ENDINGS: Final = ("ends", "winner", "at", "zone")
 """Inputs of the form for how it ends."""
 ENDS: Final = {
     "none": "It goes on",
-    "now": "Show one variant alone, from now on",
+    "now": "Now: the one named here is shown alone",
     "clear": "Once a winner is clear, show it alone",
-    "date": "At a date, show one alone: the one named here, else the one that is ahead by then",
+    "date": "At a date, show one alone: the one named here, or else the one that is ahead by then",
     "clear_or_date": "Once a winner is clear, at that date at the latest",
 }
 _OF_FINISH: Final = {"winner": "winner", "at": "at"}
@@ -137,7 +137,7 @@ class PlacementForms:
         before = {} if old is None else _values(old)
         values, ticked = {**before, **fields.typed(form, NAMES)}, form.getlist("tags")
         match = form.get("match", "")
-        name = old.id if old else values["id"].strip() or fields.slug(values["name"], otherwise="")
+        name = old.id if old else values["id"].strip() or naming.slug(values["name"], otherwise="")
         try:
             stored = editor.put_placement(name, _spec(values, ticked, old), as_read(match))
         except Conflict as exc:

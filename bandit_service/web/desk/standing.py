@@ -1,7 +1,7 @@
 """How a placement stands, as a page shows it: a sentence, a colour, and a name to filter by.
 
 The state and its sentence come from ``reporting``. What is said here beside it is what the catalog
-alone knows: that somebody has finished the placement.
+alone knows: whether the placement was finished, or only one of its variants is live.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ STATES: Final[Mapping[State, str]] = {
     "even": "No difference so far",
     "unused": "No traffic yet",
     "learning": "Learning",
+    "sent": "Variants come with requests",
     "single": "One variant",
     "finished": "Finished",
     "retired": "Retired",
@@ -50,6 +51,8 @@ def standing(placement: Placement, state: State, says: str, *, now: int) -> Stan
     """How a placement stands at ``now`` (ms); ``state`` and ``says`` are the report's."""
     if placement.finished(now) and placement.finish is not None:
         return Standing("finished", f"Finished: shows {placement.finish.winner}", "still")
+    if state == "finished":
+        return Standing("single", "One variant is live, and the others rest", "still")
     words = plain(says).rstrip(".")
     losing = says.startswith("Earns less")
     return Standing(state, words, "bad" if losing else _TONES.get(state, "still"))

@@ -7,9 +7,7 @@ meanwhile, it says what they made of it; sending it again replaces theirs.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import PurePosixPath
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import msgspec
 from flask import Response, request
@@ -23,7 +21,7 @@ from bandit_service.errors import BanditError, Conflict, InvalidCatalog, Invalid
 from bandit_service.media.store import MAX_BYTES
 from bandit_service.services import Services
 from bandit_service.serving.editing import etag
-from bandit_service.web.desk import fields, moments
+from bandit_service.web.desk import fields, moments, naming
 from bandit_service.web.desk.changes import as_read, changed, editor_of, tags_in_use
 from bandit_service.web.desk.fields import GENERAL, Problem, Problems, Wrong
 from bandit_service.web.desk.gate import redirect_to
@@ -132,10 +130,10 @@ class VariantForms:
         form, editor = request.form, editor_of(self._services)
         values, ticked = fields.typed(form, NAMES), form.getlist("tags")
         match = form.get("match", "")
-        problems = self._keep_picture(values)
+        problems = self._keep_picture(values, placement)
         if problems:
             return self._again(placement, old, values, ticked, problems, match)
-        name = old.id if old else values["id"].strip() or _name(values, placement)
+        name = old.id if old else values["id"].strip() or naming.of_creative(values, placement)
         try:
             spec = _spec(values, ticked, old, _status(form, old))
             stored = editor.put_variant(placement.id, name, spec, as_read(match))
@@ -164,10 +162,11 @@ class VariantForms:
             placement.id, done, of=stored.id, was=0 if done == "same" else placement.revision
         )
 
-    def _keep_picture(self, values: dict[str, str]) -> Problems:
+    def _keep_picture(self, values: dict[str, str], placement: Placement) -> Problems:
         """Keep the picture that came with the form, and put its address in place of the field's.
 
         It is kept even where the rest of the form is refused: a browser would not send it again.
+        The same goes for what the file was called, which names a creative that nothing else names.
         """
         sent = request.files.get("picture")
         if sent is None or not sent.filename:
@@ -179,6 +178,8 @@ class VariantForms:
             return {"picture": fields.problem_of(exc, ())[1]}
         base = self._services.settings.public_url or request.host_url
         values["image_url"] = answer(stored, base).url
+        if not values["id"].strip() and not values["headline"].strip():
+            values["id"] = naming.of_file(sent.filename, placement)
         return {}
 
     def _again(
@@ -277,22 +278,6 @@ def _done(old: Variant | None, stored: Variant) -> str:
     if stored.version != old.version:
         return "version"
     return "live" if stored.status != old.status else "saved"
-
-
-def _name(values: Mapping[str, str], placement: Placement) -> str:
-    """An id from what the creative says or shows."""
-    path = PurePosixPath(urlsplit(values["image_url"].strip()).path) if _fine(values) else None
-    words = values["headline"].strip() or (path.stem if path else "") or values["alt"]
-    return fields.slug(words, (variant.id for variant in placement.variants))
-
-
-def _fine(values: Mapping[str, str]) -> bool:
-    """Whether the address of the picture can be taken apart."""
-    try:
-        urlsplit(values["image_url"].strip())
-    except ValueError:
-        return False
-    return True
 
 
 def _shown(address: str) -> str:

@@ -20,22 +20,29 @@ export function drawAll(root) {
   for (const query of ["(prefers-color-scheme: dark)", "print"]) {
     matchMedia(query).addEventListener("change", () => redraw(root));
   }
-  document.addEventListener("desk:fresh", (event) => refresh(root, event.detail), true);
+  document.addEventListener("desk:fresh", (event) => refresh(root, event.detail) || event.preventDefault(), true);
 }
 
 function redraw(root) {
   for (const chart of root.querySelectorAll("[data-chart]")) draw(chart, figureOf(chart));
 }
 
+// Whether every chart shows what is new.
 function refresh(root, fresh) {
+  let whole = true;
   for (const piece of fresh.querySelectorAll("[data-chart]")) {
     const chart = root.querySelector(`[data-chart="${CSS.escape(piece.dataset.chart)}"]`);
     const text = piece.querySelector("script").textContent;
     const held = chart?.querySelector("script");
-    if (!held || held.textContent === text || chart.matches(":hover")) continue;
+    if (!held || held.textContent === text) continue;
+    if (chart.matches(":hover")) {
+      whole = false;
+      continue;
+    }
     held.textContent = text;
     draw(chart, figureOf(chart));
   }
+  return whole;
 }
 
 function figureOf(chart) {

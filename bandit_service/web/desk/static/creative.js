@@ -1,4 +1,4 @@
-// The form of a creative: what is typed is shown at once, and tags become ticks.
+// The form of a creative: what is typed is shown at once.
 
 export function begin() {
   const form = document.querySelector("[data-creative] form");
@@ -16,7 +16,6 @@ export function begin() {
     picture.reportValidity();
     reveal("image_url", file ? URL.createObjectURL(file) : form.elements.image_url.value.trim());
   });
-  document.querySelectorAll("[data-tags]").forEach(tick);
 }
 
 function show(name, value) {
@@ -33,46 +32,4 @@ function reveal(name, address) {
     else image.removeAttribute("src");
   }
   for (const blank of document.querySelectorAll(`[data-waits="${name}"]`)) blank.hidden = Boolean(address);
-}
-
-// A tag that is finished with a comma or with Enter becomes a tick like the others.
-function tick(field) {
-  const input = field.querySelector("#more_tags");
-  const take = () => {
-    const words = input.value.split(",").map((word) => word.trim()).filter(Boolean);
-    input.value = "";
-    for (const word of words) add(field, word);
-  };
-  input.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && input.value.trim()) {
-      event.preventDefault();
-      take();
-    }
-  });
-  input.addEventListener("input", (event) => {
-    const chosen = event.inputType === "insertReplacementText" || event.inputType === undefined;
-    if (input.value.includes(",") || (chosen && input.value)) take();
-  });
-}
-
-function add(field, word) {
-  const known = [...field.querySelectorAll("input[type=checkbox]")].find((box) => box.value === word);
-  if (known) {
-    known.checked = true;
-    return;
-  }
-  let list = field.querySelector(".ticks");
-  if (!list) {
-    list = document.createElement("ul");
-    list.className = "ticks";
-    field.querySelector("label[for=more_tags]").before(list);
-  }
-  const item = document.createElement("li");
-  const label = document.createElement("label");
-  const box = Object.assign(document.createElement("input"), { type: "checkbox", name: "tags", value: word, checked: true });
-  const text = document.createElement("span");
-  text.textContent = word;
-  label.append(box, text);
-  item.append(label);
-  list.append(item);
 }

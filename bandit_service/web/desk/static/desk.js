@@ -14,6 +14,7 @@ forgetWhatWasSaid();
 document.querySelectorAll("[data-live-from]").forEach(follow);
 if (document.querySelector("[data-chart]")) import("./charts.js").then((charts) => charts.drawAll(document));
 if (document.querySelector("[data-creative]")) import("./creative.js").then((creative) => creative.begin());
+if (document.querySelector("[data-tags]")) import("./tags.js").then((tags) => tags.begin());
 
 // A picture that cannot be loaded says so in words rather than in a broken sign.
 function mindPictures() {

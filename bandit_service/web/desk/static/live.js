@@ -2,7 +2,7 @@
 // and put in place where they changed.
 //
 // Nothing is asked while the page is hidden. A piece that holds the focus, a selection or an opened
-// menu is left alone until it is let go. Screen readers hear one sentence, at most every
+// menu is left alone until it is let go, and brought up to date then. Screen readers hear one sentence, at most every
 // ANNOUNCE_MS, and only where the page gives one (`data-say`). Failing, it asks less and less often,
 // and says so once.
 
@@ -39,8 +39,8 @@ async function look(root, state) {
   state.failing = false;
   state.wait = EVERY_MS;
   if (answer.status === 304) return;
-  state.etag = answer.headers.get("ETag");
-  replace(root, state, new DOMParser().parseFromString(await answer.text(), "text/html"));
+  const whole = replace(root, state, new DOMParser().parseFromString(await answer.text(), "text/html"));
+  state.etag = whole ? answer.headers.get("ETag") : null;
 }
 
 function stumble(state, words, forGood = false) {
@@ -49,25 +49,31 @@ function stumble(state, words, forGood = false) {
   state.failing = true;
 }
 
+// Whether everything that is new was put in place: what was left alone must be sent again.
 function replace(root, state, fresh) {
   let sentence = "";
+  let whole = true;
   for (const piece of fresh.querySelectorAll("[data-live]")) {
     const old = root.querySelector(`[data-live="${CSS.escape(piece.dataset.live)}"]`);
-    if (!old || busy(old)) continue;
+    if (!old) continue;
     inViewersZone(piece);
-    if (old.dataset.chart !== undefined) continue;
     if (old.innerHTML === piece.innerHTML) continue;
+    if (busy(old)) {
+      whole = false;
+      continue;
+    }
     old.replaceChildren(...piece.childNodes);
     old.classList.remove("fresh");
     void old.offsetWidth;
     old.classList.add("fresh");
     sentence ||= piece.dataset.say ?? "";
   }
-  root.dispatchEvent(new CustomEvent("desk:fresh", { detail: fresh }));
+  if (!root.dispatchEvent(new CustomEvent("desk:fresh", { detail: fresh, cancelable: true }))) whole = false;
   if (sentence && Date.now() - state.said > ANNOUNCE_MS) {
     state.said = Date.now();
     say(sentence);
   }
+  return whole;
 }
 
 function busy(piece) {
