@@ -14,6 +14,7 @@ from bandit_service.reporting.estimates import Estimate
 from bandit_service.reporting.placement_report import Cell, PlacementReport
 from bandit_service.reporting.words import State
 from bandit_service.services import Services
+from bandit_service.web.desk.writing import NOTHING
 from bandit_service.web.desk.heat import STEPS, heat_of
 from bandit_service.web.desk.standing import STATES
 from tests.conftest import Api, Clock, body_of
@@ -43,6 +44,11 @@ def visited(
 def settled(services: Services, clock: Clock) -> None:
     """Let every window end, and all be counted."""
     clock.advance(3600)
+    counted(services)
+
+
+def counted(services: Services) -> None:
+    """Let all be counted that came so far."""
     learner = services.learner("main")
     for _ in range(2):  # the second time it reads the tick that ends the windows
         while learner.step():
@@ -89,6 +95,32 @@ def test_the_map_shows_what_happened(
     assert f"Visits {total}" in text_of(editor.get("/desk/placements/film"))
 
 
+def test_visits_and_clicks_are_told_before_rates_can_be(
+    editor: Person, api: Api, clock: Clock, services: Services
+) -> None:
+    # given visitors whose time for clicks is not over
+    seen = visited(api, clock, services, "romantic", {"kiss": 12})
+    counted(services)
+
+    # when
+    page = editor.get("/desk/placements/film").text
+
+    # then what happened is told, and when rates follow
+    cells = cells_of(page, 0)
+    for name, (shown, clicked) in seen.items():
+        clicks = f"{clicked} click{'' if clicked == 1 else 's'} so far"
+        assert cells[name] == f"{shown} visits {clicks}"
+    words = text_of(editor.get("/desk/placements/film"))
+    clicked = sum(clicked for _, clicked in seen.values())
+    assert f"Visits 120 Clicked {clicked} Click rate {NOTHING}" in words
+    assert "Rates follow in 10 minutes" in words
+    assert 'id="rates"' not in page
+
+    # and once it is over they are there
+    settled(services, clock)
+    assert "Rates follow" not in text_of(editor.get("/desk/placements/film"))
+
+
 def test_the_table_beside_the_map_names_the_persona_of_each_number(
     editor: Person, api: Api, clock: Clock, services: Services
 ) -> None:
@@ -110,7 +142,9 @@ def test_the_page_says_what_each_persona_is_shown_and_why(
     editor: Person, api: Api, clock: Clock, services: Services
 ) -> None:
     before = text_of(editor.get("/desk/placements/film"))
+    assert "All alike" in before
     assert "Nothing tells the variants apart yet" in before
+    assert "Shown most to" not in before
 
     visited(api, clock, services, "romantic", {"kiss": 60})
     settled(services, clock)

@@ -51,6 +51,14 @@ def test_changes_have_a_sign() -> None:
     assert ENGLISH.interval(None, 0.5) == NOTHING
 
 
+@pytest.mark.parametrize(
+    ("seconds", "written"),
+    [(1.0, "1 second"), (45.0, "45 seconds"), (600.0, "10 minutes"), (2_592_000.0, "30 days")],
+)
+def test_a_length_of_time_is_told_in_words(seconds: float, written: str) -> None:
+    assert ENGLISH.span(seconds) == written
+
+
 @pytest.mark.parametrize("writer", [ENGLISH, GERMAN])
 @pytest.mark.parametrize("number", [12.5, 0.0, 33.3333, 100.0])
 def test_a_number_in_a_form_is_read_back(writer: Writer, number: float) -> None:

@@ -9,7 +9,7 @@ few letters, and a short text does not tell them apart.
 are known. ``csv.Sniffer`` was rejected: it counts characters, and headlines are full of commas.
 
 *Rows* are numbered as spreadsheets do, line breaks within quotation marks notwithstanding. A file
-is read row by row, and no further than MAX_ROWS.
+is read row by row; one of more than MAX_ROWS is refused before any row is looked at.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
 from typing import Final, NamedTuple
 
 from bandit_service.catalog.sheets.columns import COLUMNS, column_of
@@ -51,7 +53,7 @@ class Table(NamedTuple):
     def rows(self, problems: Problems) -> Iterator[tuple[int, list[str]]]:
         """Each row with its number; blank ones are left out.
 
-        It ends where the file cannot be read on, or is too long, which is added to ``problems``.
+        It ends where the file cannot be read on, which is added to ``problems``.
         """
         reader = _reader(self.text, self.delimiter)
         next(reader)
@@ -65,14 +67,6 @@ class Table(NamedTuple):
                 return
             if cells is None:
                 return
-            if number > MAX_ROWS + 1:
-                problems.add(
-                    number,
-                    None,
-                    f"the file has more than {MAX_ROWS:,} rows",
-                    "split it; placements that a file does not name stay as they are",
-                )
-                return
             if any(cell.strip() for cell in cells):
                 yield number, cells
 
@@ -81,7 +75,7 @@ def read_table(data: bytes) -> Table:
     """The table in a file.
 
     Raises:
-        PayloadTooLarge: if the file is over MAX_BYTES.
+        PayloadTooLarge: if the file is over MAX_BYTES, or has more than MAX_ROWS.
         InvalidInput: if it is no text, or its first row names no column.
     """
     if len(data) > MAX_BYTES:
@@ -94,7 +88,20 @@ def read_table(data: bytes) -> Table:
     if text[:4].casefold() == "sep=":
         text = text.partition("\n")[2]
     header, delimiter = _header(text)
+    _check_length(text, delimiter)
     return Table(header, encoding, delimiter, text)
+
+
+def _check_length(text: str, delimiter: str) -> None:
+    """Raise PayloadTooLarge if there are too many rows, as far as they can be read."""
+    with suppress(csv.Error):
+        reader = islice(_reader(text, delimiter), MAX_ROWS + 2)
+        if sum(1 for _ in reader) > MAX_ROWS + 1:
+            raise PayloadTooLarge(
+                f"the file has more than {MAX_ROWS:,} rows",
+                field="file",
+                hint="split it; placements that a file does not name stay as they are",
+            )
 
 
 def _decoded(data: bytes) -> tuple[str, str]:

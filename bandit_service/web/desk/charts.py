@@ -38,14 +38,18 @@ class Course(NamedTuple):
     """By stretch, visits of each arm."""
 
 
-def rates(variants: Sequence[Variant], report: PlacementReport, write: Writer) -> dict[str, Any]:
-    """Click rate of each variant with its interval, the best last, which is on top."""
+def rates(
+    variants: Sequence[Variant], report: PlacementReport, write: Writer
+) -> dict[str, Any] | None:
+    """Click rate of each variant with its interval, the best on top; None where none has one."""
     lines = {line.arm: line.estimate for line in report.variants}
     found = [
         (v.id, e.rate, e.low, e.high, e.n)
         for v in variants
         if (e := lines.get(v.arm)) and e.rate is not None and None not in (e.low, e.high)
     ]
+    if not found:
+        return None
     found.sort(key=lambda one: one[1] or 0.0)
     points = {
         "type": "scatter",

@@ -34,6 +34,8 @@ class Cell(NamedTuple):
     estimate: Estimate
     shown: int
     """Visits, those that are not over yet included."""
+    clicked: int
+    """Those of them that earned something so far."""
     shade: int
     """0 to STEPS."""
 
@@ -67,8 +69,8 @@ def heat_of(
     def cell(arm: str, persona: str) -> Cell:
         found = crossed.get((arm, persona))
         if found is None:
-            return Cell(NONE, 0, 0)
-        return Cell(found.estimate, found.shown, _shade(found.estimate, top))
+            return Cell(NONE, 0, 0, 0)
+        return Cell(found.estimate, found.shown, found.rewarded, _shade(found.estimate, top))
 
     return Heat(
         names,

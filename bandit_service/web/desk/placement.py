@@ -79,9 +79,10 @@ class PlacementPage:
             "groups": _groups(ordered, placement, now),
             "facts": _facts(placement, report, reasons),
             "personas": {persona.id: persona for persona in personas.personas},
+            "window": self._services.site_settings.rewards.window_seconds,
             "heat": heat_of(seen, personas.personas, report),
             "reasons": reasons,
-            "figure": charts.rates(seen, report, writer()) if report.shown else None,
+            "figure": charts.rates(seen, report, writer()),
             "courses": charts.courses(placement.variants, report, writer()),
             "colours": charts.colours_of(placement.variants),
         }
@@ -99,7 +100,9 @@ class Facts(NamedTuple):
     share: float | None
     """Of the traffic so far."""
     shown: int
-    """Visits."""
+    """Visits, those that are not over yet included."""
+    clicked: int
+    """Those of them that earned something so far."""
     estimate: Estimate
     to_leader: Difference | None
     leads: bool
@@ -117,6 +120,7 @@ def _facts(
         found[variant.id] = Facts(
             share=line.shown / report.shown if line is not None and report.shown else None,
             shown=0 if line is None else line.shown,
+            clicked=0 if line is None else line.rewarded,
             estimate=NONE if line is None else line.estimate,
             to_leader=None if line is None else line.to_leader,
             leads=report.leader == variant.arm,

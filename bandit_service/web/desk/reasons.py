@@ -15,8 +15,8 @@ class Reason(NamedTuple):
 
     persona: str
     name: str
-    variant: str
-    """Id of the variant that is shown most."""
+    variant: str | None
+    """Id of the variant that is shown most; None: nothing tells them apart."""
     share: float
     shares: list[tuple[str, float]]
     """By variant's id, from the largest; all of them."""
@@ -32,20 +32,24 @@ def reason_of(outlook: Outlook, names: Mapping[str, str], write: Writer) -> Reas
         name="Visitors of no known persona"
         if outlook.persona == UNKNOWN
         else names.get(outlook.persona) or outlook.persona,
-        variant=ids[order[0]],
+        variant=None if _alike(outlook) and len(ids) > 1 else ids[order[0]],
         share=outlook.shares[order[0]],
         shares=[(ids[n], outlook.shares[n]) for n in order],
         words=_why(outlook, ids, order, write),
     )
 
 
+def _alike(outlook: Outlook) -> bool:
+    """Whether nothing is known that tells variants apart."""
+    return not outlook.learned or max(outlook.rewards) == min(outlook.rewards)
+
+
 def _why(outlook: Outlook, ids: list[str], order: list[int], write: Writer) -> str:
     if len(order) == 1:
         return "It is the only live variant."
-    best = max(order, key=outlook.rewards.__getitem__)
-    worst = min(outlook.rewards)
-    if not outlook.learned or outlook.rewards[best] == worst:
+    if _alike(outlook):
         return "Nothing tells the variants apart yet, so all are tried alike."
+    best = max(order, key=outlook.rewards.__getitem__)
     first, second = order[0], order[1]
     expected = write.percent(outlook.rewards[first])
     other = write.percent(outlook.rewards[second])

@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Final
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_date, format_datetime
+from babel.dates import format_date, format_datetime, format_timedelta
 from babel.numbers import NumberFormatError, NumberPattern, format_decimal, parse_decimal
 
 from bandit_service.catalog.moments import ms_of
@@ -47,6 +47,10 @@ class Writer:
     def count(self, number: float) -> str:
         """A whole number."""
         return str(format_decimal(round(number), locale=self.locale))
+
+    def span(self, seconds: float) -> str:
+        """A length of time in words: 45 seconds, 10 minutes, 30 days."""
+        return str(format_timedelta(round(seconds), threshold=5.0, locale=ENGLISH))
 
     def short(self, number: float) -> str:
         """A number of units for a narrow place: 950, 12.3K, 4M."""
