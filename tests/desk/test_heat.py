@@ -14,9 +14,9 @@ from bandit_service.reporting.estimates import Estimate
 from bandit_service.reporting.placement_report import Cell, PlacementReport
 from bandit_service.reporting.words import State
 from bandit_service.services import Services
-from bandit_service.web.desk.writing import NOTHING
 from bandit_service.web.desk.heat import STEPS, heat_of
 from bandit_service.web.desk.standing import STATES
+from bandit_service.web.desk.writing import NOTHING
 from tests.conftest import Api, Clock, body_of
 from tests.desk.people import Person, text_of
 
