@@ -2,66 +2,31 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Callable
 from html import unescape
-from typing import Any, Final
 
 import msgspec
 import pytest
 from flask import Flask
-from PIL import Image
-from werkzeug.test import TestResponse
 
-from bandit_service.catalog.model import PlacementSpec, Variant
+from bandit_service.catalog.model import PlacementSpec
 from bandit_service.services import Services
 from bandit_service.serving.editing import etag
 from tests.conftest import Api, Clock, body_of
+from tests.desk.forms import (
+    CARD,
+    FILM,
+    POSTER,
+    form_of,
+    problem_at,
+    said_after,
+    send,
+    status_of,
+    value_of,
+    variant,
+)
 from tests.desk.people import Person, hidden, text_of
-from tests.desk.test_heat import settled
-
-FILM = "/desk/placements/film"
-POSTER = "/desk/placements/poster"
-
-
-def variant(services: Services, name: str, placement: str = "film") -> Variant:
-    return services.editor("main", by="test").variant(placement, name)
-
-
-def value_of(response: TestResponse, name: str) -> str:
-    """What a field of a form holds."""
-    page = response.text
-    found = re.search(rf'<input id="{name}"[^>]* value="([^"]*)"', page) or re.search(
-        rf'<textarea id="{name}"[^>]*>\n?([^<]*)</textarea>', page
-    )
-    assert found is not None, name
-    return unescape(found[1])
-
-
-def problem_at(response: TestResponse, name: str) -> str:
-    """What stands beside a field as its problem."""
-    pattern = rf'<p class="problem" id="problem-{name}">(.*?)</p>'
-    found = re.search(pattern, response.text, re.DOTALL)
-    assert found is not None, text_of(response)
-    return unescape(re.sub("<[^>]*>", "", found[1]))
-
-
-def form_of(person: Person, path: str) -> dict[str, str]:
-    """The hidden fields of a form, as a browser would send them."""
-    page = person.get(path)
-    return {"token": hidden(page, "token"), "match": hidden(page, "match")}
-
-
-def send(person: Person, path: str, **data: Any) -> TestResponse:
-    fields = form_of(person, path)
-    return person.post(path, {**fields, **data}, token=fields["token"])
-
-
-def said_after(person: Person, response: TestResponse) -> str:
-    assert response.status_code == 303, text_of(response)
-    return text_of(person.get(response.location))
-
 
 # -- placements
 
@@ -145,26 +110,6 @@ def test_a_creative_is_a_draft_until_it_is_published(
     assert "is live" in said_after(editor, response)
     seen = {body_of(api.decide(placement="poster"))["variant"]["id"] for _ in range(40)}
     assert seen == {"only", "the-second-one"}
-
-
-CARD: Final[dict[str, Any]] = {
-    "headline": "The second one",
-    "image_url": "https://images.example/two.jpg",
-    "alt": "Two doors",
-    "target_url": "/two",
-    "tags": ["couple"],
-    "more_tags": "new, couple",
-    "attributes": "faces = 2\nbright = true\n\nratio = 1.5\nby = Ada",
-    "min_share": "10",
-    "max_share": "50 %",
-}
-
-
-def status_of(person: Person, placement: str, name: str, status: str) -> TestResponse:
-    """Press the button that sets a status."""
-    fields = form_of(person, f"/desk/placements/{placement}/variants/{name}")
-    path = f"/desk/placements/{placement}/variants/{name}/status"
-    return person.post(path, {**fields, "status": status}, token=fields["token"])
 
 
 @pytest.mark.parametrize(
@@ -414,126 +359,6 @@ def test_a_time_that_cannot_be_is_refused_at_the_field(
     assert variant(services, "kiss") == before
 
 
-# -- finishing
-
-
-@pytest.mark.parametrize(
-    ("data", "kept"),
-    [
-        ({"ends": "none"}, None),
-        ({"ends": "now", "winner": "kiss"}, {"winner": "kiss"}),
-        ({"ends": "clear"}, {"when_clear": True}),
-        ({"ends": "date", "at": "2031-01-01T10:00"}, {"at": "2031-01-01T10:00:00Z"}),
-        (
-            {"ends": "clear_or_date", "at": "2031-01-01T10:00", "zone": "Asia/Tokyo"},
-            {"when_clear": True, "at": "2031-01-01T01:00:00Z"},
-        ),
-    ],
-)
-def test_a_placement_is_finished_in_each_of_its_ways(
-    editor: Person, services: Services, data: dict[str, str], kept: Any
-) -> None:
-    fields = form_of(editor, f"{FILM}/edit")
-
-    response = editor.post(f"{FILM}/finish", {**fields, **data}, token=fields["token"])
-
-    assert "ends was changed" in said_after(editor, response)
-    stored = services.editor("main", by="t").placement("film").finish
-    assert (None if stored is None else msgspec.to_builtins(stored)) == kept
-
-
-@pytest.mark.parametrize(
-    ("data", "field"),
-    [
-        ({"ends": "now"}, "winner"),
-        ({"ends": "now", "winner": "nobody"}, "winner"),
-        ({"ends": "now", "winner": "idea"}, "winner"),
-        ({"ends": "date"}, "at"),
-        ({"ends": "date", "at": "soon"}, "at"),
-        ({"ends": "never"}, "ends"),
-        ({}, "ends"),
-    ],
-)
-def test_an_end_that_cannot_be_is_refused_at_the_field(
-    editor: Person, services: Services, data: dict[str, str], field: str
-) -> None:
-    fields = form_of(editor, f"{FILM}/edit")
-
-    response = editor.post(f"{FILM}/finish", {**fields, **data}, token=fields["token"])
-
-    assert response.status_code == 422
-    assert problem_at(response, field)
-    assert services.editor("main", by="t").placement("film").finish is None
-
-
-def test_a_finished_placement_shows_its_winner_and_says_so(
-    editor: Person, services: Services, api: Api
-) -> None:
-    fields = form_of(editor, f"{FILM}/edit")
-    editor.post(
-        f"{FILM}/finish", {**fields, "ends": "now", "winner": "joke"}, token=fields["token"]
-    )
-
-    assert {body_of(api.decide())["variant"]["id"] for _ in range(30)} == {"joke"}
-    assert "Finished: shows joke" in text_of(editor.get(FILM))
-    assert "Finished: shows joke" in text_of(editor.get("/desk?state=finished"))
-
-
-def test_a_placement_whose_others_are_paused_is_not_called_finished(
-    editor: Person, api: Api, services: Services, clock: Clock
-) -> None:
-    for _ in range(20):
-        body_of(api.decide())
-    settled(services, clock)
-
-    for name in ("kiss", "chase"):
-        status_of(editor, "film", name, "paused")
-
-    assert "One variant is live, and the others rest" in text_of(editor.get(FILM))
-    assert "Finished:" not in text_of(editor.get(FILM))
-
-
-# -- history
-
-
-def test_the_history_says_who_did_what(editor: Person, services: Services) -> None:
-    status_of(editor, "film", "kiss", "paused")
-    send(editor, f"{FILM}/variants/joke", headline="Another joke", tags=["laughing"])
-
-    page = text_of(editor.get(FILM))
-    history = page[page.index("History") :]
-
-    assert "the editor paused kiss" in history
-    assert "began version 2 of joke" in history
-    assert "test made the placement" in history
-    assert history.index("version 2 of joke") < history.index("paused kiss")
-
-
-def test_an_older_change_can_be_taken_back(editor: Person, services: Services) -> None:
-    status_of(editor, "film", "kiss", "paused")
-    status_of(editor, "film", "joke", "paused")
-    first = editor.get(FILM)
-    placement = services.editor("main", by="t").placement("film")
-
-    data = {"match": etag(placement), "revision": str(placement.revision - 2)}
-    assert editor.post(f"{FILM}/undo", data, token=hidden(first, "token")).status_code == 303
-
-    assert variant(services, "kiss").status == "live"
-    assert variant(services, "joke").status == "live"
-
-
-@pytest.mark.parametrize("revision", ["", "-1", "x", "9" * 30, "99"])
-def test_a_revision_that_there_never_was_changes_nothing(
-    editor: Person, services: Services, revision: str
-) -> None:
-    before = services.editor("main", by="t").placement("film")
-
-    response = editor.post(f"{FILM}/undo", {"match": etag(before), "revision": revision})
-
-    assert response.status_code in (400, 404)
-    assert services.editor("main", by="t").placement("film") == before
-
-
 # -- what editors see of what others may have put there
 
 
@@ -563,142 +388,3 @@ def test_names_from_outside_are_text(app: Flask, services: Services, editor: Per
         assert "<svg/onload" not in page
         assert "49" not in page.replace("&#39;", "")
         assert 'onerror="' not in page
-
-
-# -- pictures
-
-
-def picture(kind: str = "PNG", size: tuple[int, int] = (640, 360)) -> bytes:
-    """A picture of two colours."""
-    drawn = Image.new("RGB", size, "teal")
-    drawn.paste("orange", (0, 0, size[0] // 2, size[1]))
-    out = io.BytesIO()
-    drawn.save(out, kind)
-    return out.getvalue()
-
-
-def upload(person: Person, path: str, data: bytes, name: str, **typed: Any) -> TestResponse:
-    """Send a creative's form with a file."""
-    fields = {**CARD, "tags": "couple", "image_url": "", **typed, **form_of(person, path)}
-    return person.client.post(
-        path,
-        base_url="https://desk.example",
-        data=multipart(fields, name, data),
-        content_type=f"multipart/form-data; boundary={BOUNDARY}",
-    )
-
-
-BOUNDARY = "----a-boundary"
-
-
-def multipart(fields: dict[str, str], name: str, data: bytes) -> bytes:
-    """A form with a file, as browsers send it."""
-    head = 'Content-Disposition: form-data; name="{}"'.format
-    parts = [f"{head(key)}\r\n\r\n{value}".encode() for key, value in fields.items()]
-    parts.append(f'{head("picture")}; filename="{name}"\r\n\r\n'.encode() + data)
-    mark = f"--{BOUNDARY}".encode()
-    return b"".join(mark + b"\r\n" + part + b"\r\n" for part in parts) + mark + b"--\r\n"
-
-
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF"])
-def test_a_picture_is_uploaded_and_shown_from_here(
-    editor: Person, services: Services, kind: str
-) -> None:
-    response = upload(editor, f"{POSTER}/new-variant", picture(kind), "two.bin")
-
-    assert "added as a draft" in said_after(editor, response)
-    address = variant(services, "the-second-one", "poster").image_url or ""
-    assert address.startswith("https://desk.example/media/")
-    shown = editor.get(address.removeprefix("https://desk.example"))
-    assert shown.status_code == 200
-    assert (shown.mimetype or "").startswith("image/")
-    assert "immutable" in shown.headers["Cache-Control"]
-    assert Image.open(io.BytesIO(shown.data)).size == (640, 360)
-
-
-def test_a_picture_names_a_creative_that_has_no_name(editor: Person, services: Services) -> None:
-    upload(editor, f"{POSTER}/new-variant", picture(), "x.png", headline="Named by headline")
-
-    assert variant(services, "named-by-headline", "poster").image_url
-
-
-@pytest.mark.parametrize(
-    ("file", "alt", "name"),
-    [
-        ("Two Spoons.jpg", "", "two-spoons"),
-        ("写真.jpg", "A pier", "a-pier"),
-        ("写真.jpg", "", "variant"),
-    ],
-)
-def test_a_picture_without_words_is_named_as_its_file_was(
-    editor: Person, services: Services, file: str, alt: str, name: str
-) -> None:
-    send(editor, "/desk/new-placement", name="Spot", kind="thumbnail")
-
-    for wanted in (name, f"{name}-2"):
-        sent = {"headline": "", "alt": alt}
-        upload(editor, "/desk/placements/spot/new-variant", picture(), file, **sent)
-        assert variant(services, wanted, "spot").image_url
-
-
-def test_a_refused_form_keeps_the_name_of_its_file(editor: Person) -> None:
-    send(editor, "/desk/new-placement", name="Spot", kind="thumbnail")
-    wrong = {"headline": "", "target_url": "javascript:x"}
-
-    response = upload(editor, "/desk/placements/spot/new-variant", picture(), "Pier.jpg", **wrong)
-
-    assert problem_at(response, "target_url")
-    assert value_of(response, "id") == "pier"
-
-
-@pytest.mark.parametrize(
-    ("data", "words"),
-    [
-        (b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>", "SVG"),
-        (b"%PDF-1.4", "PDF"),
-        (b"", "empty"),
-        (b"not a picture", ""),
-        (b"x" * (11 * 1_048_576), "11.0 MB"),
-    ],
-)
-def test_what_is_no_picture_is_refused_at_the_field_and_nothing_is_lost(
-    editor: Person, services: Services, data: bytes, words: str
-) -> None:
-    before = services.store.site("main").length()
-
-    response = upload(editor, f"{POSTER}/new-variant", data, "evil.svg")
-
-    assert response.status_code == 422
-    assert words in problem_at(response, "picture")
-    assert value_of(response, "headline") == "The second one"
-    assert services.store.site("main").length() == before
-
-
-def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(editor: Person) -> None:
-    bomb = io.BytesIO()
-    Image.new("1", (20_000, 10_000)).save(bomb, "PNG")
-
-    response = upload(editor, f"{POSTER}/new-variant", bomb.getvalue(), "bomb.png")
-
-    assert response.status_code == 422
-    assert "pixels" in problem_at(response, "picture")
-
-
-def test_a_picture_is_kept_where_the_rest_of_the_form_is_refused(editor: Person) -> None:
-    response = upload(editor, f"{POSTER}/new-variant", picture(), "a.png", headline="")
-
-    assert response.status_code == 422
-    assert value_of(response, "image_url").startswith("https://desk.example/media/")
-
-
-def test_a_form_beyond_all_bounds_is_refused_in_words(editor: Person) -> None:
-    fields = form_of(editor, f"{POSTER}/new-variant")
-    response = editor.client.post(
-        f"{POSTER}/new-variant",
-        base_url="https://desk.example",
-        data=fields,
-        environ_overrides={"CONTENT_LENGTH": str(10**9)},
-    )
-
-    assert response.status_code == 413
-    assert "too large" in text_of(response)

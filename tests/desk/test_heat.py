@@ -18,6 +18,7 @@ from bandit_service.web.desk.heat import STEPS, heat_of
 from bandit_service.web.desk.standing import STATES
 from bandit_service.web.desk.writing import NOTHING
 from tests.conftest import Api, Clock, body_of
+from tests.desk.counting import counted, settled
 from tests.desk.people import Person, text_of
 
 
@@ -39,22 +40,6 @@ def visited(
         shown[1] += kind == "click"
         body_of(api.events({"decision": answer["decision"], "type": kind}), 202)
     return seen
-
-
-def settled(services: Services, clock: Clock) -> None:
-    """Let every window end, and all be counted."""
-    clock.advance(3600)
-    counted(services)
-
-
-def counted(services: Services) -> None:
-    """Let all be counted that came so far."""
-    learner = services.learner("main")
-    for _ in range(2):  # the second time it reads the tick that ends the windows
-        while learner.step():
-            pass
-    learner.finish()
-    services.refresh()
 
 
 def cells_of(page: str, column: int) -> dict[str, str]:

@@ -163,6 +163,9 @@ def test_a_file_comes_back_to_the_byte_and_not_larger_than_it_may_be() -> None:
 def test_times_are_read_in_the_zone_of_the_viewer(editor: Person, services: Services) -> None:
     sheet = "placement,variant,headline,from\nfilm,kiss,A kiss,2030-07-01 09:00\n"
     page = look(editor, sheet, zone="Europe/Lisbon")
+    assert "times without an offset are in Europe/Lisbon" in text_of(page)
+    unknown = look(editor, sheet, zone="Europe/Nowhere")
+    assert "times without an offset are in UTC" in text_of(unknown)
 
     agree(editor, page)
 

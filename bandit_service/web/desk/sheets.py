@@ -137,6 +137,7 @@ class Sheets:
             name=name,
             tag=look.tag,
             zone=zone,
+            read_in=str(zone_of(zone)),
             packed=packed(data) if kept and not preview.problems else "",
             problem=problem,
         )
