@@ -22,6 +22,7 @@ import structlog
 from bandit_service.access import KeyRecord, KeyRing, Role, check_site
 from bandit_service.archive.history import History
 from bandit_service.archive.partitions import ArchiveFolder
+from bandit_service.archive.rounds import archive_sites, archive_until
 from bandit_service.catalog.document import CatalogDocument, read_document
 from bandit_service.catalog.model import Placement
 from bandit_service.errors import (
@@ -34,6 +35,7 @@ from bandit_service.errors import (
 )
 from bandit_service.events.identity import SiteSecret
 from bandit_service.folds.learner import SiteLearner, publish
+from bandit_service.folds.learning_loop import LearningLoop
 from bandit_service.media.store import MediaStore, media_store
 from bandit_service.policy.settings import SiteSettings, read_settings
 from bandit_service.policy.snapshot import genesis
@@ -42,7 +44,7 @@ from bandit_service.runtime import now_ms
 from bandit_service.serving.crawlers import crawlers_in
 from bandit_service.serving.editing import CatalogEditor
 from bandit_service.serving.finishing import BY as FINISH
-from bandit_service.serving.finishing import Finisher, Finishing, Standing
+from bandit_service.serving.finishing import Finisher, Standing
 from bandit_service.serving.importing import Importer
 from bandit_service.serving.keys import KeyKeeper
 from bandit_service.serving.mac_keys import MacKeeper
@@ -63,15 +65,8 @@ KEYS_SECONDS: Final = 0.5
 """How often at most an unknown key makes a process read the keys again."""
 DEAF_SECONDS: Final = 2.0
 """Without news for so much longer than usual, an unknown key is refused without reading them."""
-REST_SECONDS: Final = 1.0
-"""How long the learner waits for a store or a site that is in trouble."""
 ENTROPY_BYTES: Final = 576
 """How many random bytes to ask for at a time: 64 decisions' worth."""
-IDLE_SECONDS: Final = 0.02
-"""How long the learner rests when no site had much that was new: reading a few entries costs as
-much as reading many, on processors that visitors wait for."""
-MANY: Final = 250
-"""New entries of one site that are worth going on at once."""
 TEND_SECONDS: Final = 0.1
 """How often a serving process looks whether Redis is back and the spool can be emptied."""
 
@@ -327,69 +322,8 @@ class Services:
         return Standing(*reports.lead(placement.id))
 
     def learn(self, stop: threading.Event) -> None:
-        """Learn for every site until ``stop`` is set, then leave checkpoints.
-
-        Placements that wait for a winner are finished beside it.
-
-        A store that does not answer is waited for; nothing is lost meanwhile, since everything
-        that was acknowledged is in the log.
-        """
-        learners: dict[str, SiteLearner] = {}
-        resting: dict[str, float] = {}
-        finishing = Finishing(self.finisher)
-        identity = self.store.identity
-        while not stop.is_set():
-            try:
-                sites = self.store.sites()
-                if self.store.identity != identity:
-                    log.warning("another_store", hint="learning begins with what that one holds")
-                    learners, identity = {}, self.store.identity
-                    finishing = Finishing(self.finisher)
-            except StorageError as exc:
-                log.warning("store_unavailable", error=exc.message)
-                self.trouble = exc
-                stop.wait(REST_SECONDS)
-                continue
-            now = time.monotonic()
-            awake = (site for site in sites if resting.get(site, 0.0) <= now)
-            turns = [
-                self._learn_site(site, learners, resting) for site in awake if not stop.is_set()
-            ]
-            finishing.tend(sites, now)
-            if not any(turns):
-                stop.wait(IDLE_SECONDS)
-        self._leave_checkpoints(learners)
-
-    def _leave_checkpoints(self, learners: dict[str, SiteLearner]) -> None:
-        """Spare the next learner what can be spared; a store that is away is waited for once."""
-        for site, learner in learners.items():
-            if isinstance(self.trouble, StorageError):
-                log.warning("checkpoints_not_left", error=self.trouble.message)
-                return
-            try:
-                learner.finish()
-            except BanditError as exc:
-                self.trouble = exc
-                log.warning("checkpoint_not_left", site=site, error=exc.message)
-
-    def _learn_site(
-        self, site: str, learners: dict[str, SiteLearner], resting: dict[str, float]
-    ) -> bool:
-        """One step of one site, and whether much is left to do.
-
-        What is wrong with it keeps no other site from learning.
-        """
-        try:
-            if site not in learners:
-                learners[site] = self.learner(site)
-            behind = learners[site].step() >= MANY
-        except BanditError as exc:
-            self.trouble = exc
-            log.warning("learning_stopped", site=site, error=exc.message, hint=exc.hint)
-            resting[site] = time.monotonic() + REST_SECONDS
-            return False
-        self.trouble = None
-        return behind
+        """Learn for every site until ``stop`` is set; see ``folds.learning_loop``."""
+        LearningLoop(self.store, learner_of=self.learner, finisher_of=self.finisher).run(stop)
 
     # -- archiving
 
@@ -398,17 +332,8 @@ class Services:
         return History(self.store.site(site), self._folder)
 
     def archive(self, stop: threading.Event) -> None:
-        """Archive the logs of all sites every ``archive_seconds``, until ``stop`` is set.
-
-        What is wrong with one site, or with the disk, keeps no other site from being archived;
-        nothing is trimmed that is not archived, and the next round tries again.
-        """
-        while not stop.is_set():
-            try:
-                self._archive_sites()
-            except StorageError as exc:
-                log.warning("store_unavailable", error=exc.message)
-            stop.wait(self.settings.archive_seconds)
+        """Archive the logs of all sites every ``archive_seconds``, until ``stop`` is set."""
+        archive_until(stop, self.store, self.archiver, seconds=self.settings.archive_seconds)
 
     def archive_once(self) -> dict[str, Step]:
         """Archive the logs of all sites; what was done, by site.
@@ -416,7 +341,7 @@ class Services:
         Raises:
             BanditError: what went wrong with one site, once the others are archived.
         """
-        done, failed = self._archive_sites()
+        done, failed = archive_sites(self.store, self.archiver)
         if failed:
             raise failed[0]
         return done
@@ -444,17 +369,6 @@ class Services:
         return forget(store, self._folder, pseudonym)
 
     # -- inside
-
-    def _archive_sites(self) -> tuple[dict[str, Step], list[BanditError]]:
-        done: dict[str, Step] = {}
-        failed: list[BanditError] = []
-        for site in self.store.sites():
-            try:
-                done[site] = self.archiver(site).step()
-            except BanditError as exc:
-                log.warning("site_not_archived", site=site, error=exc.message, hint=exc.hint)
-                failed.append(exc)
-        return done, failed
 
     def _learn_of_keys(self) -> bool:
         """Read the keys again for one that is not known, if that may help; whether it was done."""

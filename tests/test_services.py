@@ -100,7 +100,7 @@ def test_learning_waits_for_a_store_that_is_away(monkeypatch: pytest.MonkeyPatch
         return sites()
 
     monkeypatch.setattr(world.store, "sites", away_at_first)
-    monkeypatch.setattr("bandit_service.services.REST_SECONDS", 0.01)
+    monkeypatch.setattr("bandit_service.folds.learning_loop.REST_SECONDS", 0.01)
     stop = threading.Event()
     thread = threading.Thread(target=world.services.learn, args=(stop,))
     thread.start()

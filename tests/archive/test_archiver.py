@@ -580,19 +580,19 @@ def test_the_archiver_goes_on_when_the_disk_takes_files_again(
     site.append(b"x")
     clock.advance(60)
     stop, rounds = threading.Event(), [0]
-    real = services._archive_sites
+    real = services.archiver
 
-    def once() -> Any:
+    def of_site(name: str) -> Any:
         rounds[0] += 1
         if rounds[0] > 3:
             stop.set()
-        return real()
+        return real(name)
 
     def full(*_: Any) -> None:
         if rounds[0] < 3:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(services, "_archive_sites", once)
+    monkeypatch.setattr(services, "archiver", of_site)
     monkeypatch.setattr(partitions, "_sync", full)
     with structlog.testing.capture_logs() as logs:
         services.archive(stop)
