@@ -1,7 +1,7 @@
 """Where the variant is at fault, the page keeps its own content, and the view earns nothing.
 
-A picture that is broken or comes too late, and a variant without anything for the element: whether
-a visitor meets one depends on what was drawn. So such a view counts once it is seen, like any other.
+A picture that is broken or comes too late, and a variant without anything for the element: who
+meets one depends on what was drawn. So such a view counts once it is seen, like any other.
 """
 
 from __future__ import annotations
