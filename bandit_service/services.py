@@ -28,6 +28,7 @@ from bandit_service.catalog.model import Placement
 from bandit_service.errors import (
     BanditError,
     InvalidInput,
+    MediaError,
     NotAuthenticated,
     SettingsError,
     SpoolError,
@@ -49,6 +50,7 @@ from bandit_service.serving.importing import Importer
 from bandit_service.serving.keys import KeyKeeper
 from bandit_service.serving.mac_keys import MacKeeper
 from bandit_service.serving.pressure import Pressure
+from bandit_service.serving.seeding import pictured
 from bandit_service.serving.view import SiteView
 from bandit_service.settings import ServiceSettings
 from bandit_service.storage.identity import STORE_REPLACED
@@ -273,13 +275,23 @@ class Services:
         """Imports of spreadsheets into a site's catalog on behalf of ``by``."""
         return Importer(self.editor(site, by=by), clock=self.clock)
 
-    def seed(self, site: str) -> int:
-        """Fill a site that has no catalog from ``catalog.toml``; how many placements that made."""
+    def seed(self, site: str, *, address: str | None = None) -> int:
+        """Fill a site that has no catalog from ``catalog.toml``; how many placements that made.
+
+        With the address at which browsers reach the service, pictures that lie nowhere get
+        stand-ins, unless there is no place to keep them.
+        """
         editor = self.editor(site, by="seed")
         path = self.settings.config_path / "catalog.toml"
         if editor.placements() or not path.exists():
             return 0
-        return editor.put_document(catalog_from(path))
+        document = catalog_from(path)
+        if address is not None:
+            try:
+                document = pictured(document, self.media, address)
+            except MediaError as exc:
+                log.warning("stand_ins_not_kept", error=exc.message)
+        return editor.put_document(document)
 
     def ensure_snapshot(self, site: str) -> None:
         """Give a new site the snapshot of an empty log, so that decisions can name it."""

@@ -7,6 +7,8 @@ import signal
 import threading
 import time
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 import pytest
@@ -245,3 +247,49 @@ def test_a_site_that_cannot_be_read_keeps_no_other_from_its_news() -> None:
         services.refresh()
 
     assert "film" in services.view("whole").shelves
+
+
+# -- the catalog of an empty site
+
+
+def seeded(tmp_path: Path, **more: Any) -> tuple[Services, list[str]]:
+    """Services that filled a site, and the addresses of its pictures."""
+    settings = ServiceSettings(data_dir=str(tmp_path / "data"), **more)
+    services = Services(settings, MemoryStore())
+    assert services.seed("main", address="https://bandit.example/sub/") > 0
+    placements = services.editor("main", by="test").placements()
+    found = [variant.image_url for place in placements for variant in place.variants]
+    return services, [address for address in found if address is not None]
+
+
+def test_a_site_that_serve_fills_has_pictures_that_a_page_can_load(tmp_path: Path) -> None:
+    services, addresses = seeded(tmp_path)
+
+    folder = "https://bandit.example/sub/media/"
+    pictures = {services.media.get(address.removeprefix(folder)) for address in addresses}
+
+    assert len(pictures) == len(addresses) > 10, "each is another"
+    assert None not in pictures
+
+
+def test_a_site_is_filled_also_where_no_picture_can_be_kept(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    _, addresses = seeded(tmp_path, media_url=str(tmp_path / "file" / "media"))
+
+    assert {urlsplit(address).hostname for address in addresses} == {"images.example"}
+
+
+def test_pictures_of_ones_own_stay_where_they_are(tmp_path: Path) -> None:
+    own = "https://images.shop.com/a.jpg"
+    text = f"""
+        [[placements]]
+        id = "a"
+        kind = "thumbnail"
+        variants = [{{ id = "v", image_url = "{own}", status = "live" }}]
+        """
+    (tmp_path / "catalog.toml").write_text(text)
+
+    _, addresses = seeded(tmp_path, config_dir=str(tmp_path))
+
+    assert addresses == [own]

@@ -90,7 +90,8 @@ def _prepare(services: Services, *, first_steps: bool) -> None:
     settings = services.settings
     _ = services.media  # better known now than when somebody uploads
     services.ensure_snapshot(settings.site)
-    if settings.seed_catalog and (count := services.seed(settings.site)):
+    address = settings.public_url or f"http://localhost:{settings.port}"
+    if settings.seed_catalog and (count := services.seed(settings.site, address=address)):
         source = settings.config_path / "catalog.toml"
         click.echo(f"Site {settings.site} was empty: registered {count} placements of {source}")
     if first_steps and not services.keys.records():

@@ -37,7 +37,8 @@ PREFETCHED: Final = "prefetched"
 """Flag of a decision that a mail proxy fetched before anybody looked: whatever follows, it teaches
 nothing. Who looked later is only known of those who clicked."""
 DEFAULT_SHOWN: Final = "default_shown"
-"""Type of the event that says: the page kept its own content, and nobody saw the variant."""
+"""Type of the event that says: the answer came too late, so the page kept its own content. Nothing
+else may be reported so: what depends on the variant that was drawn must count against it."""
 
 
 class Decision(

@@ -1,4 +1,4 @@
-"""From a file that somebody sent to a picture that may be shown: the only door to pillow.
+"""From a file that somebody sent to a picture that may be shown: the only door to pillow's readers.
 
 What is kept is drawn anew from the pixels alone. So nothing else of the file survives: no EXIF (its
 orientation is applied first), no place where it was taken, no text, no second file that the same

@@ -14,12 +14,16 @@ given the first view is not the logged one. A unit closes
   site's, or those flagged ``IF_SEEN``) and nothing showed that it was, or where its views are void.
 
 A view is *void* if nobody can have seen the variant, or only some of those who did are known: the
-page says that it kept its own content (``DEFAULT_SHOWN``: the answer came too late, the picture
-did not load), or a mail proxy fetched it ahead of time (``PREFETCHED``). What follows from a void
-view teaches nothing. Every view that was answered too late is void, also where the variant happened
-to be what the page shows anyhow: whether an answer is late does not depend on what was drawn, so
-leaving out all of them keeps the logged propensities true, and keeping some would not. For the same
-reason clicks on what was prefetched are left out with the views that were not clicked.
+page says that the answer came too late, so that it kept its own content (``DEFAULT_SHOWN``), or a
+mail proxy fetched it ahead of time (``PREFETCHED``). What follows from a void view teaches nothing.
+Every view that was answered too late is void, also where the variant happened to be what the page
+shows anyhow: whether an answer is late does not depend on what was drawn, so leaving out all of
+them keeps the logged propensities true, and keeping some would not. For the same reason clicks on
+what was prefetched are left out with the views that were not clicked.
+
+Whether a variant can be shown at all (its picture loads, and in time; it has something for the
+place) does depend on what was drawn. Such a view is not void: it was seen when its place was, and
+earns nothing. Left out, it would leave a heavy picture to be judged by those alone who got it.
 
 The end is one window after the last view, measured by the log's own clock (the positions), which
 never runs backwards: which events are in time does not depend on any server's clock, nor on when

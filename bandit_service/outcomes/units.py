@@ -24,7 +24,7 @@ class JoinCounts(msgspec.Struct):
     defaulted: int = 0
     censored: int = 0
     defaults_shown: int = 0
-    """Views whose page kept its own content."""
+    """Views whose answer came too late, so that the page kept its own content."""
     prefetched_views: int = 0
     void_events: int = 0
     """Events of views that are void; they teach nothing."""

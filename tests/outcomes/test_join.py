@@ -298,6 +298,48 @@ def test_late_answers_leave_the_estimate_of_any_policy_unbiased() -> None:
     assert sum(1 / r.decision.propensity for r in rows) / len(rows) == pytest.approx(2.0, abs=0.2)
 
 
+def test_a_view_whose_variant_could_not_be_shown_earns_nothing_and_counts() -> None:
+    fold = join()
+
+    outcomes = run(
+        fold,
+        (0, decision("d", flag=IF_SEEN)),
+        (900, event("d", "impression")),
+        (WINDOW + 5, Tick(at=0)),
+    )
+
+    assert [(o.kind, o.reward, o.views) for o in outcomes] == [("defaulted", 0.0, 1)]
+    assert fold.counts.defaults_shown == 0
+
+
+def test_a_variant_that_fails_for_some_is_judged_by_all_who_met_it() -> None:
+    # given two variants of one rate, of which the second cannot be shown to the slow 30 %, who
+    # seldom click; the page reports that they saw its place
+    random, fold, seq = Random(5), join(), 0
+    outcomes: list[Outcome] = []
+    for n in range(6_000):
+        chosen, slow = int(random.random() < 0.5), random.random() < 0.3
+        name = f"d{n}"
+        entries: list[Entry] = [decision(name, chosen=chosen, flag=IF_SEEN)]
+        entries.append(event(name, "impression"))
+        if random.random() < (0.2 if slow else 0.6) and not (slow and chosen):
+            entries.append(event(name, "click"))
+        for entry in entries:
+            seq += 1
+            outcomes += fold.apply(Position(n, seq), entry)
+    outcomes += fold.apply(Position(10**9, 0), Tick(at=0))
+
+    # when what teaches is averaged
+    rewards: tuple[list[float], list[float]] = ([], [])
+    for outcome in outcomes:
+        rewards[outcome.decision.chosen].append(outcome.reward)
+
+    # then nobody is left out, and the second earns what it earned: 0.7 · 0.6, not 0.6
+    assert fold.counts.censored == 0
+    assert sum(rewards[0]) / len(rewards[0]) == pytest.approx(0.48, abs=0.05)
+    assert sum(rewards[1]) / len(rewards[1]) == pytest.approx(0.42, abs=0.05)
+
+
 def test_repeated_views_of_one_slot_are_one_unit_that_any_of_them_can_reward() -> None:
     fold = join()
 

@@ -47,6 +47,7 @@ def test_what_nobody_has_seen_yet_may_still_change(visit: Visit) -> None:
     visit.service.hold(DECIDE)
     visit.open(HEADLINE + BELOW, tag=visit.tag(data_deadline="50"))
     visit.state("h2", "default")
+    visit.page.evaluate(NOTICED)
 
     visit.service.let_go(DECIDE)
     visit.state("h3", "shown")
@@ -141,60 +142,7 @@ def test_a_service_that_fails_leaves_the_page_as_it_was(visit: Visit) -> None:
     assert visit.errors == []
 
 
-# -- pictures
-
-
-def test_a_picture_that_cannot_be_loaded_gives_way_to_the_pages_own(visit: Visit) -> None:
-    body = '<img data-bandit="gone" src="/img/default-320x180.svg" alt="Default" width=320>'
-
-    visit.open(body)
-    visit.service.until(lambda: kept(visit))
-
-    visit.state("img", "default")
-    assert visit.page.get_attribute("img", "src") == "/img/default-320x180.svg"
-    assert visit.page.get_attribute("img", "alt") == "Default"
-    assert visit.service.events() == [("gone", DEFAULT_SHOWN)]
-    assert any("cannot load the picture of only" in text for text in visit.warnings())
-
-
-def test_a_picture_that_turns_out_to_be_broken_later_gives_way_too(visit: Visit) -> None:
-    # a lazy picture is loaded only when it comes near
-    body = (
-        '<div style="height: 9000px"></div><a data-bandit="gone" href="/own">'
-        '<img loading=lazy src="/img/default-320x180.svg" alt="" width=320 height=180></a>'
-    )
-    visit.open(body)
-    visit.state("a", "shown")
-
-    visit.page.locator("a").scroll_into_view_if_needed()
-    visit.service.until(lambda: kept(visit))
-
-    visit.state("a", "default")
-    assert visit.page.get_attribute("img", "src") == "/img/default-320x180.svg"
-    assert visit.service.events() == [("gone", DEFAULT_SHOWN)]
-
-
-def test_a_picture_that_is_looked_at_is_replaced_by_one_that_is_there_or_not_at_all(
-    visit: Visit,
-) -> None:
-    # given a page whose own picture was seen before the tag came, and a variant with a slow one
-    picture = visit.website.hold("/img/variant-320x180.svg")
-    visit.service.hold("/tag.js")
-    url = visit.put(
-        '<img data-bandit="title-1/artwork" src="/img/default-320x180.svg" alt="">',
-        tag=visit.tag(data_deadline="5000"),
-    )
-    visit.page.goto(url, wait_until="commit")
-    visit.page.wait_for_function("document.querySelector('img')?.naturalWidth")
-    visit.page.wait_for_function("performance.getEntriesByType('paint').length")
-    visit.service.let_go("/tag.js")
-    visit.state("img", "default")
-
-    # when that comes at last
-    picture.set()
-    visit.service.until(lambda: kept(visit))
-
-    assert visit.page.get_attribute("img", "src") == "/img/default-320x180.svg"
+# -- many
 
 
 def test_every_decision_of_a_late_answer_is_accounted_for(visit: Visit) -> None:
@@ -204,6 +152,7 @@ def test_every_decision_of_a_late_answer_is_accounted_for(visit: Visit) -> None:
     visit.page.wait_for_function(
         "document.querySelectorAll('[data-bandit-state=default]').length === 3"
     )
+    visit.page.evaluate(NOTICED)
 
     visit.service.let_go(DECIDE)
     visit.service.until(lambda: len(kept(visit)) == 3)

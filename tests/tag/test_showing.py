@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from playwright.sync_api import Route
+from playwright.sync_api import CDPSession, Route
 
 from bandit_service.events.entries import DEFAULT_SHOWN
 from tests.tag.conftest import MARKUP, Visit
@@ -243,6 +243,36 @@ def test_a_page_that_changes_its_width_lets_headlines_flow_again(visit: Visit) -
     visit.page.wait_for_function("!document.querySelector('h2').style.minHeight")
     assert visit.page.evaluate("document.querySelector('h2').childElementCount") == 0
     assert visit.page.get_attribute("h2", "style") == "width: 400px;"
+
+
+def test_many_headlines_are_fitted_in_few_layouts(visit: Visit) -> None:
+    # given as many slots as one answer has, of which some need less room than there is
+    names = ("long", "choice", "title-2", "title-1/headline", "markup")
+    many = "".join(f'<h4 data-bandit="{name}" style="width: 200px">D</h4>' for name in names * 10)
+    visit.context.add_init_script(SHIFTS)
+    visit.service.hold("/v1/decide/page")
+    visit.open(many + SPOT)
+    seen(visit)
+    browser = visit.context.new_cdp_session(visit.page)
+    browser.send("Performance.enable")
+    before = layouts(browser)
+
+    # when they are shown
+    visit.service.let_go("/v1/decide/page")
+    visit.page.wait_for_function(
+        "document.querySelectorAll('[data-bandit-state=shown]').length === 50"
+    )
+
+    # then the browser has measured the page a few times, and nothing has moved
+    assert layouts(browser) - before < 25
+    assert shifts(visit) == []
+
+
+def layouts(browser: CDPSession) -> float:
+    """How often the browser has laid the page out."""
+    metrics = browser.send("Performance.getMetrics")["metrics"]
+    found: dict[str, float] = {metric["name"]: metric["value"] for metric in metrics}
+    return found["LayoutCount"]
 
 
 # -- elements that come later, pages that come back

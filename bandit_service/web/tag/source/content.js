@@ -3,6 +3,7 @@
 
 const HEADING = "h1,h2,h3,h4,h5,h6";
 const fitted = new WeakMap();
+const waysBack = new WeakMap(); // from what an element shows to what the page came with
 
 // The picture, headline and link of an element: an image or a heading itself, or what a card holds.
 const partsOf = (element) => {
@@ -10,62 +11,64 @@ const partsOf = (element) => {
   const inside = (selector) => element.querySelector(selector);
   const link = element.matches("a") ? element : inside("a");
   if (element.matches(HEADING)) return { box: element, link };
-  const box = inside(`[${attribute}-headline],${HEADING}`) ?? (element.childElementCount ? null : element);
+  const box = inside(HEADING) ?? (element.childElementCount ? null : element);
   return { picture: inside("img"), box, link };
 };
 
 const checked = (address) => {
-  try {
-    const { protocol, href } = new URL(address, document.baseURI);
-    return /^https?:$/.test(protocol) && address ? href : null;
-  } catch {
-    return null;
-  }
+  const link = document.createElement("a");
+  link.href = address;
+  return address && /^https?:$/.test(link.protocol) && link.href;
 };
 
 const loaded = (picture) => picture.complete && picture.naturalWidth > 0;
 
-// Fixes the box of a picture; one of other proportions is cropped to it.
-const keepBox = (picture) => {
-  const { width, height } = picture.getBoundingClientRect();
-  const sized = picture.hasAttribute("width") && picture.hasAttribute("height");
-  if (!width || !height || !(sized || loaded(picture))) return;
-  if (!picture.hasAttribute("width")) picture.width = Math.round(width);
-  if (!picture.hasAttribute("height")) picture.height = Math.round(height);
-  picture.style.aspectRatio = `${width} / ${height}`;
-  if (getComputedStyle(picture).objectFit === "fill") picture.style.objectFit = "cover";
+// What a variant has for an element; undefined if that is nothing.
+const planOf = (element, variant) => {
+  const { picture, box, link } = partsOf(element);
+  const address = picture && checked(variant.image_url);
+  const text = box && variant.headline;
+  if (address || text) return { element, variant, picture, address, box, text, link };
 };
 
-// Sets a headline into the room that there is: smaller where it must be, then with an ellipsis.
-// What that takes is undone when the page changes its width.
-const fit = (box, place, text) => {
-  const room = box.offsetHeight;
-  const { height, lineHeight, fontSize } = getComputedStyle(box);
-  unfit(box);
-  place.textContent = text;
-  if (!room) return;
-  const { minHeight } = box.style;
-  const tooTall = () => box.offsetHeight > room + 1;
-  if (tooTall()) {
-    const inner = document.createElement("span");
-    const { style } = inner;
-    inner.textContent = text;
-    place.replaceChildren(inner);
-    Object.assign(style, { display: "-webkit-box", webkitBoxOrient: "vertical", overflow: "hidden" });
-    for (let share = 0.95; tooTall() && share > 0.68; share -= 0.05) style.fontSize = `${share}em`;
-    const line = parseFloat(lineHeight) || 1.2 * parseFloat(fontSize);
-    if (tooTall()) style.webkitLineClamp = Math.max(1, Math.floor(room / line));
+// Shows what was planned, in steps that by turns change the page and measure it. Elements that take
+// them together make the browser lay the page out once a step, however many they are.
+function* carryOut({ element, variant, picture, address, box, text, link }) {
+  const undo = [];
+  waysBack.set(element, undo);
+  const target = link && checked(variant.target_url);
+  if (target) {
+    undo.push(remembered(link));
+    link.href = target;
   }
-  box.style.minHeight = height;
-  fitted.set(box, () => {
-    box.style.minHeight = minHeight;
-    place.textContent = text;
-  });
-};
+  yield;
+  if (address) {
+    yield* keepBox(picture);
+    for (const source of picture.closest("picture")?.querySelectorAll("source") ?? []) {
+      undo.push(remembered(source));
+      source.srcset = address;
+    }
+    undo.push(remembered(picture));
+    picture.removeAttribute("srcset");
+    picture.addEventListener("error", () => broken(element, variant), { once: true });
+    picture.src = address;
+    if (variant.alt) picture.alt = variant.alt;
+    yield;
+  }
+  if (text) {
+    const place = box.querySelector("a") ?? box;
+    const before = [...place.childNodes];
+    undo.push(() => {
+      unfit(box);
+      place.replaceChildren(...before);
+    });
+    yield* fit(box, place, text);
+  }
+}
 
-const unfit = (box) => {
-  fitted.get(box)?.();
-  fitted.delete(box);
+const takeBack = (element) => {
+  waysBack.get(element)?.forEach((step) => step());
+  waysBack.delete(element);
 };
 
 // The way back for a picture or a link.
@@ -79,38 +82,51 @@ const remembered = (node) => {
   };
 };
 
-// What a variant has for an element; undefined if that is nothing.
-const planOf = (element, variant) => {
-  const { picture, box, link } = partsOf(element);
-  const address = picture && checked(variant.image_url);
-  const text = box && variant.headline;
-  const { alt, target_url: target } = variant;
-  if (address || text) return { element, picture, address, alt, box, text, link, target: checked(target) };
-};
+// Fixes the box of a picture; one of other proportions is cropped to it.
+function* keepBox(picture) {
+  const { width, height } = picture.getBoundingClientRect();
+  const { objectFit } = getComputedStyle(picture);
+  yield;
+  const sized = picture.hasAttribute("width") && picture.hasAttribute("height");
+  if (!width || !height || !(sized || loaded(picture))) return;
+  if (!picture.hasAttribute("width")) picture.width = Math.round(width);
+  if (!picture.hasAttribute("height")) picture.height = Math.round(height);
+  picture.style.aspectRatio = `${width} / ${height}`;
+  if (objectFit === "fill") picture.style.objectFit = "cover";
+}
 
-// Shows it; gives the way back.
-const carryOut = ({ picture, address, alt, box, text, link, target }) => {
-  const undo = [];
-  if (address) {
-    undo.push(remembered(picture));
-    keepBox(picture);
-    for (const source of picture.closest("picture")?.querySelectorAll("source") ?? []) {
-      undo.push(remembered(source));
-      source.srcset = address;
-    }
-    picture.removeAttribute("srcset");
-    picture.src = address;
-    if (alt) picture.alt = alt;
+// Sets a headline into the room that there is: smaller where it must be, then with an ellipsis.
+// What that takes is undone when the page changes its width.
+function* fit(box, place, text) {
+  const room = box.offsetHeight;
+  const { height, lineHeight, fontSize } = getComputedStyle(box);
+  yield;
+  place.textContent = text;
+  if (!room) return;
+  yield;
+  const tooTall = () => box.offsetHeight > room + 1;
+  const inner = document.createElement("span");
+  const { style } = inner;
+  inner.textContent = text;
+  style.cssText = "display:-webkit-box;-webkit-box-orient:vertical;overflow:hidden";
+  for (let share = 0.95; tooTall() && share > 0.68; share -= 0.05) {
+    yield;
+    style.fontSize = `${share}em`;
+    place.replaceChildren(inner);
+    yield;
   }
-  if (text) {
-    const place = box.querySelector("a") ?? box;
-    const before = [...place.childNodes];
-    undo.push(() => place.replaceChildren(...before));
-    fit(box, place, text);
-  }
-  if (link && target) {
-    undo.push(remembered(link));
-    link.href = target;
-  }
-  return () => undo.forEach((step) => step());
+  const line = tooTall() && (parseFloat(lineHeight) || 1.2 * parseFloat(fontSize));
+  yield;
+  if (line) style.webkitLineClamp = Math.max(1, Math.floor(room / line));
+  const { minHeight } = box.style;
+  box.style.minHeight = height;
+  fitted.set(box, () => {
+    box.style.minHeight = minHeight;
+    place.textContent = text;
+  });
+}
+
+const unfit = (box) => {
+  fitted.get(box)?.();
+  fitted.delete(box);
 };

@@ -10,13 +10,13 @@ let retry = 5000; // ms until the next try
 
 const put = (name, event) => {
   outbox.set(name, event);
-  kept((local) => local.setItem(PREFIX + name, JSON.stringify(event)));
+  kept((local) => (local[PREFIX + name] = JSON.stringify(event)));
   if (outbox.size > MOST) drop(outbox.keys().next().value);
 };
 
 const drop = (name) => {
   outbox.delete(name);
-  kept((local) => local.removeItem(PREFIX + name));
+  kept((local) => delete local[PREFIX + name]);
 };
 
 // An event of a type counts once for a decision, unless it comes with an id of its own.
@@ -53,7 +53,7 @@ const send = async () => {
 // For when the page may be about to go: a beacon outlives it, and never says whether it arrived.
 const leave = () => {
   const events = unsent();
-  if (!events.length || !navigator.onLine) return;
+  if (!events.length) return;
   const left = navigator.sendBeacon(`${endpoint}v1/events`, bodyOf(eventsOf(events)));
   for (const event of events) event.left = left;
   setTimeout(resend, 30000);

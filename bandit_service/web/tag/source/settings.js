@@ -1,10 +1,10 @@
 // What the page says of its tag: attributes of the tag's own script element.
 
-const script = document.currentScript ?? document.querySelector("script[data-key][src*='/tag']");
+const script = document.currentScript;
 const said = script.dataset;
 const attribute = said.attribute || "data-bandit";
 const endpoint = new URL(said.endpoint || ".", script.src).href.replace(/\/*$/, "/");
-const deadline = said.deadline > 0 ? Number(said.deadline) : 300; // ms
+const deadline = said.deadline > 0 ? +said.deadline : 300; // ms
 
 const remedy = `make a key: bandit-service keys create --role site --origin ${location.origin}`;
 

@@ -1,5 +1,6 @@
-// What visitors do: an impression is half of an element in view for half a second, a click is one
-// on the element or on the link that it is in.
+// What visitors do: an impression is half of an element in view for half a second, or a click there; a
+// click is one on the element or on the link that it is in. The page's own content earns no variant a
+// click: neither in place of one that cannot be shown, nor while its picture is on its way.
 
 const DWELL = 500; // ms
 const dwelling = new WeakMap();
@@ -11,7 +12,7 @@ const sight = new IntersectionObserver(
       const half = intersectionRatio >= 0.5 || intersectionRect.height >= innerHeight / 2;
       clearTimeout(dwelling.get(target));
       if (isIntersecting) slot.glimpsed = true;
-      if (half && slot.shown && !slot.seen) dwelling.set(target, setTimeout(see, DWELL, slot, target));
+      if (half && slot.answer && !slot.seen) dwelling.set(target, setTimeout(see, DWELL, slot));
     }
   },
   { threshold: [0, 0.25, 0.5] },
@@ -28,24 +29,19 @@ const look = (element) => {
   sight.observe(element);
 };
 
-const see = (slot, element) => {
-  const { picture } = partsOf(element);
-  if (!picture || loaded(picture)) seen(slot);
-  else picture.addEventListener("load", () => look(element), { once: true });
-};
-
-const seen = (slot) => {
-  if (!slot.seen && slot.shown?.logged) report(slot.shown.decision, "impression");
+const see = (slot) => {
+  if (!slot.seen && slot.answer?.logged) report(slot.answer.decision, "impression");
   slot.seen = true;
 };
 
 const click = ({ target, button }) => {
   for (const slot of slots.values()) {
-    const hit = [...slot.elements].some((one) => (one.closest("a,button") ?? one).contains(target));
-    if (!hit || button > 1 || !slot.shown?.logged) continue;
-    seen(slot);
+    const hit = [...slot.elements].find((one) => (one.closest("a,button") ?? one).contains(target));
+    if (!hit || button > 1 || !slot.answer?.logged) continue;
+    see(slot);
+    if (!slot.shown || !waysBack.has(hit) || partsOf(hit).picture?.complete === false) continue;
     report(slot.shown.decision, "click");
-    kept((session) => session.setItem(PREFIX + slot.placement, slot.shown.decision), "sessionStorage");
+    kept((session) => (session[PREFIX + slot.placement] = slot.shown.decision), "sessionStorage");
   }
   leave();
 };
@@ -53,9 +49,10 @@ const click = ({ target, button }) => {
 // Also of a title that was clicked on the page before.
 const tell = (title, type, value, id) => {
   const placement = title.replaceAll("/", ".");
-  const decision =
-    slots.get(placement)?.shown?.decision ??
-    kept((session) => session.getItem(PREFIX + placement), "sessionStorage");
+  const { answer, shown } = slots.get(placement) ?? {};
+  const decision = answer
+    ? shown?.decision
+    : kept((session) => session[PREFIX + placement], "sessionStorage");
   if (decision) report(decision, type, value, id);
   else note(type, placement, "has no decision");
   leave();

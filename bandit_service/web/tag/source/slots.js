@@ -1,5 +1,6 @@
 // Slots: a placement with the elements that show it. All that wait are asked for at once. What is
-// answered in time is shown; else the page keeps its own content, and the service is told so.
+// answered in time is shown; else the page keeps its own content, and the service is told so. A slot's
+// `answer` is the one in force, `shown` the one that its elements show: none if they show the page's own.
 
 const MOST_SLOTS = 50; // of one request
 const FRESH = 600000; // ms: older decisions that nobody has seen are asked for again
@@ -7,14 +8,10 @@ const slots = new Map();
 const owner = new WeakMap(); // the slot of an element
 const hidden = new Set();
 const unasked = new Set();
+const waiting = new Map(); // elements to be shown together, with their slots
 let asking;
 
 const now = () => performance.now();
-
-const inView = (element) => {
-  const { top, bottom, left, right } = element.getBoundingClientRect();
-  return !document.hidden && bottom > 0 && right > 0 && top < innerHeight && left < innerWidth;
-};
 
 const reveal = (element) => {
   if (hidden.delete(element)) element.style.visibility = "";
@@ -39,14 +36,15 @@ const adopt = (element, since, unseen) => {
   slot.elements.add(element);
   owner.set(element, slot);
   look(element);
-  if (slot.shown && (!first || now() - slot.since < FRESH)) return showOn(slot, element);
-  if (!first && !slot.round) return mark(element, "default");
+  const known = !first || (slot.answer && now() - slot.since < FRESH);
+  if (known && slot.shown) return showOn(slot, element);
+  if (known && !slot.round) return mark(element, "default");
   if (unseen) {
     hidden.add(element);
     element.style.visibility = "hidden";
     setTimeout(reveal, deadline, element);
   }
-  if (first) want(slot, since);
+  if (!known) want(slot, since);
 };
 
 const release = (element) => {
@@ -59,7 +57,10 @@ const release = (element) => {
 // Its round names what it waits for; none: nothing. A slot whose elements are gone wants nothing.
 const want = (slot, since = now()) => {
   if (!slot.elements.size) return slots.delete(slot.placement);
-  Object.assign(slot, { since, round: {}, glimpsed: false });
+  slot.since = since;
+  slot.round = {};
+  slot.glimpsed = false;
+  slot.elements.forEach(look);
   unasked.add(slot);
   setTimeout(keepOwn, since + deadline - now(), slot);
   asking ??= setTimeout(ask, document.readyState === "loading" ? deadline / 3 : 0);
@@ -71,8 +72,7 @@ const keepOwn = (slot) => {
 };
 
 // Whether its own content has been seen past the deadline, and so must stay.
-const isLate = (slot) =>
-  now() > slot.since + deadline && (slot.glimpsed || [...slot.elements].some(inView));
+const isLate = (slot) => slot.glimpsed && now() > slot.since + deadline;
 
 const ask = () => {
   asking = clearTimeout(asking);
@@ -109,57 +109,60 @@ const askFor = async (wanted) => {
   await Promise.all(taken);
 };
 
+// An answer in time is in force, and counts as seen once the slot is, whether its variant can be shown
+// or not: one with a heavy or a broken picture would else be judged by those who got to see it.
 const take = async (slot, answer) => {
-  const { round } = slot;
-  const { variant, decision, logged } = answer;
-  const stays = (reason) => {
-    note(slot.placement, "keeps its own content:", reason);
-    if (logged && slot.elements.size) report(decision, "default_shown");
-    keepOwn(slot);
-  };
-  const spoilt = () => {
-    warn(`${slot.placement}: cannot load the picture of ${variant.id}: ${variant.image_url}`);
-    stays("no picture");
-  };
-  const plans = [...slot.elements].map((element) => planOf(element, variant)).filter(Boolean);
-  if (!plans.length) return stays("nothing to show");
-  if (isLate(slot)) return stays("too late");
-  // A picture that is being looked at is replaced by one that is there, or not at all.
-  const seen = plans.filter(({ element, address, picture }) =>
-    address && loaded(picture) && !hidden.has(element) && inView(element));
-  const there = await Promise.all(seen.map(({ address }) => fetched(address)));
-  if (slot.round !== round) return;
-  if (there.includes(false)) return spoilt();
-  if (isLate(slot)) return stays("too late");
-  show(slot, answer, spoilt);
-};
-
-const fetched = (address) =>
-  new Promise((resolve) => {
-    const image = new Image();
-    image.onload = () => resolve(true);
-    image.onerror = () => resolve(false);
-    image.src = address;
-  });
-
-const show = (slot, answer, spoilt) => {
-  const before = { shown: slot.shown, seen: slot.seen, undo: slot.undo };
-  const fail = () => {
-    if (slot.shown !== answer) return;
-    for (const element of slot.elements) slot.undo.get(element)?.();
-    Object.assign(slot, before);
-    spoilt();
-  };
-  Object.assign(slot, { shown: answer, seen: false, undo: new WeakMap(), fail });
+  if (!slot.elements.size) return;
+  if (isLate(slot)) {
+    if (answer.logged) report(answer.decision, "default_shown");
+    return keepOwn(slot);
+  }
+  slot.answer = answer;
+  slot.seen = false;
+  slot.elements.forEach(look);
+  const plans = [...slot.elements].map((element) => planOf(element, answer.variant)).filter(Boolean);
+  if (!plans.length) return fail(slot, "nothing for this element");
+  // A picture that is there is replaced by one that is there, too, or not at all.
+  const fetches = plans.filter(({ address, picture }) => address && loaded(picture)).map(fetched);
+  const there = await Promise.all(fetches).catch(() => false);
+  if (slot.answer !== answer) return;
+  if (!there) return fail(slot, "a broken picture");
+  if (there.length && isLate(slot)) return fail(slot, "a late picture");
+  slot.shown = answer;
   for (const element of slot.elements) showOn(slot, element);
   note(slot.placement, "shows", answer.variant.id, answer);
 };
 
+const fetched = ({ address }) =>
+  new Promise((onload, onerror) => Object.assign(new Image(), { onload, onerror, src: address }));
+
+const fail = (slot, reason) => {
+  const { id, image_url: address } = slot.answer.variant;
+  warn(`${slot.placement}: ${id} has ${reason}: ${address}`);
+  slot.shown = null;
+  slot.elements.forEach(takeBack);
+  keepOwn(slot);
+};
+
 const showOn = (slot, element) => {
-  const plan = planOf(element, slot.shown.variant);
-  if (plan) slot.undo.set(element, carryOut(plan));
-  plan?.picture?.addEventListener("error", slot.fail, { once: true });
-  mark(element, plan ? "shown" : "default");
-  look(element);
-  element.dispatchEvent(new CustomEvent("bandit", { bubbles: true, detail: slot.shown }));
+  if (!waiting.size) queueMicrotask(showAll);
+  waiting.set(element, slot);
+};
+
+const showAll = () => {
+  const all = [...waiting].filter(([element, slot]) => slot.shown && slot.elements.has(element));
+  waiting.clear();
+  for (const [element] of all) takeBack(element);
+  const plans = all.map(([element, slot]) => planOf(element, slot.shown.variant));
+  let unfinished = plans.filter(Boolean).map(carryOut);
+  while (unfinished.length) unfinished = unfinished.filter((one) => !one.next().done);
+  all.forEach(([element, { shown }], n) => {
+    mark(element, plans[n] ? "shown" : "default");
+    element.dispatchEvent(new CustomEvent("bandit", { bubbles: true, detail: shown }));
+  });
+};
+
+const broken = (element, variant) => {
+  const slot = owner.get(element);
+  if (slot?.shown?.variant === variant) fail(slot, "a broken picture");
 };

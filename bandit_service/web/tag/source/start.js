@@ -11,7 +11,7 @@ const bandit = {
     // What was decided for the visitor by name is not reported of any more.
     if (consent && !given) {
       outbox.clear();
-      for (const slot of slots.values()) slot.shown = null;
+      for (const slot of slots.values()) slot.answer = slot.shown = null;
     }
     consent = true; // for as long as it takes to clear what an earlier one has left
     if (!given) {
@@ -69,7 +69,7 @@ const start = () => {
   const since = paint ? Math.max(paint.startTime, activationStart) : now();
   within(document, (element) => adopt(element, since, !paint));
   observer.observe(document, { childList: true, subtree: true, attributeFilter: [attribute] });
-  addEventListener("DOMContentLoaded", () => asking && ask());
+  addEventListener("DOMContentLoaded", ask);
   for (const type of ["click", "auxclick"]) addEventListener(type, click, true);
   addEventListener("ended", tellWatched, true);
   document.addEventListener("visibilitychange", () => (document.hidden ? pause() : resume()));
@@ -95,9 +95,9 @@ if (!said.key) {
   tags.set(attribute, said.key);
   script.bandit = bandit;
   if (!said.attribute) {
-    const early = Array.isArray(window.bandit) ? window.bandit : [];
+    const early = window.bandit;
     window.bandit = bandit;
-    bandit.push(...early);
+    if (Array.isArray(early)) bandit.push(...early);
   }
   if (document.prerendering) document.addEventListener("prerenderingchange", start, { once: true });
   else start();

@@ -22,7 +22,7 @@ const kept = (use, storage = "localStorage") => {
 
 const forgetAll = (storage) => {
   for (const key of Object.keys(storage)) {
-    if (/^bandit[.:]/.test(key)) storage.removeItem(key);
+    if (/^bandit[.:]/.test(key)) delete storage[key];
   }
 };
 
