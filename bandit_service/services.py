@@ -335,7 +335,10 @@ class Services:
 
     def learn(self, stop: threading.Event) -> None:
         """Learn for every site until ``stop`` is set; see ``folds.learning_loop``."""
-        LearningLoop(self.store, learner_of=self.learner, finisher_of=self.finisher).run(stop)
+        loop = LearningLoop(
+            self.store, learner_of=self.learner, finisher_of=self.finisher, clock=time.monotonic
+        )
+        loop.run(stop)
 
     # -- archiving
 

@@ -11,7 +11,6 @@ what that one holds.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from typing import Final
 
@@ -42,14 +41,16 @@ class LearningLoop:
         *,
         learner_of: Callable[[str], SiteLearner],
         finisher_of: Callable[[str], Finisher],
+        clock: Callable[[], float],
     ) -> None:
-        """``learner_of`` and ``finisher_of`` make those of a site."""
+        """``learner_of`` and ``finisher_of`` make those of a site; ``clock`` gives seconds."""
         self._store = store
+        self._clock = clock
         self._learner_of = learner_of
         self._finisher_of = finisher_of
         self._learners: dict[str, SiteLearner] = {}
         self._resting: dict[str, float] = {}
-        """Until when a site is left alone, by the process's clock."""
+        """Until when a site is left alone, by the clock."""
         self._finishing = Finishing(finisher_of)
         self._identity = store.identity
         self._away: StorageError | None = None
@@ -65,7 +66,7 @@ class LearningLoop:
                 self._away = exc
                 stop.wait(REST_SECONDS)
                 continue
-            now = time.monotonic()
+            now = self._clock()
             awake = (site for site in sites if self._resting.get(site, 0.0) <= now)
             turns = [self._learn(site) for site in awake if not stop.is_set()]
             self._finishing.tend(sites, now)
@@ -91,7 +92,7 @@ class LearningLoop:
         except BanditError as exc:
             self._away = exc if isinstance(exc, StorageError) else None
             log.warning("learning_stopped", site=site, error=exc.message, hint=exc.hint)
-            self._resting[site] = time.monotonic() + REST_SECONDS
+            self._resting[site] = self._clock() + REST_SECONDS
             return False
         self._away = None
         return behind
