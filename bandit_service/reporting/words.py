@@ -90,10 +90,8 @@ def persona_worth(persona: str, worth: Worth, lift: Relative | None) -> str:
     if worth == "too_few":
         return f"Too little is known yet of what choosing for {persona} apart earns."
     if worth == "no_difference":
-        so_far = f"{persona} makes no difference so far"
-        if lift is None:
-            return f"{so_far}: what suits everybody suits it."
-        return f"{so_far}: choosing for it apart earns {_between(lift)}."
+        so_far = f"Choosing for {persona} apart makes no difference so far"
+        return f"{so_far}: {'what suits everybody suits them' if lift is None else _between(lift)}."
     verb = "earns" if worth == "earns" else "costs"
     said = "" if lift is None else f": {change(lift.value)}, {_between(lift)}"
     return f"Choosing for {persona} apart {verb}{said}."

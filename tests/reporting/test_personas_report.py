@@ -64,7 +64,9 @@ def test_a_persona_that_likes_what_others_do_not_is_worth_choosing_for() -> None
     assert romantic.says.startswith("Choosing for romantic apart earns: +67%, between +")
     assert (romantic.shown, romantic.rewarded) == (40_000, 4_500)
     assert (comedy.worth, comedy.apart, comedy.low) == ("no_difference", 0, None)
-    assert comedy.says == "comedy makes no difference so far: what suits everybody suits it."
+    assert comedy.says == (
+        "Choosing for comedy apart makes no difference so far: what suits everybody suits them."
+    )
 
 
 def test_a_persona_that_is_like_everybody_makes_no_difference() -> None:

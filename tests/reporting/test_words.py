@@ -49,9 +49,13 @@ def test_every_reason_to_hold_back_has_a_sentence() -> None:
         (
             "no_difference",
             Relative(value=0.01, low=-0.02, high=0.04),
-            "kids makes no difference so far: choosing for it apart earns between −2% and +4%.",  # noqa: RUF001
+            "Choosing for kids apart makes no difference so far: between −2% and +4%.",  # noqa: RUF001
         ),
-        ("no_difference", None, "kids makes no difference so far: what suits everybody suits it."),
+        (
+            "no_difference",
+            None,
+            "Choosing for kids apart makes no difference so far: what suits everybody suits them.",
+        ),
         ("too_few", None, "Too little is known yet of what choosing for kids apart earns."),
     ],
 )
