@@ -19,7 +19,6 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -37,6 +36,7 @@ from bandit_service.evaluation.intervals.sequence import Bounds
 from bandit_service.evaluation.results import Coverage, Interval
 from bandit_service.evaluation.terms import terms_of
 from simulations.batches import batch_of, predictions, ratios_of, sequences_of
+from simulations.pool import each
 from simulations.worlds import TARGETS, WORLDS
 
 CONFIDENCE: Final = 0.95
@@ -52,6 +52,11 @@ class Task(NamedTuple):
     world: str
     logs: int
     seed: int
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return f"logs {self.seed} and on of {self.world}"
 
 
 class Tally(NamedTuple):
@@ -92,12 +97,7 @@ def tasks(logs: int, *, seed: int, worlds: Iterable[str] = tuple(WORLDS)) -> lis
 
 def run(parts: list[Task], *, processes: int) -> Iterator[Tallies]:
     """The tallies of each part, as they come."""
-    if processes == 1:
-        yield from map(tally, parts)
-        return
-    with ProcessPoolExecutor(processes) as pool:
-        for done in as_completed([pool.submit(tally, part) for part in parts]):
-            yield done.result()
+    return each(parts, tally, processes=processes)
 
 
 def merged(several: Iterable[Tallies]) -> Tallies:

@@ -1,9 +1,10 @@
-"""What the commands of all studies share: an option, and how progress is shown."""
+"""What the commands of studies share: options, and how progress is shown."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -22,6 +23,15 @@ def processes_option(command: Command) -> Command:
         default=os.cpu_count() or 1,
         show_default="one a core",
         help="Changes the time it takes, not the result.",
+    )(command)
+
+
+def upworthy_option(command: Command) -> Command:
+    """``--upworthy``, a keyword ``upworthy`` of the command."""
+    return click.option(
+        "--upworthy",
+        type=click.Path(path_type=Path),
+        help="A CSV or Parquet file of the Upworthy Research Archive.",
     )(command)
 
 

@@ -13,7 +13,6 @@ been shown to them; of the policy, what it was to earn with those who came.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -29,6 +28,7 @@ from bandit_service.reporting.sequences import ALPHA, Bounds, Floats
 from bandit_service.reporting.tables import Table
 from bandit_service.reporting.tag_effects import TagSums, shared, tell
 from bandit_service.reporting.winners import race
+from simulations.pool import each
 from simulations.watched import LOOKS, PERSONAS, WORLDS, Day, Site, made
 
 Flags = npt.NDArray[np.bool_]
@@ -77,6 +77,11 @@ class Task(NamedTuple):
     world: str
     seed: int
 
+    @property
+    def name(self) -> str:
+        """For people."""
+        return f"site {self.seed} of {self.world}"
+
 
 def tasks(sites: int, *, seed: int, worlds: Iterable[str] = tuple(WORLDS)) -> list[Task]:
     """The study, cut into its sites."""
@@ -85,12 +90,7 @@ def tasks(sites: int, *, seed: int, worlds: Iterable[str] = tuple(WORLDS)) -> li
 
 def run(parts: Sequence[Task], *, processes: int) -> Iterator[Tallies]:
     """The tallies of each part, as they come."""
-    if processes == 1:
-        yield from map(watched, parts)
-        return
-    with ProcessPoolExecutor(processes) as pool:
-        for done in as_completed([pool.submit(watched, part) for part in parts]):
-            yield done.result()
+    return each(parts, watched, processes=processes)
 
 
 def together(several: Iterable[Tallies]) -> Tallies:

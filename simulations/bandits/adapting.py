@@ -21,10 +21,10 @@ from simulations.bandits.claims import Adaptation, Record, adaptation, price, re
 from simulations.bandits.command import names_of, said, wide_console
 from simulations.bandits.ours import Ours
 from simulations.bandits.policies import make, without_holdout
-from simulations.bandits.pool import each
 from simulations.bandits.worlds import Setup, world
 from simulations.bandits.worlds.drift import Drift
 from simulations.options import processes_option, shown
+from simulations.pool import each
 
 KINDS: Final = ("flip", "break", "still")
 PATIENT: Final = "patient"

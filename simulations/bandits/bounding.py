@@ -19,12 +19,12 @@ from simulations.bandits.bounds import newsroom, sheets
 from simulations.bandits.bounds.cell import Bounds, Cell, bounds
 from simulations.bandits.bounds.sheet import Sheet, in_terminal, markdown
 from simulations.bandits.command import names_of, said, wide_console
-from simulations.bandits.pool import each
 from simulations.bandits.study import Plan, described, run, study, tasks
 from simulations.bandits.told import Means
 from simulations.bandits.worlds import Setup, archive, world
 from simulations.bandits.worlds.newsroom import Newsroom
-from simulations.options import processes_option, shown
+from simulations.options import processes_option, shown, upworthy_option
+from simulations.pool import each
 
 HORIZONS: Final = (2_000, 10_000, None)
 """Impressions of a test of the newsroom; None: as many as it had."""
@@ -48,11 +48,7 @@ MAX_SEEDS: Final = 100
     help="Of what is played; 0: nothing is.",
 )
 @click.option("--quick", is_flag=True, help="Few and coarse: seconds, and rough numbers.")
-@click.option(
-    "--upworthy",
-    type=click.Path(path_type=Path),
-    help="A CSV or Parquet file of the Upworthy Research Archive.",
-)
+@upworthy_option
 @processes_option
 @click.option(
     "--out",

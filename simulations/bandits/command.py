@@ -20,7 +20,7 @@ from simulations.bandits.rivals import RIVALS
 from simulations.bandits.study import Plan, described, run, study, tasks
 from simulations.bandits.table import LEGEND, in_terminal, markdown, size, title
 from simulations.bandits.worlds import WORLDS, archive
-from simulations.options import processes_option, shown
+from simulations.options import processes_option, shown, upworthy_option
 
 MAX_SEEDS: Final = 1_000
 SEEDS: Final = 5
@@ -80,11 +80,7 @@ _AGAINST = click.option(
 @click.option("--policies", help="Names with commas between; see --list.")
 @click.option("--seeds", type=click.IntRange(1, MAX_SEEDS), help=f"How many; {SEEDS} unless given.")
 @click.option("--quick", is_flag=True, help="Small worlds and one seed: less than a minute.")
-@click.option(
-    "--upworthy",
-    type=click.Path(path_type=Path),
-    help="A CSV or Parquet file of the Upworthy Research Archive.",
-)
+@upworthy_option
 @processes_option
 @_OUT
 @_AGAINST

@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 from bandit_service.errors import InvalidInput
 from simulations.bandits import policies, results
-from simulations.bandits.pool import each
 from simulations.bandits.race import EDGES, race
 from simulations.bandits.results import Ground, Run, Study
 from simulations.bandits.worlds import Setup, world
+from simulations.pool import each
 
 
 class Plan(NamedTuple):
