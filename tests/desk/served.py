@@ -1,7 +1,8 @@
-"""An application behind a real socket on loopback, for a browser to open."""
+"""Servers on loopback, and an application behind one, for a browser to open."""
 
 from __future__ import annotations
 
+import http.server
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,9 +17,8 @@ class _Silent(WSGIRequestHandler):
 
 
 @contextmanager
-def served(app: Flask) -> Iterator[str]:
-    """Where the application is, for as long as the context lasts."""
-    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Silent)
+def running(server: http.server.HTTPServer) -> Iterator[str]:
+    """Where a server is, for as long as the context lasts."""
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:
@@ -27,3 +27,11 @@ def served(app: Flask) -> Iterator[str]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@contextmanager
+def served(app: Flask) -> Iterator[str]:
+    """Where the application is, for as long as the context lasts."""
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Silent)
+    with running(server) as url:
+        yield url
