@@ -180,12 +180,10 @@ class Counters:
         """The placement that a unit counts towards, and its candidates there."""
         name, persona, arms = decision.placement, decision.persona, tuple(decision.arms)
         live = self._live(decision, arms)
-        if live is not None and not self._fits(name, persona, arms, live):
-            self._mix(name)
-            if not self._fits(name, persona, arms, live):
-                live = None
-        if not self._admitted(name) or not self._fits(name, persona, arms, live):
+        if not self._admitted(name):
             name, arms, live = OTHERS, (OTHERS,), None
+        elif not self._fits(name, persona, arms, live):
+            name, arms, live = self._squeezed(name, persona, arms, live)
         place = self._place(name)
         before = place.size
         asked = place.asked(persona, arms, live)
@@ -203,6 +201,17 @@ class Counters:
         new = len(arms) if known is None else known.new_rows(persona, arms, live)
         return new <= max(room, 0)
 
+    def _squeezed(
+        self, name: str, persona: str, arms: tuple[str, ...], live: tuple[str, ...] | None
+    ) -> tuple[str, tuple[str, ...], tuple[str, ...] | None]:
+        """What a unit that does not fit counts towards instead: placement, candidates, line-up."""
+        if live is not None:
+            self._mix(name)
+            for lineup in (live, None):
+                if self._fits(name, persona, arms, lineup):
+                    return name, arms, lineup
+        return OTHERS, (OTHERS,), None
+
     def _mix(self, name: str) -> None:
         """Keep line-ups of a placement apart no longer, as far as no unit waits in them."""
         place = self._places.get(name)
@@ -213,8 +222,9 @@ class Counters:
 
     def _resized(self, place: PlacementSums, before: Size) -> None:
         """Note that a placement has other rows than before."""
-        self._rows += place.size.rows - before.rows
-        self._mixed += place.size.mixed - before.mixed
+        after = place.size
+        self._rows += after.rows - before.rows
+        self._mixed += after.mixed - before.mixed
 
     def _live(self, decision: Decision, arms: tuple[str, ...]) -> tuple[str, ...] | None:
         """What was live where a decision was made; () if it could not have shown all of that.
