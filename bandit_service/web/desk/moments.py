@@ -28,7 +28,11 @@ def read(values: Mapping[str, str], field: str) -> datetime | None:
     text = values[field].strip()
     if not text:
         return None
-    zone = _zone(values.get("zone", ""), field)
+    name = values.get("zone", "")
+    zone = zone_of(name)
+    if zone is None:
+        words = f"The time zone of your browser, “{name[:40]}”, is not known here."
+        raise Wrong(field, words, "Whoever runs the service can update its tzdata.")
     try:
         plain = datetime.fromisoformat(text)
         return (plain if plain.tzinfo else plain.replace(tzinfo=zone)).astimezone(UTC)
@@ -37,9 +41,9 @@ def read(values: Mapping[str, str], field: str) -> datetime | None:
         raise Wrong(field, words, "Write it like 2030-05-17T09:30.") from exc
 
 
-def _zone(name: str, field: str) -> tzinfo:
+def zone_of(name: str) -> tzinfo | None:
+    """The time zone of this name, UTC for none; None if it is not known."""
     try:
         return ZoneInfo(name) if name else UTC
-    except (ValueError, ZoneInfoNotFoundError, OSError) as exc:
-        words = f"The time zone of your browser, “{name[:40]}”, is not known here."
-        raise Wrong(field, words, "Whoever runs the service can update its tzdata.") from exc
+    except (ValueError, ZoneInfoNotFoundError, OSError):
+        return None

@@ -13,7 +13,6 @@ from binascii import Error as Base64Error
 from collections.abc import Mapping
 from datetime import UTC, tzinfo
 from typing import Any, Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from flask import Response, request
 
@@ -24,6 +23,7 @@ from bandit_service.catalog.sheets.writing import write_sheet
 from bandit_service.errors import BanditError, InvalidInput, PayloadTooLarge
 from bandit_service.services import Services
 from bandit_service.serving.importing import Importer, Look
+from bandit_service.web.desk import moments
 from bandit_service.web.desk.changes import changed, editor_of
 from bandit_service.web.desk.fields import Problem, problem_of
 from bandit_service.web.desk.gate import redirect_to
@@ -145,10 +145,7 @@ class Sheets:
 
 def zone_of(name: str) -> tzinfo:
     """The time zone of this name; UTC for none, or one that is not known."""
-    try:
-        return ZoneInfo(name) if name else UTC
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return UTC
+    return moments.zone_of(name) or UTC
 
 
 def packed(data: bytes) -> str:
