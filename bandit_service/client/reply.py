@@ -29,6 +29,7 @@ from bandit_service.errors import (
     StorageError,
     TooManyRequests,
 )
+from bandit_service.serving.requests import ErrorAnswer
 
 Answer = TypeVar("Answer")
 
@@ -50,18 +51,7 @@ _BY_STATUS: Final[Mapping[int, type[BanditError]]] = {
 }
 
 
-class _ErrorBody(msgspec.Struct):
-    code: str
-    message: str
-    field: str | None = None
-    hint: str | None = None
-
-
-class _ErrorAnswer(msgspec.Struct):
-    error: _ErrorBody
-
-
-_error_decoder: Final = msgspec.json.Decoder(_ErrorAnswer)
+_error_decoder: Final = msgspec.json.Decoder(ErrorAnswer)
 
 
 def answer_in(

@@ -285,3 +285,21 @@ def _check_value(value: Scalar | None, field: str) -> None:
             field=field,
             hint="use a smaller one, or send it as text",
         )
+
+
+class ErrorBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What went wrong, and what to do about it."""
+
+    code: Annotated[str, said(pattern="^[a-z_]+$")]
+    """Stable and machine-readable."""
+    message: Annotated[str, said(minLength=1)]
+    field: str | None = None
+    """The offending field of the request, where there is one."""
+    hint: str | None = None
+    """The remedy, where one is known."""
+
+
+class ErrorAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The shape of every error."""
+
+    error: ErrorBody

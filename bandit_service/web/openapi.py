@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from bandit_service.serving.requests import ErrorAnswer
 from bandit_service.web import examples
 from bandit_service.web.links import LINKS, Link
 from bandit_service.web.routes import (
@@ -16,7 +17,6 @@ from bandit_service.web.routes import (
     PARAMETERS,
     ROUTES,
     TAGGED,
-    ErrorAnswer,
     Route,
 )
 

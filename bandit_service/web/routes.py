@@ -42,25 +42,6 @@ from bandit_service.serving.requests import (
 )
 from bandit_service.serving.revisions import MAX_CHANGES
 
-
-class ErrorBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What went wrong, and what to do about it."""
-
-    code: Annotated[str, said(pattern="^[a-z_]+$")]
-    """Stable and machine-readable."""
-    message: Annotated[str, said(minLength=1)]
-    field: str | None = None
-    """The offending field of the request, where there is one."""
-    hint: str | None = None
-    """The remedy, where one is known."""
-
-
-class ErrorAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """The shape of every error."""
-
-    error: ErrorBody
-
-
 MENTIONED: Final = (EventRequest,)
 """Types that others speak of by name alone."""
 
